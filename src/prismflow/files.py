@@ -1,0 +1,115 @@
+"""Whole files or none: atomic writes, deterministic tables, digests."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from prismflow.errors import InputError
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it to ``path`` if the block succeeds.
+
+    A killed or failing writer leaves no half file under the final name. The temporary name keeps
+    the suffixes of ``path`` because several writers choose their format by suffix.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    suffix = "".join(path.suffixes[-2:])
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_bytes(data: bytes, path: str | os.PathLike[str]) -> None:
+    """Write ``data`` atomically; gzip without a time stamp when the name ends in ``.gz``."""
+    if Path(path).suffix == ".gz":
+        buffer = io.BytesIO()
+        with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=6, mtime=0, filename="") as out:
+            out.write(data)
+        data = buffer.getvalue()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(text: str, path: str | os.PathLike[str]) -> None:
+    """Write UTF-8 text atomically."""
+    write_bytes(text.encode("utf-8"), path)
+
+
+def write_json(value: Any, path: str | os.PathLike[str]) -> None:
+    """Write JSON with sorted keys, so equal values give equal bytes."""
+    write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", path)
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: expected a JSON file, found no such file.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected JSON, found something else ({error}).") from None
+
+
+def write_tsv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a table with header as TSV; floats keep 9 significant digits (float32 round trip)."""
+    text = table.to_csv(sep="\t", index=False, float_format="%.9g", lineterminator="\n", na_rep="NA")
+    write_bytes(text.encode("utf-8"), path)
+
+
+def read_tsv(path: str | os.PathLike[str], **options: Any) -> pd.DataFrame:
+    """Read a table written by :func:`write_tsv`; only ``NA`` and the empty field mean missing.
+
+    Raises:
+        InputError: the file is missing, empty or not tab-separated text.
+    """
+    try:
+        return pd.read_csv(
+            path, sep="\t", keep_default_na=False, na_values=["NA", ""], low_memory=False, **options
+        )
+    except FileNotFoundError:
+        raise InputError(f"{path}: expected a tab-separated table, found no such file.") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError) as error:
+        raise InputError(
+            f"{path}: expected a tab-separated table with a header line, found {error}."
+        ) from None
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
