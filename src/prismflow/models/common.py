@@ -1,0 +1,246 @@
+"""What all architectures share: inputs and outputs, settings, pooling, the expression head."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from prismflow.errors import InputError
+from prismflow.losses import smooth_l1
+
+CENTER_BP = 2000
+"""Positions around the TSS whose hidden states are averaged (released code: ``center_len``)."""
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a model is fed.
+
+    Attributes:
+        modalities: names of the signals, in channel order; empty for sequence-only models.
+        n_gene_features: length of the gene feature vector, 0 for none.
+        window_bp: length of the windows that it is trained on, in bases.
+    """
+
+    modalities: tuple[str, ...]
+    n_gene_features: int
+    window_bp: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "modalities", tuple(self.modalities))
+        if len(set(self.modalities)) != len(self.modalities):
+            raise InputError(f"modalities must differ, found {', '.join(self.modalities)}.")
+        if self.window_bp < 1 or self.n_gene_features < 0:
+            raise InputError(
+                "a model needs a window of at least 1 bp and no negative number of gene features, "
+                f"found window_bp {self.window_bp} and n_gene_features {self.n_gene_features}."
+            )
+
+
+class BatchLike(Protocol):
+    """The attributes of a batch that models read (see ``prismflow.batches.Batch``)."""
+
+    sequence: Tensor
+    signals: Tensor
+    gene_features: Tensor
+    extras: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """What a forward pass returns.
+
+    Attributes:
+        prediction: (B,) the reported prediction, in the unit of the label.
+        extras: further tensors by name, such as ``direct`` (B,), ``backdoor`` (B,),
+            ``context_weights`` (B, d_model, n) or ``mask`` (B, L).
+    """
+
+    prediction: Tensor
+    extras: dict[str, Tensor] = field(default_factory=dict)
+
+
+SettingsT = TypeVar("SettingsT")
+
+
+@dataclass(frozen=True)
+class NoLossWeights:
+    """The loss of an architecture with a single term has nothing to weigh."""
+
+
+def parse_settings(cls: type[SettingsT], values: Mapping[str, Any], where: str) -> SettingsT:
+    """Build the dataclass ``cls`` from plain values, refusing unknown keys and wrong types.
+
+    Args:
+        cls: a dataclass whose defaults are the paper's values.
+        values: the values that differ; whole numbers are accepted where floats are expected.
+        where: named in errors, such as ``hyperparameters of prism``.
+
+    Raises:
+        InputError: an unknown key, or a value of the wrong type.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    unknown = [str(key) for key in values if key not in fields]
+    if unknown:
+        known = ", ".join(fields) or "none"
+        raise InputError(f"{where}: unknown key {', '.join(unknown)}; known are {known}.")
+    hints = typing.get_type_hints(cls)
+    checked = {key: _checked(value, hints[key], f"{where}: {key}") for key, value in values.items()}
+    return cls(**checked)
+
+
+def _checked(value: Any, expected: Any, where: str) -> Any:
+    options = typing.get_args(expected) if _is_union(expected) else (expected,)
+    for option in options:
+        if option is type(None) and value is None:
+            return None
+        if option is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if typing.get_origin(option) is dict and isinstance(value, Mapping):
+            return dict(value)
+        if typing.get_origin(option) is tuple and isinstance(value, (list, tuple)):
+            return tuple(value)
+        if isinstance(option, type) and isinstance(value, option):
+            if option is int and isinstance(value, bool):
+                continue
+            return value
+    wanted = " or ".join(getattr(option, "__name__", str(option)) for option in options)
+    raise InputError(f"{where} must be {wanted}, found {value!r}.")
+
+
+def _is_union(expected: Any) -> bool:
+    return typing.get_origin(expected) in (typing.Union, types.UnionType)
+
+
+def require_positive(settings: Any, *names: str) -> None:
+    """Check that the named fields are greater than zero.
+
+    Raises:
+        InputError: one is not.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not value > 0:
+            raise InputError(f"{name} must be greater than 0, found {value}.")
+
+
+def require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Check that ``value`` is one of ``choices``.
+
+    Raises:
+        InputError: it is not.
+    """
+    if value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}, found {value!r}.")
+
+
+def center_slice(length: int, center_bp: int) -> slice:
+    """The central min(center_bp, length) positions of ``length``.
+
+    The released code slices from ``(length - center_bp) // 2`` even where that is negative and so
+    pools only the last few positions of windows between 668 and 1,999 bp; here the whole window
+    is pooled instead.
+    """
+    width = min(center_bp, length)
+    start = (length - width) // 2
+    return slice(start, start + width)
+
+
+def center_mean(hidden: Tensor, center_bp: int) -> Tensor:
+    """Mean over the central positions: (..., L, d) -> (..., d)."""
+    return hidden[..., center_slice(hidden.shape[-2], center_bp), :].mean(dim=-2)
+
+
+class ExpressionHead(nn.Module):
+    """Shared head: [z; f] -> Linear, ReLU, Linear, ReLU, Linear -> one number per gene.
+
+    The gene features f are concatenated for every model, sequence-only ones included, as in the
+    released code.
+
+    Args:
+        d_input: size of the pooled representation z.
+        n_gene_features: size of f, may be 0.
+        d_hidden: size of both hidden layers, 128 in the paper.
+    """
+
+    def __init__(self, d_input: int, n_gene_features: int, d_hidden: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(d_input + n_gene_features, d_hidden),
+            nn.ReLU(),
+            nn.Linear(d_hidden, d_hidden),
+            nn.ReLU(),
+            nn.Linear(d_hidden, 1),
+        )
+
+    def forward(self, pooled: Tensor, gene_features: Tensor) -> Tensor:
+        """(..., d_input) and (..., F) with equal leading sizes -> (...)."""
+        return self.layers(torch.cat([pooled, gene_features.to(pooled.dtype)], dim=-1)).squeeze(-1)
+
+
+def zero_linear_biases(model: nn.Module) -> None:
+    """Set every Linear bias to 0 except the time-step projections' (released initialisation)."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear) and module.bias is not None and "dt_proj" not in name:
+            nn.init.zeros_(module.bias)
+
+
+class ExpressionModel(nn.Module):
+    """Base of the neural architectures.
+
+    Class attributes:
+        architecture: its name in the registry.
+        uses_signals: whether it reads ``batch.signals``; others refuse modalities, so that a
+            table never says that signals were used where they were not.
+        Settings, LossWeights: dataclasses with the paper's values as defaults.
+        TINY: hyper-parameters for tests on a CPU.
+    """
+
+    architecture: ClassVar[str]
+    uses_signals: ClassVar[bool] = True
+    Settings: ClassVar[type]
+    LossWeights: ClassVar[type] = NoLossWeights
+    TINY: ClassVar[dict[str, Any]]
+
+    def __init__(self, settings: Any, loss_weights: Any, inputs: InputSpec) -> None:
+        super().__init__()
+        if inputs.modalities and not self.uses_signals:
+            raise InputError(
+                f"architecture {self.architecture} reads the sequence only, but modalities "
+                f"{', '.join(inputs.modalities)} are given: set modalities to an empty list."
+            )
+        self.settings = settings
+        self.loss_weights = loss_weights
+        self.inputs = inputs
+
+    def require_modalities(self) -> None:
+        """Check that there is at least one signal.
+
+        Raises:
+            InputError: there is none.
+        """
+        if not self.inputs.modalities:
+            raise InputError(
+                f"architecture {self.architecture} needs at least one modality, found none."
+            )
+
+    def losses(self, output: ModelOutput, target: Tensor) -> dict[str, Tensor]:
+        """Weighted loss terms by name; training minimises their sum.
+
+        Args:
+            output: of ``forward`` on the same batch.
+            target: (B,) labels.
+        """
+        return {"prediction": smooth_l1(output.prediction, target)}
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Number of distinct parameters (tied ones count once)."""
+    return sum(p.numel() for p in model.parameters())

@@ -1,0 +1,220 @@
+r"""Prism: sequence and signals through one bidirectional Mamba, with learned context weights.
+
+With X in {0,1}^{L x 4} the one-hot sequence, S in R^{L x M} the signals and f the gene features
+(paper, section on the method; released code where the text leaves a choice):
+
+.. math::
+    E = X W_x + b_x, \quad H = S W_s + b_s, \quad a_1, ..., a_n = g(S) \in (0, 1)^d \\
+    h_0 = \mathrm{pool}\, B(E + H), \quad h_i = \mathrm{pool}\, B(E + H \odot a_i) \\
+    y = \mathrm{head}([h_0; f]), \quad y_{do} = \mathrm{head}([\tfrac 1n \sum_i h_i; f]) \\
+    \mathrm{loss} = \mathrm{sl1}(y, t) + \alpha\, \mathrm{sl1}(y_{do}, t) + \beta\, U(a)
+
+The released code reports y, so the context weights act at training time only; the text reports
+the backdoor average y_do, and averages predictions where the code averages hidden states. Both
+outputs are always computed and both choices are settings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from prismflow.errors import InputError
+from prismflow.losses import context_uniformity, smooth_l1
+from prismflow.models.bimamba import BiMambaBackbone
+from prismflow.models.common import (
+    CENTER_BP,
+    BatchLike,
+    ExpressionHead,
+    ExpressionModel,
+    InputSpec,
+    ModelOutput,
+    center_mean,
+    require_choice,
+    require_positive,
+    zero_linear_biases,
+)
+
+POOL = 4
+KERNELS = (7, 5, 3)
+SHORTEST_WINDOW_BP = POOL ** len(KERNELS)
+
+
+@dataclass(frozen=True)
+class PrismSettings:
+    """Hyper-parameters; the defaults are the paper's.
+
+    Attributes:
+        n_contexts: number n of context weight vectors; 0 builds the model without a generator.
+        weight_activation: ``sigmoid``, or ``softmax`` over the d_model features.
+        intervention_average: ``hidden`` applies the head to the mean hidden state (released
+            code), ``prediction`` averages the n predictions (the paper's equations 2 and 3).
+        reported: which output is the prediction: ``direct`` (released code) or ``backdoor``.
+        cnn_channels: channels of the generator's first convolution; the others have 2x and 4x.
+        center_bp: positions that are pooled around the TSS.
+        d_hidden: width of the head; None means d_model.
+    """
+
+    d_model: int = 128
+    n_layers: int = 4
+    d_state: int = 16
+    d_conv: int = 4
+    expand: int = 2
+    center_bp: int = CENTER_BP
+    n_contexts: int = 2
+    cnn_channels: int = 8
+    weight_activation: str = "sigmoid"
+    intervention_average: str = "hidden"
+    reported: str = "direct"
+    d_hidden: int | None = None
+
+    def __post_init__(self) -> None:
+        require_positive(self, "d_model", "n_layers", "d_state", "d_conv", "expand", "center_bp")
+        require_positive(self, "cnn_channels")
+        require_choice("weight_activation", self.weight_activation, ("sigmoid", "softmax"))
+        require_choice("intervention_average", self.intervention_average, ("hidden", "prediction"))
+        require_choice("reported", self.reported, ("direct", "backdoor"))
+        if self.n_contexts < 0:
+            raise InputError(f"n_contexts must be 0 or more, found {self.n_contexts}.")
+        if self.n_contexts == 0 and self.reported == "backdoor":
+            raise InputError(
+                "reported is backdoor, but n_contexts is 0 and there is nothing to average over: "
+                "set reported to direct or n_contexts to 1 or more."
+            )
+
+
+@dataclass(frozen=True)
+class PrismLossWeights:
+    """Weights of the loss terms; a weight of 0 drops the term, never the weight generator.
+
+    Attributes:
+        intervention: alpha, of the backdoor prediction's error.
+        uniform: beta, of the uniformity of the context weights.
+    """
+
+    intervention: float = 1.0
+    uniform: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("intervention", "uniform"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} must be 0 or more, found {getattr(self, name)}.")
+
+
+class WeightGenerator(nn.Module):
+    """Convolutional network from the signals to n weight vectors over features.
+
+    Three times [convolution, batch norm, ReLU, max pooling by 4] with kernels 7, 5, 3, then the
+    mean over positions and one linear map. Shapes: (B, L, M) -> (B, d_model, n).
+    """
+
+    def __init__(self, n_signals: int, settings: PrismSettings) -> None:
+        super().__init__()
+        self.shape = (settings.d_model, settings.n_contexts)
+        self.activation = settings.weight_activation
+        widths = [n_signals, *(settings.cnn_channels * factor for factor in (1, 2, 4))]
+        blocks = []
+        for i, kernel in enumerate(KERNELS):
+            conv = nn.Conv1d(widths[i], widths[i + 1], kernel, padding=kernel // 2)
+            norm = nn.BatchNorm1d(widths[i + 1])
+            blocks.append(nn.Sequential(conv, norm, nn.ReLU(), nn.MaxPool1d(POOL)))
+        self.encoder = nn.Sequential(*blocks)
+        self.projection = nn.Linear(widths[-1], settings.d_model * settings.n_contexts)
+
+    def encode(self, signals: Tensor) -> Tensor:
+        """(B, L, M) -> (B, 4 * cnn_channels): the signals' summary."""
+        if signals.shape[1] < SHORTEST_WINDOW_BP:
+            raise InputError(
+                f"Prism's weight generator pools by {POOL} three times and needs windows of at "
+                f"least {SHORTEST_WINDOW_BP} bp, found {signals.shape[1]}."
+            )
+        return self.encoder(signals.transpose(1, 2)).mean(dim=-1)
+
+    def forward(self, signals: Tensor) -> Tensor:
+        """(B, L, M) -> (B, d_model, n) context weights."""
+        logits = self.projection(self.encode(signals)).unflatten(-1, self.shape)
+        return logits.sigmoid() if self.activation == "sigmoid" else logits.softmax(dim=1)
+
+
+class Prism(ExpressionModel):
+    """Expression from sequence and signals with backdoor adjustment over learned contexts."""
+
+    architecture = "prism"
+    Settings = PrismSettings
+    LossWeights = PrismLossWeights
+    TINY: ClassVar[dict[str, Any]] = {
+        "d_model": 16,
+        "n_layers": 2,
+        "d_state": 4,
+        "cnn_channels": 2,
+        "center_bp": 100,
+    }
+
+    def __init__(
+        self, settings: PrismSettings, loss_weights: PrismLossWeights, inputs: InputSpec
+    ) -> None:
+        super().__init__(settings, loss_weights, inputs)
+        self.require_modalities()
+        if settings.n_contexts and inputs.window_bp < SHORTEST_WINDOW_BP:
+            raise InputError(
+                f"Prism with n_contexts {settings.n_contexts} needs windows of at least "
+                f"{SHORTEST_WINDOW_BP} bp, found window_bp {inputs.window_bp}."
+            )
+        d_model = settings.d_model
+        self.sequence_embedding = nn.Linear(4, d_model)
+        self.signal_embedding = nn.Linear(len(inputs.modalities), d_model)
+        self.weight_generator = (
+            WeightGenerator(len(inputs.modalities), settings) if settings.n_contexts else None
+        )
+        self.backbone = BiMambaBackbone(
+            d_model,
+            settings.n_layers,
+            d_state=settings.d_state,
+            d_conv=settings.d_conv,
+            expand=settings.expand,
+        )
+        self.head = ExpressionHead(d_model, inputs.n_gene_features, settings.d_hidden or d_model)
+        zero_linear_biases(self)
+
+    def branches(self, batch: BatchLike) -> tuple[Tensor, Tensor | None]:
+        """Backbone inputs (B, 1 + n, L, d_model), un-intervened first, and the context weights."""
+        sequence = self.sequence_embedding(batch.sequence)
+        signals = self.signal_embedding(batch.signals)
+        if self.weight_generator is None:
+            return (sequence + signals).unsqueeze(1), None
+        weights = self.weight_generator(batch.signals)
+        one = torch.ones_like(weights[:, :, :1])
+        scale = torch.cat([one, weights], dim=2).transpose(1, 2).unsqueeze(2)
+        return torch.addcmul(sequence.unsqueeze(1), signals.unsqueeze(1), scale), weights
+
+    def forward(self, batch: BatchLike) -> ModelOutput:
+        """Predictions (B,); extras hold ``direct``, and with n > 0 ``backdoor`` and
+        ``context_weights`` (B, d_model, n)."""
+        inputs, weights = self.branches(batch)
+        hidden = self.backbone(inputs.flatten(0, 1)).unflatten(0, inputs.shape[:2])
+        pooled = center_mean(hidden, self.settings.center_bp)
+        direct = self.head(pooled[:, 0], batch.gene_features)
+        extras = {"direct": direct}
+        if weights is not None:
+            extras["backdoor"] = self._backdoor(pooled[:, 1:], batch.gene_features)
+            extras["context_weights"] = weights
+        return ModelOutput(extras[self.settings.reported], extras)
+
+    def _backdoor(self, pooled: Tensor, gene_features: Tensor) -> Tensor:
+        if self.settings.intervention_average == "hidden":
+            return self.head(pooled.mean(dim=1), gene_features)
+        features = gene_features.unsqueeze(1).expand(-1, pooled.shape[1], -1)
+        return self.head(pooled, features).mean(dim=1)
+
+    def losses(self, output: ModelOutput, target: Tensor) -> dict[str, Tensor]:
+        """Terms ``prediction``, ``intervention`` and ``uniform``, each times its weight."""
+        terms = {"prediction": smooth_l1(output.extras["direct"], target)}
+        if self.weight_generator is not None:
+            intervention = smooth_l1(output.extras["backdoor"], target)
+            uniform = context_uniformity(output.extras["context_weights"])
+            terms["intervention"] = self.loss_weights.intervention * intervention
+            terms["uniform"] = self.loss_weights.uniform * uniform
+        return terms
