@@ -1,0 +1,133 @@
+"""Modalities by name: kinds, transforms, display names.
+
+A modality is always addressed by the name it has in the sheet of tracks, never by a channel
+number. Transforms are applied when a batch is made; stores keep raw values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from prismflow.errors import InputError
+
+KINDS: tuple[str, ...] = ("signal", "contacts", "peaks")
+
+#: Names that would collide with other files of a store or with words of the configuration.
+RESERVED_NAMES: frozenset[str] = frozenset(
+    {"sequence", "labels", "gene_features", "genes", "store", "promoter_activity", "all", "none"}
+)
+
+
+def _raw(values: np.ndarray) -> np.ndarray:
+    return values
+
+
+def _log1p(values: np.ndarray) -> np.ndarray:
+    return np.log1p(values)
+
+
+def _log10p1(values: np.ndarray) -> np.ndarray:
+    return np.log10(values + values.dtype.type(1))
+
+
+#: Transforms without a parameter; ``clip:<max>`` is parsed by :func:`transform_function`.
+TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "raw": _raw,
+    "log1p": _log1p,
+    "log10p1": _log10p1,
+}
+
+#: What the paper's released code does (paper, section on signals): tracks raw, contacts log10(x+1).
+DEFAULT_TRANSFORMS: dict[str, str] = {"signal": "raw", "contacts": "log10p1", "peaks": "raw"}
+
+
+def transform_function(name: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Function of a transform name.
+
+    Args:
+        name: ``raw``, ``log1p`` (natural), ``log10p1`` (log10(x + 1)) or ``clip:<max>``
+            (values above the positive number ``<max>`` become ``<max>``).
+
+    Raises:
+        InputError: no such transform, or the parameter of ``clip`` is not a positive number.
+    """
+    if name in TRANSFORMS:
+        return TRANSFORMS[name]
+    stem, colon, parameter = name.partition(":")
+    if stem == "clip" and colon:
+        try:
+            limit = float(parameter)
+        except ValueError:
+            limit = float("nan")
+        if not (np.isfinite(limit) and limit > 0):
+            raise InputError(
+                f"transform {name!r}: expected a positive number after 'clip:', for example "
+                f"'clip:50', found {parameter!r}."
+            )
+        return lambda values: np.minimum(values, values.dtype.type(limit))
+    known = ", ".join([*TRANSFORMS, "clip:<max>"])
+    raise InputError(f"transform {name!r} is not known; known transforms: {known}.")
+
+
+def apply_transform(name: str, values: np.ndarray) -> np.ndarray:
+    """Transform raw values; the result has the dtype and shape of ``values`` (floating point).
+
+    Raises:
+        InputError: unknown transform, or a logarithm of negative values was asked for.
+    """
+    function = transform_function(name)
+    if name in ("log1p", "log10p1") and values.size and float(values.min()) < 0:
+        raise InputError(
+            f"transform {name!r} needs values >= 0, found {float(values.min()):g}; use 'raw' for "
+            "this track, or a track of absolute values."
+        )
+    return function(values)
+
+
+@dataclass(frozen=True)
+class Display:
+    """Text for axes and legends: ``label`` and ``unit`` of the raw values."""
+
+    label: str
+    unit: str
+
+
+_DISPLAY: dict[str, Display] = {
+    "h3k27ac": Display("H3K27ac", "signal"),
+    "h3k4me3": Display("H3K4me3", "signal"),
+    "h3k4me1": Display("H3K4me1", "signal"),
+    "h3k27me3": Display("H3K27me3", "signal"),
+    "ctcf": Display("CTCF", "signal"),
+    "dnase": Display("DNase", "signal"),
+    "atac": Display("ATAC", "signal"),
+    "accessibility": Display("Accessibility", "fragments"),
+    "hic": Display("Hi-C", "contacts"),
+    "chia_pet": Display("ChIA-PET", "contacts"),
+    "peaks": Display("DNase peaks", "in a peak"),
+}
+
+
+def display(name: str, kind: str = "signal") -> Display:
+    """Label and unit of a modality; an unknown name is shown as it is written."""
+    unit = {"signal": "signal", "contacts": "contacts", "peaks": "in a peak"}.get(kind, "")
+    return _DISPLAY.get(name.lower(), Display(name, unit))
+
+
+def check_kind(name: str, kind: str) -> None:
+    """Refuse a kind that does not exist or a reserved modality name.
+
+    Raises:
+        InputError: unknown kind or reserved name.
+    """
+    if kind not in KINDS:
+        raise InputError(
+            f"modality {name!r}: kind {kind!r} is not known; known kinds: {', '.join(KINDS)}."
+        )
+    if name in RESERVED_NAMES:
+        raise InputError(
+            f"modality {name!r}: this name is reserved (reserved names: "
+            f"{', '.join(sorted(RESERVED_NAMES))}); choose another name."
+        )

@@ -1,0 +1,348 @@
+"""The store: everything that models read about the genes of one cell, as memory-mapped arrays.
+
+One store per dataset and cell, at the dataset's longest window; shorter inputs are centre crops.
+Windows are 0-based half-open, ``[tss - L/2, tss + L/2)`` on the forward strand for every gene
+(paper, section on data; released code). Signals are raw bigWig values; contacts are kept per bin
+and expanded to bases when they are read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from prismflow.contacts import bins_per_window, expand_bins
+from prismflow.errors import InputError
+from prismflow.files import read_json, read_tsv, sha256, write_json, write_tsv
+from prismflow.modality import check_kind
+
+FORMAT_VERSION = 1
+GENE_COLUMNS = (
+    "gene_id", "chrom", "tss", "strand", "window_start", "window_end", "pad_left", "pad_right",
+    "label",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """A validated, memory-mapped store of N genes and windows of L bases.
+
+    Attributes:
+        path: the store's folder.
+        manifest: content of ``store.json``.
+        genes: N rows, columns of ``genes.tsv`` (:data:`GENE_COLUMNS`).
+        gene_features: float32 (N, F), columns as in ``manifest["gene_features"]``.
+        labels: float32 (N,).
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+    genes: pd.DataFrame
+    gene_features: np.ndarray
+    labels: np.ndarray
+    arrays: Mapping[str, np.ndarray]
+
+    @classmethod
+    def open(cls, path: str | Path, verify_digests: bool = False) -> Store:
+        """Open a store and check that ``store.json`` and the files agree.
+
+        Raises:
+            InputError: a file is absent, has another shape or type than ``store.json`` says, or
+                (with ``verify_digests``) other bytes.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise InputError(f"{path}: expected the folder of a store, found no such folder.")
+        manifest = read_json(path / "store.json")
+        _check_manifest(path, manifest)
+        n_genes, window_bp = manifest["n_genes"], manifest["window_bp"]
+        n_features = len(manifest["gene_features"])
+        arrays = {"sequence": _load(path, "sequence.npy", (n_genes, window_bp), ("uint8",))}
+        for name, entry in manifest["modalities"].items():
+            width = entry["n_bins"] if entry["kind"] == "contacts" else window_bp
+            arrays[name] = _load(path, entry["file"], (n_genes, width), (entry["dtype"],))
+        features = _load(path, "gene_features.npy", (n_genes, n_features), ("float32",))
+        labels = _load(path, "labels.npy", (n_genes,), ("float32",))
+        genes = read_tsv(path / "genes.tsv", dtype={"gene_id": str, "chrom": str})
+        if tuple(genes.columns) != GENE_COLUMNS or len(genes) != n_genes:
+            raise InputError(
+                f"{path / 'genes.tsv'}: expected {n_genes} genes (store.json) with columns "
+                f"{' '.join(GENE_COLUMNS)}, found {len(genes)} genes with columns "
+                f"{' '.join(map(str, genes.columns))}; build the store again."
+            )
+        if verify_digests:
+            _verify_digests(path, manifest)
+        return cls(path, manifest, genes, np.array(features), np.array(labels), arrays)
+
+    @property
+    def window_bp(self) -> int:
+        """Longest window L that can be read."""
+        return int(self.manifest["window_bp"])
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes N."""
+        return int(self.manifest["n_genes"])
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names that can be model inputs (kinds signal and contacts), in the configured order."""
+        entries = self.manifest["modalities"]
+        return tuple(n for n in self.manifest["modality_order"] if entries[n]["kind"] != "peaks")
+
+    @property
+    def peaks(self) -> tuple[str, ...]:
+        """Names of the peak masks, in the configured order."""
+        entries = self.manifest["modalities"]
+        return tuple(n for n in self.manifest["modality_order"] if entries[n]["kind"] == "peaks")
+
+    def sequence(self, rows: Sequence[int] | np.ndarray, window_bp: int) -> np.ndarray:
+        """Base codes uint8 (n, w): A 0, C 1, G 2, T 3, other or outside the chromosome 4."""
+        start = self._crop_start(window_bp)
+        return np.asarray(self.arrays["sequence"][np.asarray(rows), start : start + window_bp])
+
+    def signal(self, name: str, rows: Sequence[int] | np.ndarray, window_bp: int) -> np.ndarray:
+        """Raw values float32 (n, w) of a modality per base, without transform.
+
+        Contacts are expanded from bins: base p has bin ``floor(p / resolution)``. Outside the
+        chromosome every modality is 0.
+
+        Raises:
+            InputError: the store has no such modality, or the window is longer than the store's.
+        """
+        entry = self.modality(name)
+        start = self._crop_start(window_bp)
+        rows = np.asarray(rows)
+        if entry["kind"] != "contacts":
+            values = self.arrays[name][rows, start : start + window_bp]
+            return np.asarray(values, dtype=np.float32)
+        return expand_bins(
+            np.asarray(self.arrays[name][rows]),
+            self._starts[rows],
+            self._pads[rows],
+            self.window_bp,
+            window_bp,
+            int(entry["resolution_bp"]),
+            double_padding=bool(entry.get("double_padding", False)),
+        )
+
+    def modality(self, name: str) -> dict[str, Any]:
+        """Entry of a modality in ``store.json``.
+
+        Raises:
+            InputError: the store has no such modality.
+        """
+        entries = self.manifest["modalities"]
+        if name not in entries:
+            raise InputError(
+                f"{self.path}: the store of cell {self.manifest['cell']!r} has no modality "
+                f"{name!r}; it has: {', '.join(entries) or 'none'}."
+            )
+        return entries[name]
+
+    def _crop_start(self, window_bp: int) -> int:
+        if window_bp <= 0 or window_bp % 2:
+            raise InputError(f"expected a positive even window, found {window_bp} bp.")
+        if window_bp > self.window_bp:
+            raise InputError(
+                f"{self.path}: a window of {window_bp} bp was asked for, the store has windows of "
+                f"{self.window_bp} bp; build the dataset with a longer window."
+            )
+        return (self.window_bp - window_bp) // 2
+
+    @property
+    def _starts(self) -> np.ndarray:
+        return self.genes["window_start"].to_numpy()
+
+    @property
+    def _pads(self) -> np.ndarray:
+        return self.genes[["pad_left", "pad_right"]].to_numpy()
+
+
+def _check_manifest(path: Path, manifest: Any) -> None:
+    needed = (
+        "format_version", "dataset", "cell", "window_bp", "n_genes", "modalities",
+        "modality_order", "gene_features", "label", "simulated", "digests",
+    )  # fmt: skip
+    where = path / "store.json"
+    absent = [k for k in needed if not isinstance(manifest, dict) or k not in manifest]
+    if absent:
+        raise InputError(f"{where}: expected the keys {', '.join(needed)}; absent: {absent}.")
+    if manifest["format_version"] != FORMAT_VERSION:
+        raise InputError(
+            f"{where}: expected format_version {FORMAT_VERSION}, found "
+            f"{manifest['format_version']}; build the store again."
+        )
+    if sorted(manifest["modality_order"]) != sorted(manifest["modalities"]):
+        raise InputError(
+            f"{where}: modality_order names {manifest['modality_order']}, modalities are "
+            f"{sorted(manifest['modalities'])}; build the store again."
+        )
+
+    for name, entry in manifest["modalities"].items():
+        if entry["kind"] != "contacts":
+            continue
+        expected = bins_per_window(manifest["window_bp"], entry["resolution_bp"])
+        if entry["n_bins"] != expected:
+            raise InputError(
+                f"{where}: {name} needs {expected} bins of {entry['resolution_bp']} bp for "
+                f"windows of {manifest['window_bp']} bp, found n_bins {entry['n_bins']}."
+            )
+
+
+def _load(path: Path, file: str, shape: tuple[int, ...], dtypes: tuple[str, ...]) -> np.ndarray:
+    where = path / file
+    try:
+        array = np.load(where, mmap_mode="r" if 0 not in shape else None, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"{where}: store.json names this file, found no such file.") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(
+            f"{where}: expected a complete array file, found {error}; build the store again."
+        ) from None
+    if array.shape != shape or array.dtype.name not in dtypes:
+        raise InputError(
+            f"{where}: store.json says {' or '.join(dtypes)} of shape {shape}, found "
+            f"{array.dtype.name} of shape {array.shape}; build the store again."
+        )
+    return array
+
+
+def _verify_digests(path: Path, manifest: dict[str, Any]) -> None:
+    for file, expected in sorted(manifest["digests"].items()):
+        found = sha256(path / file)
+        if found != expected:
+            raise InputError(
+                f"{path / file}: store.json has the SHA-256 {expected}, found {found}; the file "
+                "was changed, build the store again."
+            )
+
+
+@contextlib.contextmanager
+def new_store(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path``; rename it to ``path`` if the block succeeds.
+
+    An existing empty folder (Snakemake makes it) or an older store is replaced.
+
+    Raises:
+        InputError: ``path`` is a folder with other files in it.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = {entry.name for entry in path.iterdir()} - {".snakemake_timestamp"}
+        if found and "store.json" not in found:
+            raise InputError(
+                f"{path}: expected an empty folder or an older store, found {sorted(found)[:5]}; "
+                "move these files away."
+            )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{os.getpid()}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_store(
+    path: str | Path,
+    *,
+    dataset: str,
+    cell: str,
+    window_bp: int,
+    genes: pd.DataFrame,
+    sequence: np.ndarray,
+    signals: Mapping[str, np.ndarray],
+    contacts: Mapping[str, tuple[np.ndarray, int]],
+    peaks: Mapping[str, np.ndarray],
+    gene_features: pd.DataFrame,
+    label_column: str = "label",
+    label_transform: str = "raw",
+    simulated: bool = True,
+) -> None:
+    """Write a store from arrays in memory (small stores: tests, simulations).
+
+    Args:
+        path: folder to write.
+        dataset: name of the dataset.
+        cell: name of the cell.
+        window_bp: window length L, even.
+        genes: N rows with the columns :data:`GENE_COLUMNS`.
+        sequence: uint8 (N, L) base codes.
+        signals: name -> float32 or float16 (N, L).
+        contacts: name -> (float32 (N, K), resolution in bp).
+        peaks: name -> uint8 (N, L).
+        gene_features: N rows, one column per feature.
+        label_column: column of the gene table that the label came from.
+        label_transform: transform that was applied to it.
+        simulated: whether the data are simulated.
+
+    Raises:
+        InputError: see :meth:`Store.open`; the written store is opened before it is put in place.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    arrays: dict[str, np.ndarray] = {"sequence.npy": np.asarray(sequence, dtype=np.uint8)}
+    for name, values in signals.items():
+        entries[name] = {"kind": "signal", "dtype": values.dtype.name, "missing": "zero"}
+        arrays[f"{name}.npy"] = values
+    for name, (values, resolution_bp) in contacts.items():
+        entries[name] = {
+            "kind": "contacts",
+            "dtype": "float32",
+            "resolution_bp": int(resolution_bp),
+            "normalisation": "NONE",
+            "n_bins": values.shape[1],
+        }
+        arrays[f"{name}.npy"] = values.astype(np.float32)
+    for name, values in peaks.items():
+        entries[name] = {"kind": "peaks", "dtype": "uint8"}
+        arrays[f"{name}.npy"] = values.astype(np.uint8)
+    for name, entry in entries.items():
+        check_kind(name, entry["kind"])
+        entry["file"] = f"{name}.npy"
+    manifest = {
+        "dataset": dataset,
+        "cell": cell,
+        "window_bp": int(window_bp),
+        "modalities": entries,
+        "modality_order": list(entries),
+        "label": {"column": label_column, "transform": label_transform},
+        "simulated": bool(simulated),
+    }
+    with new_store(path) as folder:
+        for file, values in arrays.items():
+            np.save(folder / file, np.ascontiguousarray(values))
+        finish_store(folder, manifest, genes, gene_features)
+
+
+def finish_store(
+    folder: Path, manifest: dict[str, Any], genes: pd.DataFrame, gene_features: pd.DataFrame
+) -> None:
+    """Write genes, features, labels and ``store.json`` beside the arrays and open the result."""
+    write_tsv(genes[list(GENE_COLUMNS)], folder / "genes.tsv")
+    np.save(folder / "labels.npy", genes["label"].to_numpy(dtype=np.float32))
+    np.save(
+        folder / "gene_features.npy",
+        np.ascontiguousarray(gene_features.to_numpy(dtype=np.float32)),
+    )
+    digests = {file.name: sha256(file) for file in sorted(folder.iterdir())}
+    complete = manifest | {
+        "format_version": FORMAT_VERSION,
+        "n_genes": len(genes),
+        "gene_features": [str(name) for name in gene_features.columns],
+        "digests": digests,
+    }
+    write_json(complete, folder / "store.json")
+    Store.open(folder)
