@@ -144,7 +144,8 @@ class Genome:
             text = self._file.fetch(chrom, start, end).encode("latin-1")
         except (ValueError, OSError) as error:
             raise InputError(
-                f"{self.path}: {chrom}:{start}-{end} can't be read ({error})."
+                f"{self.path}: {chrom}:{start}-{end} can't be read ({error}); the file is "
+                "truncated or the index belongs to another file (delete the .fai and .gzi)."
             ) from None
         codes = _TABLE[np.frombuffer(text, dtype=np.uint8)]
         if len(codes) != end - start:
