@@ -1,0 +1,27 @@
+# make demo    set up and run the simulated genome from data to report
+# make test    set up and run the whole test suite
+# CORES=N      cores to use (default: all)
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+SNAKEMAKE := .venv/bin/snakemake
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup demo test lint lock
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+setup:
+	@envs/setup.sh
+
+demo: setup
+	$(SNAKEMAKE) --cores $(CORES) --configfile config/demo.yaml
+	@echo "report: $(CURDIR)/results/demo/report.html"
+
+test: setup
+	CORES=$(CORES) .venv/bin/python -m pytest
+
+lint: setup
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/snakefmt --check Snakefile rules
+
+lock:
+	.venv/bin/python envs/make_lock.py

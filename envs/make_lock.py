@@ -1,0 +1,69 @@
+"""Write envs/requirements.lock and envs/prismflow.yaml from pyproject.toml (needs uv).
+
+torch itself stays out of the lock: its builds carry local tags and differ by platform. What torch
+needs at run time is locked with everything else.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TORCH = "torch==2.13.0"
+TORCH_NEEDS = ["filelock", "fsspec", "jinja2", "networkx", "setuptools>=77", "sympy",
+               "typing-extensions"]  # fmt: skip
+HEADER = """# Locked with hashes for Python 3.11 to 3.13 by envs/make_lock.py; edit pyproject.toml and run
+# it again (`make lock`). torch is installed first and apart: see envs/setup.sh.
+"""
+
+
+def lock() -> str:
+    """Resolve all dependencies but torch and return the lock's text."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [d for d in project["dependencies"] if not d.startswith("torch")]
+    wanted += project["optional-dependencies"]["test"] + TORCH_NEEDS
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "requirements.in"
+        source.write_text("\n".join(wanted) + "\n")
+        command = ["uv", "pip", "compile", str(source), "--universal", "--python-version", "3.11"]
+        command += ["--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
+        return HEADER + subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def conda_environment(lock_text: str) -> str:
+    """The conda environment of the rules: the lock's pins of the direct dependencies."""
+    pins = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)(?:\s*;\s*python_full_version < '3.12')?",
+                           lock_text, flags=re.MULTILINE)[::-1])  # fmt: skip
+    pins = {name.lower(): version for name, version in pins.items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.split(r"[<>=!~ ]", d)[0].lower() for d in project["dependencies"]]
+    lines = [f"      - {n}=={pins[n]}" for n in names if n != "torch"]
+    return "\n".join(
+        [
+            "# Written by envs/make_lock.py: the same pins as envs/requirements.lock.",
+            "# prismflow.post-deploy.sh then installs this package into the environment.",
+            "channels:",
+            "  - conda-forge",
+            "  - bioconda",
+            "  - nodefaults",
+            "dependencies:",
+            "  - python=3.11",
+            "  - bedtools=2.31",
+            "  - pip",
+            "  - setuptools",
+            "  - pip:",
+            f"      - {TORCH}",
+            *lines,
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    text = lock()
+    (ROOT / "envs" / "requirements.lock").write_text(text)
+    (ROOT / "envs" / "prismflow.yaml").write_text(conda_environment(text))

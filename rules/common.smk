@@ -1,0 +1,88 @@
+# The validated configuration, the plan, wildcard constraints and what several stages share.
+import json
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from prismflow import config as settings_of
+from prismflow.architectures import TABULAR, module_of
+from prismflow.errors import InputError
+from prismflow.figures import needed_files
+from prismflow.plan import make_plan
+from prismflow.provenance import code_digest
+
+ENVIRONMENT = "../envs/prismflow.yaml"
+
+
+def load_plan():
+    """Read and check everything that the user wrote; end with one sentence if it is wrong."""
+    given = [str(file) for file in workflow.overwrite_configfiles]
+    files = [str(file) for file in workflow.configfiles if str(file) not in given] + given
+    try:
+        return make_plan(
+            settings_of.load(config, files, Path(workflow.basedir) / "workflow" / "schemas")
+        )
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+PLAN = load_plan()
+if workflow.is_main_process:
+    for note in PLAN.skipped:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def one_of(names):
+    return "|".join(sorted(names)) or "none"
+
+
+wildcard_constraints:
+    dataset=one_of(PLAN.config.datasets),
+    cell=one_of(PLAN.config.cells),
+    modality=one_of(PLAN.config.values["modalities"]),
+    model=one_of(PLAN.models),
+    run=r"[A-Za-z][A-Za-z0-9_]*_seed\d+",
+    experiment=one_of(PLAN.config.experiments),
+
+
+def dataset_of(wildcards):
+    return PLAN.config.datasets[wildcards.dataset]
+
+
+def run_of(wildcards):
+    return PLAN.run(wildcards.dataset, wildcards.cell, wildcards.model, wildcards.run)
+
+
+def as_json(value):
+    """Sorted JSON, so that a parameter changes only when its content does."""
+    return json.dumps(value, sort_keys=True)
+
+
+def track_settings(cell, modality):
+    """What reading a track depends on: its row of the sheet and its modality's settings."""
+    track = PLAN.config.tracks[cell, modality]
+    entry = PLAN.config.values["modalities"][modality]
+    return {
+        "modality": modality,
+        "kind": track.kind,
+        "path": track.path,
+        "resolution_bp": track.resolution_bp,
+        "normalisation": track.normalisation,
+        "absent_chromosomes": track.absent_chromosomes,
+        "missing": entry["missing"],
+        "pseudocount": entry["pseudocount"],
+        "where": track.where,
+    }
+
+
+def experiment_json(wildcards):
+    """Everything that a figure or table depends on beside its input files."""
+    dataset, experiment = wildcards.dataset, PLAN.experiments[wildcards.dataset, wildcards.experiment]
+    return as_json(
+        {
+            "experiment": {"id": experiment.id, **experiment.entry, "models": experiment.models},
+            "runs": [[run.cell, run.model, run.fold, run.seed] for run in experiment.runs],
+            "context": PLAN.context(dataset),
+        }
+    )

@@ -1,0 +1,126 @@
+# Figures and tables of the experiments, and the report that gathers them.
+def figure_files(dataset, suffixes=("pdf", "png")):
+    return [
+        f"results/{dataset}/figures/{experiment}.{suffix}"
+        for name, experiment in PLAN.experiments
+        for suffix in suffixes
+        if name == dataset
+    ]
+
+
+def table_files(dataset, suffixes=("tsv", "md", "tex")):
+    return [
+        f"results/{dataset}/tables/{experiment.id}.{suffix}"
+        for (name, _), experiment in PLAN.experiments.items()
+        for suffix in suffixes
+        if name == dataset and experiment.entry["table"]
+    ]
+
+
+def experiment_of(wildcards):
+    return PLAN.experiments[wildcards.dataset, wildcards.experiment]
+
+
+def files_of_runs(wildcards):
+    """Per-run files that the experiment's renderer needs beside the table of metrics."""
+    experiment = experiment_of(wildcards)
+    names = needed_files(experiment.entry["renderer"])
+    return [f"results/{run.folder}/{name}" for run in experiment.runs for name in names]
+
+
+rule plot_figure:
+    input:
+        metrics="results/{dataset}/metrics.tsv",
+        genes="results/{dataset}/genes.tsv",
+        runs=files_of_runs,
+        published=PLAN.config.values["sheets"]["published"],
+    output:
+        pdf="results/{dataset}/figures/{experiment}.pdf",
+        png=report(
+            "results/{dataset}/figures/{experiment}.png",
+            caption="../workflow/report/experiment.rst",
+            category=lambda wildcards: experiment_of(wildcards).entry["category"],
+            subcategory=lambda wildcards: experiment_of(wildcards).entry["paper"] or "beyond the paper",
+            labels={"experiment": "{experiment}", "kind": "figure"},
+        ),
+    log:
+        "logs/{dataset}/figures/{experiment}.log",
+    benchmark:
+        "benchmarks/{dataset}/figures/{experiment}.tsv"
+    params:
+        experiment=lambda wildcards: experiment_json(wildcards),
+        title=lambda wildcards: experiment_of(wildcards).entry["title"],
+        caption=lambda wildcards: experiment_of(wildcards).entry["caption"],
+        code=lambda wildcards: code_digest(
+            "figures", f"plots.{experiment_of(wildcards).entry['renderer']}"
+        ),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/plot_figure.py"
+
+
+rule write_table:
+    input:
+        metrics="results/{dataset}/metrics.tsv",
+        published=PLAN.config.values["sheets"]["published"],
+    output:
+        tsv="results/{dataset}/tables/{experiment}.tsv",
+        md="results/{dataset}/tables/{experiment}.md",
+        tex="results/{dataset}/tables/{experiment}.tex",
+        html=report(
+            "results/{dataset}/tables/{experiment}.html",
+            caption="../workflow/report/experiment.rst",
+            category=lambda wildcards: experiment_of(wildcards).entry["category"],
+            subcategory=lambda wildcards: experiment_of(wildcards).entry["paper"] or "beyond the paper",
+            labels={"experiment": "{experiment}", "kind": "table"},
+        ),
+    log:
+        "logs/{dataset}/tables/{experiment}.log",
+    benchmark:
+        "benchmarks/{dataset}/tables/{experiment}.tsv"
+    params:
+        experiment=lambda wildcards: experiment_json(wildcards),
+        title=lambda wildcards: experiment_of(wildcards).entry["title"],
+        caption=lambda wildcards: experiment_of(wildcards).entry["caption"],
+        code=lambda wildcards: code_digest(
+            "figures", f"tables.{experiment_of(wildcards).entry['table']}"
+        ),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/write_table.py"
+
+
+rule write_report:
+    input:
+        lambda wildcards: figure_files(wildcards.dataset) + table_files(wildcards.dataset),
+    output:
+        "results/{dataset}/report.html",
+    log:
+        "logs/{dataset}/write_report.log",
+    benchmark:
+        "benchmarks/{dataset}/write_report.tsv"
+    params:
+        snakefile=workflow.main_snakefile,
+        configfiles=[str(Path(file).resolve()) for file in workflow.overwrite_configfiles]
+        if hasattr(workflow, "overwrite_configfiles")
+        else [],
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/write_report.py"
+
+
+rule report:
+    input:
+        [f"results/{dataset}/report.html" for dataset in PLAN.config.datasets],

@@ -1,0 +1,19 @@
+# The genome: chromosome names and lengths, checked against the gene table.
+rule index_genome:
+    input:
+        fasta=lambda wildcards: dataset_of(wildcards)["genome"],
+    output:
+        sizes="results/{dataset}/genome/chrom.sizes",
+    log:
+        "logs/{dataset}/index_genome.log",
+    benchmark:
+        "benchmarks/{dataset}/index_genome.tsv"
+    params:
+        code=code_digest("genome"),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/index_genome.py"

@@ -1,0 +1,35 @@
+# One job per model, fold and seed.
+def training_modules(wildcards):
+    architecture = PLAN.models[wildcards.model]["architecture"]
+    stage = "models.tabular" if architecture in TABULAR else "training"
+    return code_digest(stage, module_of(architecture))
+
+
+rule train:
+    input:
+        store="results/{dataset}/{cell}/store",
+        splits="results/{dataset}/splits.tsv",
+    output:
+        weights="results/{dataset}/{cell}/{model}/{run}/model.safetensors",
+        model="results/{dataset}/{cell}/{model}/{run}/model.json",
+        history="results/{dataset}/{cell}/{model}/{run}/history.tsv",
+    log:
+        "logs/{dataset}/{cell}/{model}/{run}/train.log",
+    benchmark:
+        "benchmarks/{dataset}/{cell}/{model}/{run}/train.tsv"
+    params:
+        settings=lambda wildcards: PLAN.settings_json(
+            wildcards.dataset, wildcards.cell, wildcards.model
+        ),
+        fold=lambda wildcards: run_of(wildcards).fold,
+        seed=lambda wildcards: run_of(wildcards).seed,
+        device=PLAN.config.values["run"]["device"],
+        code=training_modules,
+    threads: PLAN.config.values["run"]["train_threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 480 * attempt,
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/train.py"

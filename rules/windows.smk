@@ -1,0 +1,66 @@
+# Windows around the TSS, splits, and one store per cell at the dataset's longest window.
+def optional_blacklist(wildcards):
+    return dataset_of(wildcards)["blacklist"] or []
+
+
+rule define_windows:
+    input:
+        genes=lambda wildcards: dataset_of(wildcards)["genes"]["path"],
+        sizes="results/{dataset}/genome/chrom.sizes",
+        fasta=lambda wildcards: dataset_of(wildcards)["genome"],
+        blacklist=optional_blacklist,
+    output:
+        genes="results/{dataset}/genes.tsv",
+        windows="results/{dataset}/windows.bed.gz",
+        dropped="results/{dataset}/dropped.tsv",
+        splits="results/{dataset}/splits.tsv",
+    log:
+        "logs/{dataset}/define_windows.log",
+    benchmark:
+        "benchmarks/{dataset}/define_windows.tsv"
+    params:
+        settings=lambda wildcards: as_json(dataset_of(wildcards)),
+        code=code_digest("windows", "splits", "genes", "genome"),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/define_windows.py"
+
+
+rule build_store:
+    input:
+        genes="results/{dataset}/genes.tsv",
+        fasta=lambda wildcards: dataset_of(wildcards)["genome"],
+        tracks=lambda wildcards: [
+            PLAN.config.tracks[wildcards.cell, modality].path
+            for modality in PLAN.config.modalities_of(wildcards.cell)
+        ],
+        summaries=lambda wildcards: [
+            f"results/{wildcards.dataset}/tracks/{wildcards.cell}/{modality}.json"
+            for modality in PLAN.config.modalities_of(wildcards.cell)
+        ],
+    output:
+        store=directory("results/{dataset}/{cell}/store"),
+    log:
+        "logs/{dataset}/{cell}/build_store.log",
+    benchmark:
+        "benchmarks/{dataset}/{cell}/build_store.tsv"
+    params:
+        settings=lambda wildcards: as_json(dataset_of(wildcards)),
+        tracks=lambda wildcards: as_json(
+            [
+                track_settings(wildcards.cell, modality)
+                for modality in PLAN.config.modalities_of(wildcards.cell)
+            ]
+        ),
+        code=code_digest("store"),
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/build_store.py"

@@ -1,0 +1,377 @@
+"""The whole configuration: YAML files and sheets, validated and cross-checked before planning.
+
+Nothing here opens a large file or the network, and nothing imports torch: it runs at every start of
+Snakemake.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prismflow import architectures, schema
+from prismflow.errors import InputError
+from prismflow.sheets import Row, check_name, read_sheet
+from prismflow.simulate import simulated_files
+
+TRACK_FORMATS = {
+    "signal": {"bigwig": "bw"},
+    "contacts": {"hic": "hic", "cool": "cool", "mcool": "mcool"},
+    "peaks": {"bigwig": "bw", "bed": "bed", "narrowpeak": "narrowPeak"},
+}
+SUFFIXES = {
+    "bw": "bigwig", "bigwig": "bigwig", "hic": "hic", "cool": "cool", "mcool": "mcool",
+    "bed": "bed", "narrowpeak": "narrowpeak",
+}  # fmt: skip
+PORTALS = ("encode", "4dn", "url")
+
+
+@dataclass(frozen=True)
+class Track:
+    """One file of one modality in one cell (a row of the tracks sheet)."""
+
+    cell: str
+    modality: str
+    kind: str
+    format: str
+    path: str
+    portal: str
+    accession: str
+    url: str
+    md5: str
+    assembly: str
+    resolution_bp: int | None
+    normalisation: str
+    absent_chromosomes: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Config:
+    """Validated configuration; see :func:`load`."""
+
+    values: dict[str, Any]
+    cells: dict[str, Row]
+    tracks: dict[tuple[str, str], Track]
+    models: dict[str, dict[str, Any]]
+    scenarios: dict[str, dict[str, Any]]
+    experiments: dict[str, dict[str, Any]]
+    files: tuple[str, ...] = field(default=())
+
+    @property
+    def datasets(self) -> dict[str, dict[str, Any]]:
+        """Settings of the datasets to run, by name."""
+        return {name: self.values["datasets"][name] for name in self.values["run"]["datasets"]}
+
+    def modalities_of(self, cell: str) -> list[str]:
+        """Modalities for which ``cell`` has a track, in the configured channel order."""
+        return [name for name in self.values["modalities"] if (cell, name) in self.tracks]
+
+
+def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLike[str]) -> Config:
+    """Validate the merged configuration and read the sheets that it names.
+
+    Args:
+        raw: the merged configuration, as Snakemake gives it.
+        files: the YAML files it was merged from, in the order of overriding; for messages.
+        schemas: folder of ``*.schema.yaml``.
+
+    Raises:
+        InputError: one sentence on the first thing that is wrong.
+    """
+    schemas = Path(schemas)
+    values = schema.validate(
+        copy.deepcopy(dict(raw)), schemas / "config.schema.yaml", files
+    )
+    sheets = values["sheets"]
+    cells = _read_cells(sheets["cells"])
+    tracks = _read_tracks(sheets["tracks"], cells, values, files)
+    experiments = _with_overrides(
+        schema.read_yaml(sheets["experiments"]), values["experiment_overrides"],
+        "experiments", sheets["experiments"], files,
+    )  # fmt: skip
+    experiments = schema.validate(
+        experiments, schemas / "experiments.schema.yaml", [*files, sheets["experiments"]]
+    )
+    models = _read_models(values, schemas, files)
+    config = Config(
+        values, cells, tracks, models, experiments["scenarios"], experiments["experiments"],
+        tuple(files),
+    )  # fmt: skip
+    _check_selection(config)
+    _check_datasets(config)
+    _check_scenarios(config)
+    return config
+
+
+def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        merged[key] = (
+            _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+        )
+    return merged
+
+
+def _with_overrides(
+    content: Any, overrides: Mapping[str, Any], key: str | None, path: str, files: Sequence[str]
+) -> Any:
+    entries = content.get(key) if key and isinstance(content, dict) else content
+    if not isinstance(entries, dict):
+        return content
+    for name, change in overrides.items():
+        if name not in entries:
+            location = (f"{(key or 'models')[:-1]}_overrides", name)
+            raise InputError(
+                f"{schema.where(files, location)}: expected a name that stands in {path}, "
+                f"found {name!r}; known are {', '.join(sorted(entries))}."
+            )
+        entries[name] = _merge(entries[name], change)
+    return content
+
+
+def _read_cells(path: str) -> dict[str, Row]:
+    rows = read_sheet(
+        path, ("cell",), ("biosample", "description", "published_cell"), key=("cell",)
+    )
+    return {check_name(row["cell"], "cell", row.where): row for row in rows}
+
+
+def _read_tracks(
+    path: str, cells: Mapping[str, Row], values: Mapping[str, Any], files: Sequence[str]
+) -> dict[tuple[str, str], Track]:
+    optional = (
+        "path", "portal", "accession", "url", "format", "assembly", "resolution_bp",
+        "normalisation", "absent_chromosomes", "md5", "size_bytes", "licence", "version", "note",
+    )  # fmt: skip
+    tracks = {}
+    for name in values["modalities"]:
+        check_name(name, "modality", schema.where(files, ("modalities", name)))
+    for row in read_sheet(path, ("cell", "modality"), optional, key=("cell", "modality")):
+        for column, known in (("cell", cells), ("modality", values["modalities"])):
+            if row[column] not in known:
+                check_name(row[column], column, row.where)
+                raise InputError(
+                    f"{row.where}: unknown {column} {row[column]!r}; known are "
+                    f"{', '.join(known)} (from {_home(column, values)}); add it there or correct it."
+                )
+        kind = values["modalities"][row["modality"]]["kind"]
+        tracks[row["cell"], row["modality"]] = _track(row, kind)
+    return tracks
+
+
+def _home(column: str, values: Mapping[str, Any]) -> str:
+    return values["sheets"]["cells"] if column == "cell" else "`modalities` in the configuration"
+
+
+def _track(row: Row, kind: str) -> Track:
+    path = row["path"]
+    if not path and not (row["accession"] and row["portal"]) and not row["url"]:
+        raise InputError(
+            f"{row.where}: expected a local `path`, a `portal` with `accession`, or a `url`; found "
+            "none of them; fill in one."
+        )
+    if row["portal"] and row["portal"] not in PORTALS:
+        raise InputError(
+            f"{row.where}: expected one of {', '.join(PORTALS)} in column 'portal', found "
+            f"{row['portal']!r}."
+        )
+    suffix = Path(path or row["url"]).suffix.lstrip(".").lower()
+    file_format = (row["format"] or SUFFIXES.get(suffix, suffix)).lower()
+    if file_format not in TRACK_FORMATS[kind]:
+        raise InputError(
+            f"{row.where}: expected a file of format {' or '.join(TRACK_FORMATS[kind])} for a "
+            f"modality of kind {kind!r}, found {file_format or 'no format'!r}; correct `format`."
+        )
+    resolution = None
+    if kind == "contacts":
+        if not row["resolution_bp"].isdigit() or not row["normalisation"]:
+            raise InputError(
+                f"{row.where}: expected `resolution_bp` (a whole number) and `normalisation` "
+                f"(NONE, VC, ...) for contacts, found {row['resolution_bp']!r} and "
+                f"{row['normalisation']!r}."
+            )
+        resolution = int(row["resolution_bp"])
+    if row["absent_chromosomes"] not in ("", "error", "missing"):
+        raise InputError(
+            f"{row.where}: expected `error` or `missing` in column 'absent_chromosomes', found "
+            f"{row['absent_chromosomes']!r}."
+        )
+    if not path:
+        extension = TRACK_FORMATS[kind][file_format]
+        portal = row["portal"] or "url"
+        name = row["accession"] or f"{row['cell']}_{row['modality']}"
+        path = f"resources/{portal}/{name}.{extension}"
+    return Track(
+        row["cell"], row["modality"], kind, file_format, path, row["portal"], row["accession"],
+        row["url"], row["md5"], row["assembly"], resolution, row["normalisation"],
+        row["absent_chromosomes"] or "error", row.where,
+    )  # fmt: skip
+
+
+def _read_models(
+    values: Mapping[str, Any], schemas: Path, files: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Entries of the models file with overrides applied and bases resolved."""
+    path = values["sheets"]["models"]
+    content = _with_overrides(
+        schema.read_yaml(path), values["model_overrides"], None, path, files
+    )  # fmt: skip
+    sources = [*files, path]
+    entries = schema.validate(content, schemas / "models.schema.yaml", sources)
+    models: dict[str, dict[str, Any]] = {}
+    for name in entries:
+        check_name(name, "model", schema.where(sources, (name,)))
+        models[name] = _resolve(name, entries, sources, ())
+    for name, model in models.items():
+        location = schema.where(sources, (name,))
+        if "architecture" not in model:
+            raise InputError(f"{location}: expected `architecture` (or a `base` that has one).")
+        if "window_bp" not in model:
+            raise InputError(f"{location}: expected `window_bp`, the input length in bp.")
+        model.setdefault("label", name)
+        model.setdefault("modalities", architectures.default_modalities(model["architecture"]))
+        architectures.check_hyperparameters(
+            model["architecture"], model.get("hyperparameters", {}), location
+        )
+        _check_modalities(model, values["modalities"], location)
+    return models
+
+
+def _resolve(
+    name: str, entries: Mapping[str, Any], sources: Sequence[str], seen: tuple[str, ...]
+) -> dict[str, Any]:
+    entry = dict(entries[name])
+    base = entry.pop("base", None)
+    if base is None:
+        return entry
+    if base not in entries or base in (*seen, name):
+        problem = "that inherits from itself" if base in (*seen, name) else "that doesn't exist"
+        raise InputError(
+            f"{schema.where(sources, (name, 'base'))}: expected the name of another model, found "
+            f"{base!r} {problem}; known are {', '.join(entries)}."
+        )
+    parent = _resolve(base, entries, sources, (*seen, name))
+    parent.pop("label", None)
+    return _merge(parent, entry)
+
+
+def _check_modalities(model: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
+    named = model["modalities"]
+    for modality in named if isinstance(named, list) else ():
+        if modality not in known:
+            raise InputError(
+                f"{where}: unknown modality {modality!r}; known are {', '.join(known)} (from "
+                "`modalities` in the configuration); add it there or correct it."
+            )
+    if named != "none" and architectures.default_modalities(model["architecture"]) == "none":
+        raise InputError(
+            f"{where}: expected `modalities: none` because {model['architecture']} reads sequence "
+            f"only, found {named!r}; choose another architecture or remove the key."
+        )
+
+
+def _check_selection(config: Config) -> None:
+    run = config.values["run"]
+    for key, known in (
+        ("datasets", config.values["datasets"]),
+        ("experiments", config.experiments),
+    ):
+        for position, name in enumerate(run[key]):
+            if name not in known:
+                raise InputError(
+                    f"{schema.where(config.files, ('run', key, position))}: unknown "
+                    f"{key[:-1]} {name!r}; known are {', '.join(known)}."
+                )
+    path = config.values["sheets"]["experiments"]
+    for name, experiment in config.experiments.items():
+        where = schema.where([*config.files, path], ("experiments", name))
+        check_name(name, "experiment", where)
+        vary = experiment.get("vary", {})
+        for model in [*experiment["models"], *vary.get("models", [])]:
+            if model not in config.models:
+                raise InputError(
+                    f"{where}: unknown model {model!r}; known are {', '.join(config.models)} (from "
+                    f"{config.values['sheets']['models']})."
+                )
+        if not experiment["models"] and not vary:
+            raise InputError(f"{where}: expected `models` or `vary`, found neither; add one.")
+        for scenario in experiment["scenarios"]:
+            if scenario not in config.scenarios:
+                raise InputError(
+                    f"{where}: unknown scenario {scenario!r}; known are "
+                    f"{', '.join(config.scenarios)}."
+                )
+
+
+def _check_datasets(config: Config) -> None:
+    for name, dataset in config.datasets.items():
+        location = ("datasets", name)
+        check_name(name, "dataset", schema.where(config.files, location))
+        made = set(simulated_paths(name, dataset))
+        for cell in dataset["cells"]:
+            where = schema.where(config.files, (*location, "cells"))
+            if cell not in config.cells:
+                raise InputError(
+                    f"{where}: unknown cell {cell!r}; known are {', '.join(config.cells)} (from "
+                    f"{config.values['sheets']['cells']})."
+                )
+            for modality in config.modalities_of(cell):
+                track = config.tracks[cell, modality]
+                if not track.accession and not track.url:
+                    _check_exists(track.path, made, track.where)
+        if dataset["splits"]["by"] == "chromosome":
+            for fold in dataset["splits"]["folds"]:
+                if not re.fullmatch(r"fold([1-9]|1[0-2])", fold):
+                    raise InputError(
+                        f"{schema.where(config.files, (*location, 'splits', 'folds'))}: expected "
+                        f"one of the paper's folds fold1 ... fold12, found {fold!r}."
+                    )
+        for fold in dataset["splits"]["folds"]:
+            check_name(fold, "fold", schema.where(config.files, (*location, "splits", "folds")))
+        for key in (("genome",), ("genes", "path"), ("blacklist",)):
+            value: Any = dataset
+            for part in key:
+                value = value[part]
+            if value:
+                _check_exists(value, made, schema.where(config.files, (*location, *key)))
+
+
+def simulated_paths(name: str, dataset: Mapping[str, Any]) -> list[str]:
+    """Files that the simulator makes for a dataset; empty for a dataset of real files."""
+    if dataset["simulate"] is None:
+        return []
+    settings = {k: v for k, v in dataset["simulate"].items() if k != "seed"}
+    return [
+        f"resources/{name}/{file}"
+        for file in simulated_files({**settings, "cells": list(dataset["cells"])})
+    ]
+
+
+def _check_exists(path: str, made: set[str], where: str) -> None:
+    if path not in made and not os.path.exists(path):
+        raise InputError(
+            f"{where}: expected a file at {path}, found none (looked in {os.getcwd()}); correct "
+            "the path or put the file there."
+        )
+
+
+def _check_scenarios(config: Config) -> None:
+    path = config.values["sheets"]["experiments"]
+    removable = [*config.values["modalities"], "promoter_activity"]
+    for name, scenario in config.scenarios.items():
+        where = schema.where([*config.files, path], ("scenarios", name))
+        if name != "full":
+            check_name(name, "scenario", where)
+        for modality in scenario.get("remove", []):
+            if modality not in removable:
+                raise InputError(
+                    f"{where}: unknown modality {modality!r} in `remove`; known are "
+                    f"{', '.join(removable)}."
+                )

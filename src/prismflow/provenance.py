@@ -1,0 +1,93 @@
+"""Digests of the code that a result depends on.
+
+Snakemake watches a rule's script but not the packages that the script imports. Every scripted rule
+therefore carries ``code_digest(...)`` of its stage's modules as a parameter: an edit of one model
+retrains that model, an edit of a plot redraws figures, and nothing else moves.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+from pathlib import Path
+
+PACKAGE = "prismflow"
+
+
+def _root() -> Path:
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(PACKAGE)
+    return Path(spec.origin).parent
+
+
+@functools.cache
+def _file_of(module: str) -> Path | None:
+    """File of a module of this package, or None if ``module`` is no module."""
+    parts = module.split(".")[1:]
+    path = _root().joinpath(*parts)
+    for candidate in (path / "__init__.py", path.with_suffix(".py")):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _without_docstrings(tree: ast.AST) -> ast.AST:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+@functools.cache
+def _parsed(module: str) -> tuple[str, frozenset[str]]:
+    """Digest of one module's syntax tree, and the modules of this package that it imports."""
+    path = _file_of(module)
+    if path is None:
+        raise ModuleNotFoundError(f"no module {module} in package {PACKAGE}")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    imported: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parent = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parent, base] if base else parent)
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == PACKAGE and _file_of(name):
+                parts = name.split(".")
+                imported.update(".".join(parts[:end]) for end in range(2, len(parts) + 1))
+    dump = ast.dump(_without_docstrings(tree))
+    return hashlib.sha256(dump.encode()).hexdigest(), frozenset(imported - {module})
+
+
+@functools.cache
+def code_digest(*modules: str) -> str:
+    """Short digest over the syntax trees of ``modules`` and all that they import in this package.
+
+    Comments, layout and docstrings do not count. Modules that are loaded by name at run time (model
+    architectures, plots) are not reached through imports and must be named by the rule.
+    """
+    pending = [name if name.startswith(PACKAGE) else f"{PACKAGE}.{name}" for name in modules]
+    reached: dict[str, str] = {}
+    while pending:
+        module = pending.pop()
+        if module not in reached:
+            reached[module], imported = _parsed(module)
+            pending.extend(imported)
+    text = "\n".join(f"{name} {digest}" for name, digest in sorted(reached.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

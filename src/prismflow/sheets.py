@@ -1,0 +1,135 @@
+"""Read the TSV sheets (cells, tracks) with names, duplicates and columns checked by line."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from prismflow.errors import InputError
+
+NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
+
+#: Names that would collide with files and folders of results/.
+RESERVED = frozenset(
+    "all dropped figures full genes genome labels metrics none plan plots report results runs "
+    "sequence splits store tables tracks windows".split()
+)
+
+
+def check_name(name: str, what: str, where: str) -> str:
+    """Return ``name`` if it may be part of a file path.
+
+    Raises:
+        InputError: the name is reserved or has a character other than letters, digits and ``_``.
+    """
+    if name in RESERVED:
+        raise InputError(
+            f"{where}: the {what} name {name!r} is reserved for a file or folder of results/; "
+            "choose another name."
+        )
+    if not NAME.match(name):
+        raise InputError(
+            f"{where}: expected a {what} name of letters, digits and '_' that starts with a "
+            f"letter, found {name!r}; rename it (names become parts of file paths)."
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a sheet: its values by column, and where it stands."""
+
+    values: dict[str, str]
+    path: str
+    line: int
+
+    def __getitem__(self, column: str) -> str:
+        return self.values[column]
+
+    @property
+    def where(self) -> str:
+        """File and line, for messages."""
+        return f"{self.path}, line {self.line}"
+
+
+def read_sheet(
+    path: str | Path,
+    required: tuple[str, ...],
+    optional: tuple[str, ...],
+    key: tuple[str, ...],
+) -> list[Row]:
+    """Read a tab-separated sheet with a header; lines that start with ``#`` are comments.
+
+    Args:
+        path: the sheet.
+        required: columns that must be there and not be empty.
+        optional: columns that may be absent; absent or empty means ``""``.
+        key: columns that identify a row; no two rows may agree in all of them.
+
+    Raises:
+        InputError: missing file or column, unknown column, ragged line, empty required field,
+            duplicated row.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: expected a sheet (TSV), found no such file.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected a sheet in UTF-8 text, found other bytes.") from None
+    lines = [
+        (number, next(csv.reader([line], delimiter="\t")))
+        for number, line in enumerate(text.splitlines(), start=1)
+        if line.strip() and not line.startswith("#")
+    ]
+    if not lines:
+        raise InputError(f"{path}: expected a header line, found an empty file.")
+    (header_line, header), *body = lines
+    header = [column.strip() for column in header]
+    _check_header(path, header_line, header, required, optional)
+    rows: list[Row] = []
+    seen: dict[tuple[str, ...], int] = {}
+    for number, fields in body:
+        if len(fields) != len(header):
+            raise InputError(
+                f"{path}, line {number}: expected {len(header)} tab-separated fields "
+                f"({', '.join(header)}), found {len(fields)}; check for spaces in place of tabs."
+            )
+        values = dict.fromkeys(optional, "") | {
+            column: field.strip() for column, field in zip(header, fields, strict=True)
+        }
+        row = Row(values, str(path), number)
+        for column in required:
+            if not values[column]:
+                raise InputError(f"{row.where}: expected a value in column {column!r}, found none.")
+        identity = tuple(values[column] for column in key)
+        if identity in seen:
+            raise InputError(
+                f"{row.where}: the row {' / '.join(identity)} stands already in line "
+                f"{seen[identity]}; remove one of the two."
+            )
+        seen[identity] = number
+        rows.append(row)
+    return rows
+
+
+def _check_header(
+    path: str | Path,
+    line: int,
+    header: list[str],
+    required: tuple[str, ...],
+    optional: tuple[str, ...],
+) -> None:
+    for column in required:
+        if column not in header:
+            raise InputError(
+                f"{path}, line {line}: expected the column {column!r}, found only "
+                f"{', '.join(header)}; add it (columns are separated by tabs)."
+            )
+    for column in header:
+        if column not in required + optional:
+            raise InputError(
+                f"{path}, line {line}: unknown column {column!r}; expected only "
+                f"{', '.join(required + optional)}; remove it or correct its name."
+            )

@@ -1,0 +1,20 @@
+"""Predict the test split of one run in every scenario, and compute its metrics."""
+
+import json
+
+from prismflow.jobs import job
+from prismflow.prediction import evaluate_run
+
+with job(snakemake):
+    evaluate_run(
+        snakemake.input.store,
+        snakemake.input.splits,
+        snakemake.input.weights,
+        snakemake.input.model,
+        json.loads(snakemake.params.scenarios),
+        snakemake.output.predictions,
+        snakemake.output.metrics,
+        snakemake.output.extras,
+        device=snakemake.params.device,
+        threads=snakemake.threads,
+    )

@@ -1,0 +1,20 @@
+"""Train one model on one fold with one seed."""
+
+import json
+
+from prismflow.jobs import job
+from prismflow.training import train_run
+
+with job(snakemake):
+    train_run(
+        snakemake.input.store,
+        snakemake.input.splits,
+        snakemake.params.fold,
+        snakemake.params.seed,
+        json.loads(snakemake.params.settings),
+        snakemake.output.weights,
+        snakemake.output.model,
+        snakemake.output.history,
+        device=snakemake.params.device,
+        threads=snakemake.threads,
+    )

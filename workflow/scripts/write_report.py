@@ -1,0 +1,12 @@
+"""Gather figures and tables of a dataset into one HTML file."""
+
+from prismflow.jobs import job
+from prismflow.report import write_report
+
+with job(snakemake):
+    write_report(
+        list(snakemake.input),
+        snakemake.output[0],
+        snakemake.params.snakefile,
+        snakemake.params.configfiles,
+    )

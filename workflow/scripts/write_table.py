@@ -1,0 +1,12 @@
+"""Write one experiment's table."""
+
+from prismflow.figures import write_table
+from prismflow.jobs import job
+
+with job(snakemake):
+    write_table(
+        snakemake.params.experiment,
+        snakemake.input.metrics,
+        snakemake.input.published,
+        dict(snakemake.output.items()),
+    )
