@@ -48,6 +48,8 @@ class Direction(nn.Module):
         self.dt_proj = nn.Linear(dt_rank, d_inner)
         self.A_log = nn.Parameter(torch.log(torch.arange(1.0, d_state + 1)).repeat(d_inner, 1))
         self.D = nn.Parameter(torch.ones(d_inner))
+        for parameter in (self.A_log, self.D):
+            parameter._no_weight_decay = True  # read where the optimiser's groups are made
         nn.init.uniform_(self.dt_proj.weight, -(dt_rank**-0.5), dt_rank**-0.5)
         with torch.no_grad():
             low, high = math.log(DT_MIN), math.log(DT_MAX)

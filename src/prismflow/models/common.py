@@ -185,6 +185,25 @@ class ExpressionHead(nn.Module):
         return self.layers(torch.cat([pooled, gene_features.to(pooled.dtype)], dim=-1)).squeeze(-1)
 
 
+class BaseEmbedding(nn.Embedding):
+    """Embedding of bases in the vocabulary of the released token models.
+
+    The table has 12 rows: seven special tokens that never occur here, then A, C, G, T and N.
+    Unused rows are kept so that parameter counts and released weights agree.
+    """
+
+    N_TOKENS = 12
+    FIRST_BASE = 7
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__(self.N_TOKENS, d_model)
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """(B, L, 4) one-hot A, C, G, T with zero rows for N -> (B, L, d_model)."""
+        base = torch.where(sequence.sum(dim=-1) > 0, sequence.argmax(dim=-1), 4)
+        return super().forward(base + self.FIRST_BASE)
+
+
 def zero_linear_biases(model: nn.Module) -> None:
     """Set every Linear bias to 0 except the time-step projections' (released initialisation)."""
     for name, module in model.named_modules():
@@ -230,6 +249,15 @@ class ExpressionModel(nn.Module):
             raise InputError(
                 f"architecture {self.architecture} needs at least one modality, found none."
             )
+
+    def checkpoint_activations(self, enabled: bool) -> None:
+        """Recompute blocks in the backward pass instead of keeping their activations.
+
+        Values and gradients stay the same. Architectures without such blocks ignore it.
+        """
+        for module in self.modules():
+            if module is not self and hasattr(module, "checkpoint_activations"):
+                module.checkpoint_activations = enabled
 
     def losses(self, output: ModelOutput, target: Tensor) -> dict[str, Tensor]:
         """Weighted loss terms by name; training minimises their sum.

@@ -1,10 +1,8 @@
-r"""Mamba as the paper's baseline uses it: one direction over embedded bases.
+r"""One-directional Mamba over bases, the paper's sequence-only baseline.
 
-.. math::
-    y = \mathrm{head}([\mathrm{pool}\, B(\mathrm{embed}(X)); f])
+.. math:: y = \mathrm{head}([\mathrm{pool}\, M(\mathrm{embed}(X)); f])
 
-with B the backbone of ``bimamba`` without its reverse direction. The centre is pooled although
-later positions have seen more of the sequence (released code).
+with M the backbone of ``bimamba`` scanning from the window's start only.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from prismflow.models.bimamba import BiMambaBackbone
 from prismflow.models.common import (
@@ -28,12 +26,10 @@ from prismflow.models.common import (
     require_positive,
 )
 
-EMBEDDING_STD = 0.02
-
 
 @dataclass(frozen=True)
 class MambaSettings:
-    """Hyper-parameters; the defaults are the paper's.
+    """Hyper-parameters; the defaults are those of the released baseline.
 
     Attributes:
         center_bp: positions that are pooled around the TSS.
@@ -71,7 +67,7 @@ class Mamba(ExpressionModel):
         super().__init__(settings, loss_weights, inputs)
         d_model = settings.d_model
         self.embedding = BaseEmbedding(d_model)
-        nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)
+        nn.init.normal_(self.embedding.weight, std=0.02)
         self.backbone = BiMambaBackbone(
             d_model,
             settings.n_layers,
@@ -80,13 +76,11 @@ class Mamba(ExpressionModel):
             expand=settings.expand,
             bidirectional=False,
         )
+        # Unlike the bidirectional models, this one keeps torch's initial biases in its head.
         self.head = ExpressionHead(d_model, inputs.n_gene_features, settings.d_hidden or d_model)
-
-    def encode(self, sequence: Tensor) -> Tensor:
-        """(B, L, 4) -> final hidden states (B, L, d_model)."""
-        return self.backbone(self.embedding(sequence))
 
     def forward(self, batch: BatchLike) -> ModelOutput:
         """Predictions (B,)."""
-        pooled = center_mean(self.encode(batch.sequence), self.settings.center_bp)
+        hidden = self.backbone(self.embedding(batch.sequence))
+        pooled = center_mean(hidden, self.settings.center_bp)
         return ModelOutput(self.head(pooled, batch.gene_features))
