@@ -1,0 +1,301 @@
+"""From the store to batches: crops, transforms, removals, and which genes are in which step.
+
+Numbers are read and transformed with numpy (:class:`GeneInputs`, also used by the tabular models);
+:class:`GeneBatches` turns them into tensors for the networks. torch is imported only when tensors
+are made, because jobs that need none should not pay for it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from prismflow.errors import InputError
+from prismflow.modality import apply_transform
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from prismflow.store import Store
+
+RESIDENT_BYTES = 2 << 30
+"""Data of a split up to this size are kept in memory (or on the device); larger ones stream."""
+
+PREFETCHED_BATCHES = 2
+"""Batches that a background thread prepares ahead when a split streams."""
+
+READ_GENES = 64
+"""Genes that are read from the store at a time when a whole split is loaded."""
+
+_ONE_HOT = np.concatenate([np.eye(4, dtype=np.float32), np.zeros((1, 4), np.float32)])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs and labels of B genes; windows of L bases, M modalities, F gene features.
+
+    Attributes:
+        sequence: (B, L, 4) one-hot A, C, G, T of the forward strand; N and bases outside the
+            chromosome are all zero.
+        signals: (B, L, M) transformed signals in the order of the model's modalities.
+        gene_features: (B, F).
+        target: (B,) labels, or None.
+        rows: (B,) int64 rows of the store.
+        extras: further inputs that an architecture declares in ``needs``, such as ``peak_mask``
+            (B, L).
+    """
+
+    sequence: Tensor
+    signals: Tensor
+    gene_features: Tensor
+    target: Tensor | None
+    rows: Tensor
+    extras: dict[str, Tensor] = field(default_factory=dict)
+
+
+@functools.lru_cache(maxsize=4)
+def _epoch_order(seed: int, epoch: int, n_genes: int) -> np.ndarray:
+    order = np.random.default_rng([seed, epoch]).permutation(n_genes)
+    order.flags.writeable = False
+    return order
+
+
+def batches_per_epoch(n_genes: int, batch_size: int) -> int:
+    """Batches in one pass over ``n_genes``; the last one may be smaller."""
+    return -(-n_genes // batch_size)
+
+
+def epoch_of_step(step: int, n_genes: int, batch_size: int) -> int:
+    """The pass (0-based) over the training genes that batch ``step`` (0-based) belongs to."""
+    return step // batches_per_epoch(n_genes, batch_size)
+
+
+def rows_of_step(seed: int, step: int, n_genes: int, batch_size: int) -> np.ndarray:
+    """Which training genes are in batch ``step``: a function of its arguments alone.
+
+    Every epoch is a fresh permutation drawn by a numpy Generator seeded with ``[seed, epoch]``;
+    the last batch of an epoch is smaller where the genes do not divide evenly.
+
+    Returns:
+        Indices into the training genes, int64, 1 to ``batch_size`` of them.
+    """
+    per_epoch = batches_per_epoch(n_genes, batch_size)
+    first = (step % per_epoch) * batch_size
+    return _epoch_order(seed, step // per_epoch, n_genes)[first : first + batch_size]
+
+
+@dataclass(frozen=True, eq=False)
+class GeneInputs:
+    """Reads model inputs of any store rows; all arrays are new and in the order of ``rows``.
+
+    Attributes:
+        store: the cell's store.
+        modalities: names of the signals, in channel order.
+        transforms: transform of each modality.
+        gene_features: names of the gene features, in order.
+        window_bp: length of the centre crop.
+        extras: names of further inputs (``peak_mask``).
+        replaced_signals: (w,) transformed values by modality, used for every gene instead of
+            its own.
+        replaced_features: value by gene feature, used for every gene instead of its own.
+        donors: store row from which a row takes its values, by modality or gene feature.
+    """
+
+    store: Store
+    modalities: tuple[str, ...]
+    transforms: Mapping[str, str]
+    gene_features: tuple[str, ...]
+    window_bp: int
+    extras: tuple[str, ...] = ()
+    replaced_signals: Mapping[str, np.ndarray] = field(default_factory=dict)
+    replaced_features: Mapping[str, float] = field(default_factory=dict)
+    donors: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+
+    def codes(self, rows: np.ndarray) -> np.ndarray:
+        """(n, w) uint8: A 0, C 1, G 2, T 3, N 4."""
+        return self.store.sequence(rows, self.window_bp)
+
+    def signal(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """(n, w) float32, transformed values of one modality after crop and removal."""
+        if name in self.replaced_signals:
+            return np.repeat(self.replaced_signals[name][None], len(rows), axis=0)
+        values = self.store.signal(name, self._donors(name, rows), self.window_bp)
+        return apply_transform(self.transforms[name], values).astype(np.float32, copy=False)
+
+    def signals(self, rows: np.ndarray) -> np.ndarray:
+        """(n, w, M) float32, all modalities."""
+        values = np.empty((len(rows), self.window_bp, len(self.modalities)), np.float32)
+        for channel, name in enumerate(self.modalities):
+            values[:, :, channel] = self.signal(name, rows)
+        return values
+
+    def features(self, rows: np.ndarray) -> np.ndarray:
+        """(n, F) float32 gene features after removal."""
+        known = list(self.store.manifest["gene_features"])
+        values = np.empty((len(rows), len(self.gene_features)), np.float32)
+        for column, name in enumerate(self.gene_features):
+            if name in self.replaced_features:
+                values[:, column] = self.replaced_features[name]
+            else:
+                source = self._donors(name, rows)
+                values[:, column] = self.store.gene_features[source, known.index(name)]
+        return values
+
+    def labels(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) float32."""
+        return self.store.labels[rows]
+
+    def extra(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """(n, w) float32 of a further input.
+
+        Raises:
+            InputError: the store cannot supply it.
+        """
+        if name != "peak_mask":
+            raise InputError(
+                f"the model needs the input {name!r}, which stores do not hold; they can supply "
+                "peak_mask."
+            )
+        if len(self.store.peaks) != 1:
+            raise InputError(
+                f"{self.store.path}: the model needs exactly one track of kind 'peaks' as its "
+                f"mask, the store of cell {self.store.manifest['cell']!r} has: "
+                f"{', '.join(self.store.peaks) or 'none'}; add one to the sheet of tracks."
+            )
+        return self.store.signal(self.store.peaks[0], rows, self.window_bp)
+
+    def mean_signal(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """(w,) float32: position-wise mean of the transformed values over ``rows``."""
+        total = np.zeros(self.window_bp)
+        for first in range(0, len(rows), READ_GENES):
+            chunk = rows[first : first + READ_GENES]
+            total += self.signal(name, chunk).sum(axis=0, dtype=np.float64)
+        return (total / len(rows)).astype(np.float32)
+
+    def _donors(self, name: str, rows: np.ndarray) -> np.ndarray:
+        donors = self.donors.get(name)
+        return rows if donors is None else np.array([donors[int(row)] for row in rows], np.int64)
+
+
+class GeneBatches:
+    """Batches of one split as tensors on a device.
+
+    A split whose codes and signals take at most ``resident_bytes`` is read and transformed once
+    and kept on the device; a larger one (long windows) is read from the memory-mapped store for
+    each batch, in a background thread that works ahead.
+
+    Args:
+        inputs: what to read.
+        rows: (n,) store rows of the split, in the order of evaluation.
+        device: torch device of the batches.
+        resident_bytes: see :data:`RESIDENT_BYTES`.
+    """
+
+    def __init__(
+        self,
+        inputs: GeneInputs,
+        rows: np.ndarray,
+        device: torch.device | str = "cpu",
+        resident_bytes: int = RESIDENT_BYTES,
+    ) -> None:
+        import torch
+
+        self.inputs, self.rows = inputs, np.asarray(rows, dtype=np.int64)
+        self.device = torch.device(device)
+        per_base = 1 + 4 * (len(inputs.modalities) + len(inputs.extras))
+        self.resident = self.rows.size * inputs.window_bp * per_base <= resident_bytes
+        self._one_hot = torch.from_numpy(_ONE_HOT).to(self.device)
+        self._features = torch.from_numpy(inputs.features(self.rows)).to(self.device)
+        self._labels = torch.from_numpy(inputs.labels(self.rows)).to(self.device)
+        self._store_rows = torch.from_numpy(self.rows).to(self.device)
+        self._windows = self._read_all() if self.resident else None
+
+    def __len__(self) -> int:
+        return self.rows.size
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> Batch:
+        """The batch of these genes of the split (indices into ``rows``)."""
+        return self._assemble(np.asarray(indices), self._windows_of(np.asarray(indices)))
+
+    def stream(self, chosen: Iterable[np.ndarray]) -> Iterator[Batch]:
+        """Batches of the genes chosen, in order; read ahead where the split is not resident."""
+        if self.resident:
+            for indices in chosen:
+                yield self.batch(indices)
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
+            ahead: deque = deque()
+            for indices in chosen:
+                ahead.append((indices, pool.submit(self._windows_of, indices)))
+                if len(ahead) > PREFETCHED_BATCHES:
+                    first, windows = ahead.popleft()
+                    yield self._assemble(first, windows.result())
+            for first, windows in ahead:
+                yield self._assemble(first, windows.result())
+
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        """The whole split once, in the order of ``rows``."""
+        starts = range(0, len(self), batch_size)
+        return self.stream(np.arange(s, min(s + batch_size, len(self))) for s in starts)
+
+    def _read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        extras = [self.inputs.extra(name, rows) for name in self.inputs.extras]
+        return self.inputs.codes(rows), self.inputs.signals(rows), extras
+
+    def _read_all(self) -> tuple[Tensor, Tensor, list[Tensor]]:
+        import torch
+
+        n, width = self.rows.size, self.inputs.window_bp
+        codes = np.empty((n, width), np.uint8)
+        signals = np.empty((n, width, len(self.inputs.modalities)), np.float32)
+        extras = [np.empty((n, width), np.float32) for _ in self.inputs.extras]
+        for first in range(0, n, READ_GENES):
+            part = slice(first, first + READ_GENES)
+            codes[part], signals[part], read = self._read(self.rows[part])
+            for whole, values in zip(extras, read, strict=True):
+                whole[part] = values
+        return (
+            torch.from_numpy(codes).to(self.device),
+            torch.from_numpy(signals).to(self.device),
+            [torch.from_numpy(values).to(self.device) for values in extras],
+        )
+
+    def _windows_of(self, indices: np.ndarray) -> tuple[Tensor, Tensor, list[Tensor]]:
+        import torch
+
+        if self._windows is not None:
+            codes, signals, extras = self._windows
+            chosen = torch.from_numpy(np.array(indices, dtype=np.int64)).to(self.device)
+            return codes[chosen], signals[chosen], [values[chosen] for values in extras]
+        codes, signals, extras = self._read(self.rows[indices])
+        pin = self.device.type == "cuda"
+        tensors = [torch.from_numpy(np.ascontiguousarray(a)) for a in (codes, signals, *extras)]
+        tensors = [t.pin_memory() for t in tensors] if pin else tensors
+        return tensors[0], tensors[1], tensors[2:]
+
+    def _assemble(
+        self, indices: np.ndarray, windows: tuple[Tensor, Tensor, list[Tensor]]
+    ) -> Batch:
+        import torch
+
+        codes, signals, extras = windows
+        chosen = torch.from_numpy(np.array(indices, dtype=np.int64)).to(self.device)
+        codes = codes.to(self.device, non_blocking=True)
+        return Batch(
+            sequence=torch.nn.functional.embedding(codes.int(), self._one_hot),
+            signals=signals.to(self.device, non_blocking=True),
+            gene_features=self._features[chosen],
+            target=self._labels[chosen],
+            rows=self._store_rows[chosen],
+            extras={
+                name: values.to(self.device, non_blocking=True)
+                for name, values in zip(self.inputs.extras, extras, strict=True)
+            },
+        )

@@ -1,0 +1,310 @@
+"""The training loop: a plain one, with the protocol of the paper (section 3).
+
+Optimiser step k uses the learning rate ``learning_rate(k)``, the genes ``rows_of_step(seed, k)``
+and random numbers (dropout, sampled masks) seeded by (seed, k), so a step depends on its number
+and on the state before it, and on nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from prismflow.batches import Batch, GeneBatches, batches_per_epoch, rows_of_step
+from prismflow.errors import InputError
+from prismflow.inference import autocast, predict
+from prismflow.metrics import regression_metrics
+from prismflow.models.common import require_choice, require_positive
+from prismflow.optimisation import (
+    Schedule,
+    clip_gradients,
+    learning_rate,
+    make_optimiser,
+    set_learning_rate,
+)
+from prismflow.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+CUDA_CHECK_STEPS = 50
+"""On CUDA the loss is looked at this often, because each look waits for the device."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The training protocol; the defaults are the paper's.
+
+    Attributes:
+        steps: optimiser steps.
+        batch_size: genes per forward pass.
+        accumulate_batches: forward passes per optimiser step; gradients are those of one batch of
+            all their genes (batch normalisation still sees each pass alone).
+        eval_batch_size: genes per forward pass where no gradient is needed.
+        learning_rate: peak, reached after ``warmup_steps`` from ``initial_learning_rate``; a
+            cosine leads to ``final_learning_rate`` at ``steps``.
+        clip_norm: largest global norm of the gradients; 0 for no clipping.
+        validations_per_epoch: whole-split validations per pass over the training genes; below 1
+            for one every few passes. There is always one after the last step.
+        precision: ``fp32``, or ``bf16`` autocast.
+        checkpoint_activations: recompute activations in the backward pass to save memory.
+    """
+
+    steps: int = 50_000
+    batch_size: int = 8
+    accumulate_batches: int = 1
+    eval_batch_size: int = 64
+    learning_rate: float = 5e-4
+    initial_learning_rate: float = 1e-5
+    final_learning_rate: float = 1e-4
+    warmup_steps: float = 5_000
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 1e-6
+    clip_norm: float = 1.0
+    validations_per_epoch: float = 2
+    precision: str = "fp32"
+    checkpoint_activations: bool = False
+
+    def __post_init__(self) -> None:
+        require_positive(self, "steps", "batch_size", "accumulate_batches", "eval_batch_size")
+        require_positive(self, "learning_rate", "validations_per_epoch")
+        require_choice("precision", self.precision, ("fp32", "bf16"))
+        self.schedule()
+
+    def schedule(self) -> Schedule:
+        """The learning rate of every step."""
+        return Schedule(
+            steps=self.steps,
+            warmup_steps=self.warmup_steps,
+            initial=self.initial_learning_rate,
+            peak=self.learning_rate,
+            final=self.final_learning_rate,
+        )
+
+
+@dataclass
+class TrainingState:
+    """Everything that changes while a model trains.
+
+    Attributes:
+        model: current parameters and buffers.
+        optimiser: AdamW with its moments.
+        step: optimiser steps done.
+        best: copy of the model's state at the lowest validation MSE so far.
+        best_step: optimiser steps done at that point.
+        best_mse: that MSE.
+        history: one row per validation.
+        sums: sums of the loss terms since the last validation.
+        summed: steps in ``sums``.
+    """
+
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_step: int = 0
+    best_mse: float = math.inf
+    history: list[dict[str, Any]] = field(default_factory=list)
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    summed: int = 0
+
+
+def start_state(model: nn.Module, settings: TrainingSettings) -> TrainingState:
+    """State before the first step.
+
+    Raises:
+        InputError: activation checkpointing was asked of a model that has none.
+    """
+    able = [
+        module
+        for module in model.modules()
+        if isinstance(getattr(module, "checkpoint_activations", None), bool)
+    ]
+    if settings.checkpoint_activations and not able:
+        raise InputError(
+            f"checkpoint_activations is true, but {type(model).__name__} cannot recompute its "
+            "activations; set it to false."
+        )
+    for module in able:
+        module.checkpoint_activations = settings.checkpoint_activations
+    optimiser = make_optimiser(
+        model, settings.learning_rate, settings.betas, settings.weight_decay
+    )
+    return TrainingState(model, optimiser)
+
+
+def step_seed(seed: int, step: int) -> int:
+    """Seed of torch's generator for one step."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def validation_is_due(step: int, n_genes: int, settings: TrainingSettings) -> bool:
+    """Whether to validate after optimiser step ``step`` (0-based).
+
+    With two validations per epoch of e steps that is after steps floor(e / 2) and 2 floor(e / 2)
+    of each epoch, as in the released training, and after the last step.
+    """
+    if step + 1 == settings.steps:
+        return True
+    genes_per_step = settings.batch_size * settings.accumulate_batches
+    per_epoch = batches_per_epoch(n_genes, genes_per_step)
+    interval = max(1, int(per_epoch / settings.validations_per_epoch))
+    position = step % per_epoch if settings.validations_per_epoch >= 1 else step
+    return (position + 1) % interval == 0
+
+
+def chosen_rows(
+    seed: int, n_genes: int, settings: TrainingSettings, first: int = 0
+) -> Iterator[np.ndarray]:
+    """Training genes of every forward pass from optimiser step ``first`` on."""
+    for passed in range(
+        first * settings.accumulate_batches, settings.steps * settings.accumulate_batches
+    ):
+        yield rows_of_step(seed, passed, n_genes, settings.batch_size)
+
+
+def train_model(
+    state: TrainingState,
+    train: GeneBatches,
+    valid: GeneBatches,
+    settings: TrainingSettings,
+    seed: int,
+    label: str,
+) -> TrainingState:
+    """Train from ``state`` to the last step; ``state.best`` is the state to keep.
+
+    Args:
+        state: of :func:`start_state`, changed in place.
+        train: training genes.
+        valid: validation genes, all of them used in every validation.
+        seed: of the order of the genes and of the random numbers of each step.
+        label: shown with the progress.
+
+    Raises:
+        InputError: a loss, gradient or validation prediction is not finite.
+    """
+    schedule = settings.schedule()
+    parameters = [p for p in state.model.parameters() if p.requires_grad]
+    check_every = 1 if train.device.type == "cpu" else CUDA_CHECK_STEPS
+    progress = Progress(settings.steps, label, first=state.step)
+    batches = train.stream(chosen_rows(seed, len(train), settings, state.step))
+    started, waited, validating = time.monotonic(), 0.0, 0.0
+    first_step = state.step
+    first_bad = torch.full((), math.inf, device=train.device)
+    state.model.train()
+    for step in range(state.step, settings.steps):
+        before = time.monotonic()
+        passes = [next(batches) for _ in range(settings.accumulate_batches)]
+        waited += time.monotonic() - before
+        rate = set_learning_rate(state.optimiser, step, schedule)
+        torch.manual_seed(step_seed(seed, step))
+        terms = accumulate_gradients(state.model, passes, settings.precision)
+        norm = clip_gradients(parameters, settings.clip_norm or math.inf)
+        healthy = torch.isfinite(terms["loss"]) & torch.isfinite(norm)
+        first_bad = torch.where(healthy, first_bad, first_bad.clamp(max=step))
+        due = validation_is_due(step, len(train), settings)
+        if (due or (step + 1) % check_every == 0) and math.isfinite(first_bad.item()):
+            _refuse_divergence(int(first_bad.item()), seed, train, settings)
+        state.optimiser.step()
+        state.optimiser.zero_grad(set_to_none=True)
+        state.step = step + 1
+        state.summed += 1
+        for name, value in terms.items():
+            state.sums[name] = state.sums[name] + value if name in state.sums else value
+        if due:
+            before = time.monotonic()
+            _validate(state, train, valid, settings, rate)
+            validating += time.monotonic() - before
+        row = state.history[-1] if state.history else None
+        progress.update(state.step, f"validation MSE {row['valid_mse']:.4f}" if row else "")
+    seconds = max(time.monotonic() - started, 1e-9)
+    logger.info(
+        "%s: %d steps in %.1f s (%.1f steps/s); %.1f %% of the time waiting for data, %.1f %% "
+        "validating; best validation MSE %.6g at step %d",
+        label, settings.steps - first_step, seconds, (settings.steps - first_step) / seconds,
+        100 * waited / seconds, 100 * validating / seconds, state.best_mse, state.best_step,
+    )  # fmt: skip
+    return state
+
+
+def accumulate_gradients(
+    model: nn.Module, passes: list[Batch], precision: str = "fp32"
+) -> dict[str, Tensor]:
+    """Forward and backward over the batches of one optimiser step.
+
+    Each batch weighs as much as its share of the step's genes.
+
+    Returns:
+        Detached ``loss`` (the total) and the model's terms by name, averaged over the genes.
+    """
+    n_genes = sum(batch.rows.numel() for batch in passes)
+    totals: dict[str, Tensor] = {}
+    for batch in passes:
+        share = batch.rows.numel() / n_genes
+        with autocast(batch.rows.device, precision):
+            terms = model.losses(model(batch), batch.target)
+            loss = sum(terms.values())
+        (loss if len(passes) == 1 else loss * share).backward()
+        for name, value in {"loss": loss, **terms}.items():
+            part = value.detach() * share
+            totals[name] = totals[name] + part if name in totals else part
+    return totals
+
+
+def _validate(
+    state: TrainingState,
+    train: GeneBatches,
+    valid: GeneBatches,
+    settings: TrainingSettings,
+    rate: float,
+) -> None:
+    predicted, _ = predict(state.model, valid, settings.eval_batch_size, settings.precision)
+    if not np.isfinite(predicted).all():
+        raise InputError(
+            f"training stopped after step {state.step}: validation predictions are not finite "
+            f"(learning rate {rate:.3g}); lower the learning rate or look for extreme signals."
+        )
+    metrics = regression_metrics(valid.inputs.labels(valid.rows), predicted)
+    means = {name: float(value) / state.summed for name, value in state.sums.items()}
+    total = means.pop("loss")
+    per_epoch = batches_per_epoch(len(train), settings.batch_size)
+    state.history.append(
+        {
+            "step": state.step,
+            "epoch": state.step * settings.accumulate_batches / per_epoch,
+            "learning_rate": rate,
+            "train_loss": total,
+            **{f"train_{name}": value for name, value in means.items()},
+            "valid_mse": metrics["mse"],
+            "valid_pearson": metrics["pearson"],
+        }
+    )
+    state.sums, state.summed = {}, 0
+    if metrics["mse"] < state.best_mse:
+        state.best_mse, state.best_step = metrics["mse"], state.step
+        state.best = {k: v.detach().clone() for k, v in state.model.state_dict().items()}
+
+
+def _refuse_divergence(
+    step: int, seed: int, train: GeneBatches, settings: TrainingSettings
+) -> None:
+    genes = train.inputs.store.genes["gene_id"].to_numpy()
+    first = step * settings.accumulate_batches
+    chosen = [
+        genes[train.rows[i]]
+        for passed in range(first, first + settings.accumulate_batches)
+        for i in rows_of_step(seed, passed, len(train), settings.batch_size)
+    ]
+    raise InputError(
+        f"training stopped at step {step}: the loss or its gradient is not finite (learning rate "
+        f"{learning_rate(step, settings.schedule()):.3g}, genes of the batch: {', '.join(map(str, chosen[:16]))}"
+        f"{', ...' if len(chosen) > 16 else ''}); lower the learning rate, or look for extreme "
+        "signals of these genes."
+    )

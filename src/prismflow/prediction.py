@@ -1,0 +1,294 @@
+"""Test one trained run in every scenario: crops, removed inputs, alternative outputs."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import save_file
+
+from prismflow.batches import GeneInputs
+from prismflow.errors import InputError
+from prismflow.files import atomic_path, write_tsv
+from prismflow.metrics import regression_metrics
+from prismflow.models import ARCHITECTURES, TABULAR, model_class
+from prismflow.runs import Split, check_agreement, check_finite, open_inputs, read_model_record
+from prismflow.store import Store
+
+logger = logging.getLogger(__name__)
+
+PERMUTATION_SEED = 20_240_229
+"""Seed of the exchange of values between test genes (``how: permute``)."""
+
+REMOVALS = ("zero", "mean", "permute")
+OUTPUTS = ("direct", "backdoor")
+
+Predictor = Callable[[GeneInputs, np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """How a trained model is tested; without any key, as it was trained.
+
+    Attributes:
+        name: as in the experiments.
+        crop_bp: the network is fed this many central bases of its window.
+        remove: modalities or gene features whose values are taken away.
+        how: ``zero`` feeds 0 in their place; ``mean`` the mean over the training genes (of
+            transformed signals: position by position); ``permute`` another test gene's values,
+            the same other gene for everything removed.
+        output: ``direct`` or ``backdoor`` prediction of a model that has both; None is the
+            reported one.
+    """
+
+    name: str
+    crop_bp: int | None = None
+    remove: tuple[str, ...] = ()
+    how: str = "zero"
+    output: str | None = None
+
+    @classmethod
+    def parse(cls, name: str, values: Mapping[str, Any]) -> Scenario:
+        """Check a scenario's keys and values.
+
+        Raises:
+            InputError: an unknown key or value.
+        """
+        known = [f.name for f in dataclasses.fields(cls) if f.name != "name"]
+        unknown = [key for key in values if key not in known]
+        if unknown:
+            raise InputError(
+                f"scenario {name!r}: unknown key {', '.join(unknown)}; known are "
+                f"{', '.join(known)}."
+            )
+        remove = values.get("remove", ())
+        if isinstance(remove, str):
+            raise InputError(f"scenario {name!r}: expected a list of names in remove, found text.")
+        scenario = cls(**{**values, "name": name, "remove": tuple(remove)})
+        if scenario.how not in REMOVALS:
+            raise InputError(
+                f"scenario {name!r}: expected how to be one of {', '.join(REMOVALS)}, found "
+                f"{scenario.how!r}."
+            )
+        if scenario.output not in (None, *OUTPUTS):
+            raise InputError(
+                f"scenario {name!r}: expected output to be one of {', '.join(OUTPUTS)}, found "
+                f"{scenario.output!r}."
+            )
+        crop = scenario.crop_bp
+        if crop is not None and (not isinstance(crop, int) or crop < 2 or crop % 2):
+            raise InputError(
+                f"scenario {name!r}: expected crop_bp to be a positive even number, found {crop!r}."
+            )
+        return scenario
+
+    @property
+    def inputs_key(self) -> tuple[Any, ...]:
+        """Scenarios with equal keys feed the model the same inputs."""
+        return (self.crop_bp, self.remove, self.how if self.remove else None)
+
+
+def evaluate_run(
+    store_dir: str | Path,
+    splits_path: str | Path,
+    weights_path: str | Path,
+    model_json_path: str | Path,
+    scenarios: Mapping[str, Mapping[str, Any]],
+    predictions_path: str | Path,
+    metrics_path: str | Path,
+    extras_path: str | Path,
+    device: str = "auto",
+    threads: int | None = None,
+) -> None:
+    """Predict the test genes of a trained run in all scenarios.
+
+    A scenario that cannot concern the model is left out of the outputs with a line in the log:
+    removal of inputs that it does not read, a crop as long as or longer than its window or of a
+    model whose input length is fixed, an output that it does not have.
+
+    Args:
+        store_dir: the cell's store; must agree with ``model.json``.
+        splits_path: ``splits.tsv``; the genes marked test in the run's fold are predicted.
+        weights_path, model_json_path: written by :func:`prismflow.training.train_run`.
+        scenarios: definition by name, see :class:`Scenario`.
+        predictions_path: table to write: scenario, gene_id, observed, predicted; test genes in
+            the store's order.
+        metrics_path: table to write: dataset, cell, model, fold, seed, scenario, metric, value,
+            n_genes.
+        extras_path: safetensors to write: what the model returns beside its prediction in the
+            scenario without any change, (n_test, ...) float32 by name; may be empty.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: CPU threads; None leaves them as they are.
+
+    Raises:
+        InputError: model, store and split do not agree, or a scenario is malformed.
+    """
+    parsed = [Scenario.parse(name, values) for name, values in scenarios.items()]
+    record = read_model_record(model_json_path)
+    settings = record["settings"]
+    store = Store.open(store_dir)
+    split = Split.read(splits_path, record["fold"], store)
+    check_agreement(record, model_json_path, store, split)
+    cls = model_class(settings["architecture"])
+    inputs = open_inputs(store, settings, tuple(getattr(cls, "needs", ())))
+    check_finite(inputs, split)
+    if settings["architecture"] in TABULAR:
+        inputs, predictor = _tabular_predictor(inputs, settings, weights_path)
+    else:
+        predictor = _network_predictor(settings, weights_path, device, threads)
+    rows = split.rows["test"]
+    outputs: dict[tuple[Any, ...], tuple[np.ndarray, dict[str, np.ndarray]]] = {}
+    predictions: dict[str, np.ndarray] = {}
+    for scenario in parsed:
+        reason = _not_applicable(scenario, settings, cls)
+        if reason is None:
+            if scenario.inputs_key not in outputs:
+                changed = scenario_inputs(inputs, scenario, split)
+                outputs[scenario.inputs_key] = predictor(changed, rows)
+            predicted, extras = outputs[scenario.inputs_key]
+            if scenario.output is None:
+                predictions[scenario.name] = predicted
+            elif scenario.output in extras:
+                predictions[scenario.name] = extras[scenario.output]
+            else:
+                reason = f"the model has no {scenario.output} output"
+        if reason is not None:
+            logger.info("scenario %s left out: %s", scenario.name, reason)
+    _, extras = outputs.get(Scenario("full").inputs_key, (None, {}))
+    _write(store, rows, record, predictions, extras, predictions_path, metrics_path, extras_path)
+
+
+def _not_applicable(scenario: Scenario, settings: Mapping[str, Any], cls: type) -> str | None:
+    """Why a scenario does not concern a model, or None if it does."""
+    if scenario.crop_bp is not None:
+        if scenario.crop_bp >= settings["window_bp"]:
+            return f"the model's window has only {settings['window_bp']} bp"
+        if settings["architecture"] in TABULAR or getattr(cls, "fixed_length", False):
+            return f"{settings['architecture']} has inputs of a fixed length"
+    read = {*settings["modalities"], *settings["gene_features"]}
+    if scenario.remove and not read.intersection(scenario.remove):
+        return f"the model does not read {', '.join(scenario.remove)}"
+    if scenario.output is not None and settings["architecture"] in TABULAR:
+        return f"the model has no {scenario.output} output"
+    return None
+
+
+def scenario_inputs(inputs: GeneInputs, scenario: Scenario, split: Split) -> GeneInputs:
+    """The inputs of a scenario: cropped, and with the removed names replaced.
+
+    Args:
+        inputs: as the model was trained on.
+        scenario: names that the model does not read are passed over.
+        split: its training genes give means, its test genes exchange values.
+    """
+    if scenario.crop_bp is not None:
+        inputs = dataclasses.replace(inputs, window_bp=scenario.crop_bp)
+    signals = [name for name in inputs.modalities if name in scenario.remove]
+    features = [name for name in inputs.gene_features if name in scenario.remove]
+    if scenario.how == "permute":
+        rows = split.rows["test"]
+        order = np.random.default_rng(PERMUTATION_SEED).permutation(rows.size)
+        donor = dict(zip(rows.tolist(), rows[order].tolist(), strict=True))
+        return dataclasses.replace(inputs, donors={n: donor for n in (*signals, *features)})
+    if scenario.how == "mean":
+        rows = split.rows["train"]
+        means = inputs.features(rows).mean(axis=0, dtype=np.float64)
+        return dataclasses.replace(
+            inputs,
+            replaced_signals={name: inputs.mean_signal(name, rows) for name in signals},
+            replaced_features={
+                name: float(means[inputs.gene_features.index(name)]) for name in features
+            },
+        )
+    return dataclasses.replace(
+        inputs,
+        replaced_signals={name: np.zeros(inputs.window_bp, np.float32) for name in signals},
+        replaced_features={name: 0.0 for name in features},
+    )
+
+
+def _tabular_predictor(
+    inputs: GeneInputs, settings: Mapping[str, Any], weights_path: str | Path
+) -> tuple[GeneInputs, Predictor]:
+    # Loaded by name, so that an edit of the tabular models does not repeat the networks' tests.
+    tabular = importlib.import_module(ARCHITECTURES[settings["architecture"]][0])
+    model = tabular.load_tabular(settings["architecture"], weights_path)
+    chosen = tabular.tabular_settings(settings)
+
+    def predictor(changed: GeneInputs, rows: np.ndarray) -> tuple[np.ndarray, dict]:
+        return model.predict(model.design(changed, rows, chosen)), {}
+
+    return model.inputs(inputs), predictor
+
+
+def _network_predictor(
+    settings: Mapping[str, Any], weights_path: str | Path, device: str, threads: int | None
+) -> Predictor:
+    from prismflow.batches import GeneBatches
+    from prismflow.devices import choose_device, make_deterministic, set_threads
+    from prismflow.inference import build_model, load_weights, predict
+    from prismflow.loop import TrainingSettings
+    from prismflow.models.common import parse_settings
+
+    training = parse_settings(
+        TrainingSettings, settings.get("training", {}), f"training of {settings['model']}"
+    )
+    set_threads(threads)
+    chosen = choose_device(device)
+    make_deterministic(chosen)
+    model = build_model(settings)
+    load_weights(model, weights_path)
+    model.to(chosen)
+
+    def predictor(changed: GeneInputs, rows: np.ndarray) -> tuple[np.ndarray, dict]:
+        batches = GeneBatches(changed, rows, chosen)
+        return predict(model, batches, training.eval_batch_size, training.precision, True)
+
+    return predictor
+
+
+def _write(
+    store: Store,
+    rows: np.ndarray,
+    record: Mapping[str, Any],
+    predictions: Mapping[str, np.ndarray],
+    extras: Mapping[str, np.ndarray],
+    predictions_path: str | Path,
+    metrics_path: str | Path,
+    extras_path: str | Path,
+) -> None:
+    genes = store.genes["gene_id"].astype(str).to_numpy()[rows]
+    observed = store.labels[rows]
+    identity = {
+        "dataset": store.manifest["dataset"],
+        "cell": store.manifest["cell"],
+        "model": record["settings"]["model"],
+        "fold": record["fold"],
+        "seed": record["seed"],
+    }
+    tables = [pd.DataFrame(columns=["scenario", "gene_id", "observed", "predicted"])]
+    metrics = []
+    for name, predicted in predictions.items():
+        tables.append(
+            pd.DataFrame(
+                {"scenario": name, "gene_id": genes, "observed": observed, "predicted": predicted}
+            )
+        )
+        for metric, value in regression_metrics(observed, predicted).items():
+            metrics.append(
+                {**identity, "scenario": name, "metric": metric, "value": value,
+                 "n_genes": rows.size}
+            )  # fmt: skip
+    columns = [*identity, "scenario", "metric", "value", "n_genes"]
+    write_tsv(pd.concat(tables[1:] or tables, ignore_index=True), predictions_path)
+    write_tsv(pd.DataFrame(metrics, columns=columns), metrics_path)
+    arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in extras.items()}
+    with atomic_path(extras_path) as temporary:
+        save_file(arrays, temporary)

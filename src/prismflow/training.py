@@ -1,0 +1,142 @@
+"""Train one run: one model on one cell, fold and seed."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from prismflow.batches import GeneInputs
+from prismflow.errors import InputError
+from prismflow.files import write_json, write_tsv
+from prismflow.models import ARCHITECTURES, TABULAR, model_class
+from prismflow.runs import Split, check_finite, model_record, open_inputs
+from prismflow.store import Store
+
+logger = logging.getLogger(__name__)
+
+Fitted = tuple[list[dict[str, Any]], dict[str, Any]]
+
+
+def train_run(
+    store_dir: str | Path,
+    splits_path: str | Path,
+    fold: str,
+    seed: int,
+    settings: Mapping[str, Any],
+    weights_path: str | Path,
+    model_json_path: str | Path,
+    history_path: str | Path,
+    device: str = "auto",
+    threads: int | None = None,
+) -> None:
+    """Train a model and write its best state by validation MSE.
+
+    On a CPU the same arguments give the same bytes of all three outputs. Tabular models are
+    fitted without importing torch; ``device`` does not concern them.
+
+    Args:
+        store_dir: the cell's store.
+        splits_path: ``splits.tsv``; genes marked train and valid in the column ``fold`` are used.
+        fold: column of ``splits.tsv``.
+        seed: of initial weights, order of genes and everything drawn at random.
+        settings: resolved model settings (model, architecture, hyperparameters, loss, modalities,
+            window_bp, transforms, gene_features, training).
+        weights_path: ``model.safetensors`` to write.
+        model_json_path: ``model.json`` to write: settings, identity of the data, best step.
+        history_path: ``history.tsv`` to write, one row per validation: step (optimiser steps
+            done), epoch (passes over the training genes, fractional), learning_rate, train_loss
+            and its terms (means since the last row), valid_mse, valid_pearson. Tabular models
+            have a row per penalty (ridge) or tree (boosting) instead.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: CPU threads; None leaves them as they are.
+
+    Raises:
+        InputError: settings, store and split do not fit together, or the training diverged.
+    """
+    settings = dict(settings)
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"seed: expected a whole number of at least 0, found {seed!r}.")
+    store = Store.open(store_dir)
+    split = Split.read(splits_path, fold, store)
+    needs = tuple(getattr(model_class(settings["architecture"]), "needs", ()))
+    inputs = open_inputs(store, settings, needs)
+    check_finite(inputs, split)
+    logger.info(
+        "model %s (%s), cell %s, fold %s, seed %d: %d training and %d validation genes, %d bp, "
+        "modalities: %s",
+        settings["model"], settings["architecture"], store.manifest["cell"], fold, seed,
+        split.rows["train"].size, split.rows["valid"].size, settings["window_bp"],
+        ", ".join(settings["modalities"]) or "none",
+    )  # fmt: skip
+    if settings["architecture"] in TABULAR:
+        history, facts = _fit_tabular(inputs, split, settings, seed, weights_path, threads)
+    else:
+        history, facts = _fit_network(inputs, split, settings, seed, weights_path, device, threads)
+    write_tsv(pd.DataFrame(history), history_path)
+    write_json(model_record(store, split, settings, seed, **facts), model_json_path)
+
+
+def _fit_network(
+    inputs: GeneInputs,
+    split: Split,
+    settings: dict[str, Any],
+    seed: int,
+    weights_path: str | Path,
+    device: str,
+    threads: int | None,
+) -> Fitted:
+    # Imported here, because a job for a tabular model should not wait for torch.
+    import torch
+
+    from prismflow.batches import GeneBatches
+    from prismflow.devices import choose_device, describe_device, make_deterministic, set_threads
+    from prismflow.inference import build_model, save_weights
+    from prismflow.loop import TrainingSettings, start_state, train_model
+    from prismflow.models.common import parameter_count, parse_settings
+
+    training = parse_settings(
+        TrainingSettings, settings.get("training", {}), f"training of {settings['model']}"
+    )
+    set_threads(threads)
+    chosen = choose_device(device)
+    make_deterministic(chosen)
+    torch.manual_seed(seed)
+    # Built on the CPU, so that a seed means the same initial weights on every device.
+    model = build_model(settings).to(chosen)
+    logger.info("%s has %d parameters", settings["model"], parameter_count(model))
+    train, valid = (GeneBatches(inputs, split.rows[role], chosen) for role in ("train", "valid"))
+    state = start_state(model, training)
+    train_model(state, train, valid, training, seed, f"training {settings['model']} seed {seed}")
+    save_weights(state.best, weights_path)
+    return state.history, {
+        "best": {"step": state.best_step, "valid_mse": state.best_mse},
+        "n_parameters": parameter_count(model),
+        "device": describe_device(chosen),
+        "packages": ("numpy", "torch", "safetensors"),
+    }
+
+
+def _fit_tabular(
+    inputs: GeneInputs,
+    split: Split,
+    settings: dict[str, Any],
+    seed: int,
+    weights_path: str | Path,
+    threads: int | None,
+) -> Fitted:
+    # Loaded by name, so that an edit of the tabular models does not retrain the networks.
+    tabular = importlib.import_module(ARCHITECTURES[settings["architecture"]][0])
+    model, history = tabular.train_tabular(inputs, split.rows, settings, seed, threads)
+    tabular.save_tabular(model, weights_path)
+    best = min(history, key=lambda row: row["valid_mse"])
+    return history, {
+        "best": {"step": best["step"], "valid_mse": best["valid_mse"]},
+        "n_parameters": model.n_parameters,
+        "device": "cpu",
+        "packages": ("numpy", "scikit-learn", "safetensors"),
+    }

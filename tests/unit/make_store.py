@@ -1,0 +1,130 @@
+"""A small store on disk with a planted signal, for tests of training and evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from prismflow.files import write_json, write_tsv
+
+FEATURES = ("utr5_length", "cds_gc", "promoter_activity")
+ROLES = ("train", "valid", "test")
+
+
+def make_store(
+    folder: Path,
+    n_genes: int = 60,
+    window_bp: int = 256,
+    seed: int = 0,
+    cell: str = "cellA",
+    peaks: bool = False,
+    features: tuple[str, ...] = FEATURES,
+    dtype: str = "float32",
+) -> tuple[Path, Path]:
+    """Write ``folder/store`` and ``folder/splits.tsv`` (fold ``fold11``); returns both paths.
+
+    The label is 1 + 0.5 x (level of h3k27ac at the TSS) + 0.3 x (first gene feature) + noise;
+    dnase and contacts are noise. The last two genes are in no role.
+    """
+    store = folder / "store"
+    store.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    level = rng.gamma(2.0, 1.0, n_genes)
+    position = np.arange(window_bp) - window_bp / 2
+    peak = np.exp(-((position / (window_bp / 8)) ** 2))
+    signals = {
+        "h3k27ac": level[:, None] * peak + rng.exponential(0.1, (n_genes, window_bp)),
+        "dnase": rng.exponential(0.5, (n_genes, window_bp)),
+    }
+    values = rng.normal(size=(n_genes, len(features))).astype(np.float32)
+    noise = rng.normal(0, 0.05, n_genes)
+    labels = 1 + 0.5 * level + (0.3 * values[:, 0] if features else 0.0) + noise
+    start = 100_000 + 10_000 * np.arange(n_genes)
+    arrays = {
+        "sequence": rng.integers(0, 5, (n_genes, window_bp)).astype(np.uint8),
+        **{name: array.astype(dtype) for name, array in signals.items()},
+        "hic": rng.exponential(2.0, (n_genes, 2)).astype(np.float32),
+        "gene_features": values,
+        "labels": labels.astype(np.float32),
+    }
+    modalities = {
+        "h3k27ac": _entry("signal", "h3k27ac", dtype, missing="zero", n_missing_bases=0),
+        "dnase": _entry("signal", "dnase", dtype, missing="zero", n_missing_bases=0),
+        "hic": _entry(
+            "contacts", "hic", "float32", resolution_bp=5000, normalisation="VC", n_bins=2
+        ),
+    }
+    if peaks:
+        arrays["peaks"] = (peak > 0.5).astype(np.uint8)[None].repeat(n_genes, axis=0)
+        modalities["peaks"] = _entry("peaks", "peaks", "uint8")
+    for name, array in arrays.items():
+        np.save(store / f"{name}.npy", array)
+    genes = pd.DataFrame(
+        {
+            "gene_id": [f"gene{i:03d}" for i in range(n_genes)],
+            "chrom": "chr1",
+            "tss": start + window_bp // 2,
+            "strand": ["+-"[i % 2] for i in range(n_genes)],
+            "window_start": start,
+            "window_end": start + window_bp,
+            "pad_left": 0,
+            "pad_right": 0,
+            "label": labels.astype(np.float32),
+        }
+    )
+    write_tsv(genes, store / "genes.tsv")
+    write_json(
+        {
+            "format_version": 1,
+            "dataset": "tiny",
+            "cell": cell,
+            "window_bp": window_bp,
+            "n_genes": n_genes,
+            "modalities": modalities,
+            "modality_order": list(modalities),
+            "gene_features": list(features),
+            "label": {"column": "expression", "transform": "raw"},
+            "simulated": True,
+            "digests": {},
+        },
+        store / "store.json",
+    )
+    roles = np.array(["train", "train", "valid", "test", "train"])[np.arange(n_genes) % 5]
+    roles[-2:] = "none"
+    splits = folder / "splits.tsv"
+    write_tsv(pd.DataFrame({"gene_id": genes["gene_id"], "fold11": roles}), splits)
+    return store, splits
+
+
+def _entry(kind: str, name: str, dtype: str, **more: object) -> dict[str, object]:
+    return {"kind": kind, "file": f"{name}.npy", "dtype": dtype, **more}
+
+
+def settings(architecture: str = "cnn", **changes: object) -> dict[str, object]:
+    """Resolved model settings for the store of :func:`make_store`."""
+    from prismflow.models import model_class
+
+    training = {
+        "steps": 12,
+        "batch_size": 8,
+        "eval_batch_size": 16,
+        "learning_rate": 3e-3,
+        "initial_learning_rate": 1e-4,
+        "final_learning_rate": 1e-4,
+        "warmup_steps": 2,
+    }
+    base = {
+        "model": f"{architecture}_tiny",
+        "architecture": architecture,
+        "hyperparameters": dict(model_class(architecture).TINY),
+        "loss": {},
+        "modalities": ["h3k27ac", "dnase", "hic"],
+        "window_bp": 128,
+        "transforms": {"h3k27ac": "raw", "dnase": "raw", "hic": "log10p1"},
+        "gene_features": list(FEATURES),
+        "training": training,
+    }
+    training.update(changes.pop("training", {}))
+    return {**base, **changes}
