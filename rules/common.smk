@@ -6,9 +6,10 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from prismflow import config as settings_of
-from prismflow.architectures import TABULAR, module_of
+from prismflow.architectures import module_of
 from prismflow.errors import InputError
 from prismflow.figures import needed_files
+from prismflow.models import TABULAR
 from prismflow.plan import make_plan
 from prismflow.provenance import code_digest
 

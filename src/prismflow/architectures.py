@@ -30,51 +30,66 @@ def module_of(architecture: str) -> str:
 
 
 @functools.cache
-def _classes(module: str) -> dict[str, ast.ClassDef]:
-    relative = Path(*module.split(".")[1:])
-    path = (Path(__file__).parent / relative).with_suffix(".py")
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+def _definitions(module: str) -> dict[str, ast.ClassDef | str]:
+    """Classes of a module; for imported names the module of this package they come from."""
+    path = Path(__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    found: dict[str, ast.ClassDef | str] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef):
+            found[node.name] = node
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prismflow."):
+            found.update({alias.asname or alias.name: str(node.module) for alias in node.names})
+    return found
+
+
+def _class(module: str, name: str) -> tuple[str, ast.ClassDef] | None:
+    definition = _definitions(module).get(name)
+    if isinstance(definition, str):
+        return _class(definition, name)
+    return (module, definition) if definition is not None else None
+
+
+def _bases(module: str, node: ast.ClassDef) -> list[tuple[str, ast.ClassDef]]:
+    named = [_class(module, base.id) for base in node.bases if isinstance(base, ast.Name)]
+    return [base for base in named if base is not None]
+
+
+def _settings_class(module: str, node: ast.ClassDef) -> tuple[str, ast.ClassDef] | None:
+    """The class that the attribute ``Settings`` of an architecture's class names."""
+    for item in node.body:
+        targets = item.targets if isinstance(item, ast.Assign) else [getattr(item, "target", None)]
+        value = getattr(item, "value", None)
+        if (
+            any(isinstance(t, ast.Name) and t.id == "Settings" for t in targets)
+            and isinstance(value, ast.Name)
+        ):
+            return _class(module, value.id)
+    for base_module, base in _bases(module, node):
+        found = _settings_class(base_module, base)
+        if found is not None:
+            return found
+    return None
+
+
+def _fields(module: str, node: ast.ClassDef) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for base_module, base in _bases(module, node):
+        fields |= _fields(base_module, base)
+    for item in node.body:
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+            fields[item.target.id] = ast.unparse(item.annotation)
+    return fields
 
 
 @functools.cache
 def hyperparameter_types(architecture: str) -> dict[str, str]:
     """Name -> annotation of every field of the architecture's ``Settings`` (bases included)."""
     module, name = ARCHITECTURES[architecture]
-    classes = _classes(module)
-    settings = _settings_class(classes, name)
-    return _fields(classes, settings)
-
-
-def _settings_class(classes: Mapping[str, ast.ClassDef], name: str) -> str:
-    for node in classes[name].body:
-        if isinstance(node, ast.ClassDef) and node.name == "Settings":
-            return "Settings"
-        target = node.targets[0] if isinstance(node, ast.Assign) else None
-        if (
-            isinstance(target, ast.Name)
-            and target.id == "Settings"
-            and isinstance(node.value, ast.Name)
-        ):
-            return node.value.id
-    for base in classes[name].bases:
-        if isinstance(base, ast.Name) and base.id in classes:
-            return _settings_class(classes, base.id)
-    raise LookupError(f"class {name} has no Settings")
-
-
-def _fields(classes: Mapping[str, ast.ClassDef], name: str) -> dict[str, str]:
-    node = classes[name]
-    fields: dict[str, str] = {}
-    for base in node.bases:
-        if isinstance(base, ast.Name) and base.id in classes:
-            fields |= _fields(classes, base.id)
-    for item in node.body:
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            annotation = ast.unparse(item.annotation)
-            if "ClassVar" not in annotation:
-                fields[item.target.id] = annotation
-    return fields
+    model = _class(module, name)
+    settings = _settings_class(*model) if model else None
+    if settings is None:
+        raise LookupError(f"{module}.{name} has no Settings")
+    return _fields(*settings)
 
 
 def check_hyperparameters(architecture: str, given: Mapping[str, Any], where: str) -> None:

@@ -241,6 +241,10 @@ def _read_models(
             model["architecture"], model.get("hyperparameters", {}), location
         )
         _check_modalities(model, values["modalities"], location)
+        schema.validate(
+            model.get("training", {}), schemas / "config.schema.yaml", sources,
+            (name, "training"), definition="training",
+        )  # fmt: skip
     return models
 
 

@@ -124,8 +124,8 @@ def _expectation(schema: dict[str, Any], error: jsonschema.ValidationError | Non
         return "see the description in workflow/schemas"
     rule = error.validator_value
     phrases = {
-        "type": f"expected {rule if isinstance(rule, str) else ' or '.join(rule)}",
-        "enum": f"expected one of {', '.join(map(str, rule))}" if isinstance(rule, list) else "",
+        "type": f"expected {_either(rule)}",
+        "enum": f"expected one of {_listed(rule)}",
         "minimum": f"expected a number of at least {rule}",
         "exclusiveMinimum": f"expected a number above {rule}",
         "maximum": f"expected a number of at most {rule}",
@@ -137,8 +137,20 @@ def _expectation(schema: dict[str, Any], error: jsonschema.ValidationError | Non
     return phrases.get(str(error.validator)) or f"expected {error.validator} {rule}"
 
 
+def _either(rule: Any) -> str:
+    return " or ".join(rule) if isinstance(rule, list) else str(rule)
+
+
+def _listed(rule: Any) -> str:
+    return ", ".join(map(str, rule)) if isinstance(rule, list) else str(rule)
+
+
 def validate(
-    value: Any, schema_path: str | Path, files: Sequence[str | Path], prefix: Location = ()
+    value: Any,
+    schema_path: str | Path,
+    files: Sequence[str | Path],
+    prefix: Location = (),
+    definition: str | None = None,
 ) -> Any:
     """Fill defaults into ``value`` and check it against the schema.
 
@@ -147,11 +159,14 @@ def validate(
         schema_path: JSON schema written as YAML; the extra keyword ``expected`` words the sentence.
         files: the files that ``value`` was read from, in the order of overriding; for the message.
         prefix: where in the files ``value`` stands.
+        definition: check against this entry of the schema's ``$defs`` instead.
 
     Raises:
         InputError: the first violation, with file, line and key.
     """
     schema = read_yaml(schema_path)
+    if definition is not None:
+        schema = {key: v for key, v in schema["$defs"][definition].items() if key != "required"}
     if not isinstance(value, dict):
         raise InputError(
             f"{where(files, prefix)}: expected keys and values, found {type(value).__name__}; "

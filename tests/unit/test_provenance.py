@@ -1,0 +1,73 @@
+"""Digests follow the code that matters, and nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from prismflow import provenance
+
+SOURCES = {
+    "__init__.py": '"""Package."""\n',
+    "files.py": '"""Files."""\n\ndef read():\n    """Read."""\n    return 1\n',
+    "training.py": "from prismflow.files import read\n\ndef train():\n    return read()\n",
+    "plots/__init__.py": "",
+    "plots/main.py": "from prismflow import files\n\nWIDTH = 3\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small package in the place of the real one."""
+    folder = tmp_path / "prismflow"
+    for name, text in SOURCES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setattr(provenance, "_root", lambda: folder)
+    return folder
+
+
+def digest(*modules: str) -> str:
+    """Digest without what earlier calls remembered."""
+    for cached in (provenance._file_of, provenance._parsed, provenance.code_digest):
+        cached.cache_clear()
+    return provenance.code_digest(*modules)
+
+
+def test_edit_of_an_imported_module_changes_the_digest(package: Path) -> None:
+    before = digest("training"), digest("plots.main")
+    (package / "files.py").write_text(SOURCES["files.py"].replace("return 1", "return 2"))
+    assert digest("training") != before[0]
+    assert digest("plots.main") != before[1]
+
+
+def test_edit_elsewhere_changes_nothing(package: Path) -> None:
+    before = digest("training")
+    (package / "plots/main.py").write_text("WIDTH = 4\n")
+    assert digest("training") == before
+
+
+def test_comments_docstrings_and_layout_do_not_count(package: Path) -> None:
+    before = digest("training")
+    (package / "files.py").write_text(
+        '"""Other words."""\n# a comment\n\n\ndef read():\n    """Other."""\n    return (1)\n'
+    )
+    assert digest("training") == before
+
+
+def test_unknown_module_is_an_error(package: Path) -> None:
+    with pytest.raises(ModuleNotFoundError, match="nowhere"):
+        digest("nowhere")
+
+
+def test_digest_of_the_real_package_does_not_import_it() -> None:
+    for cached in (provenance._file_of, provenance._parsed, provenance.code_digest):
+        cached.cache_clear()
+    before = set(sys.modules)
+    importlib.import_module("prismflow")
+    assert provenance.code_digest("sheets") != provenance.code_digest("schema")
+    assert "torch" not in set(sys.modules) - before
