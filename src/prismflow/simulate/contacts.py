@@ -12,7 +12,7 @@ import numpy as np
 
 from prismflow.files import atomic_path
 from prismflow.simulate.layout import Layout, domain_of
-from prismflow.simulate.model import LOOP_STRENGTH, CellState, relative_contact
+from prismflow.simulate.model import DOMAIN_BOOST, LOOP_STRENGTH, CellState, relative_contact
 from prismflow.simulate.random import stream
 from prismflow.simulate.settings import SimulationSettings
 
@@ -121,6 +121,8 @@ def ice_weights(matrix: np.ndarray, rounds: int = 50, ignored_diagonals: int = 2
     distance = np.abs(np.subtract.outer(np.arange(len(matrix)), np.arange(len(matrix))))
     work = np.where(distance < ignored_diagonals, 0.0, matrix)
     weights = np.where(work.sum(axis=1) > 0, 1.0, np.nan)
+    if np.isnan(weights).all():  # a chromosome of two or three bins has no far contacts
+        return weights
     for _ in range(rounds):
         filled = np.nan_to_num(weights)
         coverage = filled * (work @ filled)
@@ -142,20 +144,21 @@ def _expected_cis(
     middle = np.arange(bins) * resolution + resolution // 2
     middle = np.minimum(middle, layout.sizes[chrom] - 1)
     domain = domain_of(layout.domains, np.full(bins, chrom, dtype=object), middle)
-    relative = relative_contact(
-        np.subtract.outer(middle, middle), domain[:, None] == domain[None, :]
-    )
+    distance = np.subtract.outer(middle, middle)
+    relative = relative_contact(distance, domain[:, None] == domain[None, :])
     loops = layout.enhancers[layout.enhancers["chrom"] == chrom]
     tss = layout.genes["tss"].to_numpy()[loops["target"]] // resolution
     centre = loops["centre"].to_numpy() // resolution
     strength = LOOP_STRENGTH * (state.enhancer_activity[loops.index] > 0)
     np.add.at(relative, (np.minimum(tss, centre), np.maximum(tss, centre)), strength)
-    # A quarter of C per bin: the self-contact of a bin then carries exp(background_effect C / 2).
-    raised = np.exp(
-        0.25 * settings.background_effect * state.domain_background[domain]
-        + VISIBILITY_SD * rng.standard_normal(bins)
-    )
-    return settings.contact_depth / 1.5 * relative * np.outer(raised, raised)
+    # C compacts the chromatin: near contacts gain most, so that coverage normalisation, which
+    # divides by the sum of a row, doesn't take the effect of C out of the self-contact.
+    level = state.domain_background[domain]
+    nearness = 1.0 / (1.0 + np.abs(distance) / 5_000)
+    raised = 0.25 * settings.background_effect * np.add.outer(level, level) * nearness
+    visible = np.exp(VISIBILITY_SD * rng.standard_normal(bins))
+    expected = relative * np.exp(raised) * np.outer(visible, visible)
+    return settings.contact_depth / DOMAIN_BOOST * expected
 
 
 def _write_cooler(group, pixels: Pixels, sizes: dict[str, int], resolution: int) -> None:

@@ -40,6 +40,7 @@ DISTAL_REACH_BP = 100_000
 DISTANCE_EXPONENT = 0.87
 DOMAIN_BOOST = 1.5
 LOOP_STRENGTH = 0.35
+MAX_HEIGHT = 40.0
 
 
 @dataclass(frozen=True)
@@ -241,11 +242,11 @@ def _heights(
     h3k27ac = clean_h3k27ac * np.exp(noise[0])
     dnase = clean_dnase * np.exp(1.5 * noise[1])
     # Another, shallow pair of libraries: few reads, more noise, scaled to reads per million.
-    reads_h = rng.poisson(0.6 * clean_h3k27ac * np.exp(2.5 * noise[2]) + 0.3)
-    reads_d = rng.poisson(0.6 * clean_dnase * np.exp(2.5 * noise[3]) + 0.3)
-    promoter = np.sqrt(1.7 * reads_h * 2.3 * reads_d)
+    reads_h = rng.poisson(0.25 * clean_h3k27ac * np.exp(3.5 * noise[2]) + 0.2)
+    reads_d = rng.poisson(0.25 * clean_dnase * np.exp(3.5 * noise[3]) + 0.2)
+    promoter = np.sqrt(4.0 * reads_h * 5.5 * reads_d)
     promoter[twin[1:]] = promoter[twin[:1]]
-    return np.minimum(h3k27ac, 60.0), np.minimum(dnase, 60.0), promoter
+    return np.minimum(h3k27ac, MAX_HEIGHT), np.minimum(dnase, MAX_HEIGHT), promoter
 
 
 def _shared_tss_rows(layout: Layout) -> np.ndarray:

@@ -74,11 +74,11 @@ class SimulationSettings:
     confounding_test: float = 0.5
     sequence_share: float = 0.3
     silent_fraction: float = 0.25
-    signal_noise: float = 0.3
-    label_noise: float = 0.3
+    signal_noise: float = 0.4
+    label_noise: float = 0.35
     background_effect: float = 0.7
     distal_effect: float = 0.25
-    stability_effect: float = 0.25
+    stability_effect: float = 0.3
     missing_fraction: float = 0.01
     contact_depth: float = 300.0
     resolutions_bp: tuple[int, ...] = (5_000, 10_000)
