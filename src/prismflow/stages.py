@@ -1,0 +1,87 @@
+"""The data stages as the rules call them: a dataset's settings in, result files out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prismflow import genes as gene_tables
+from prismflow import splits, windows
+from prismflow.files import write_tsv
+from prismflow.genome import Genome, read_chrom_sizes
+
+logger = logging.getLogger(__name__)
+
+
+def promoter_activity_column(settings: Mapping[str, Any]) -> str | None:
+    """Column template of the released promoter activity; None if computed or absent."""
+    source = settings["genes"]["promoter_activity"]
+    return None if source in ("computed", "none") else source
+
+
+def define_windows(
+    settings: Mapping[str, Any],
+    *,
+    genes: str | Path,
+    fasta: str | Path,
+    sizes: str | Path,
+    outputs: Mapping[str, str | Path],
+) -> None:
+    """Place the windows of a dataset and assign its splits.
+
+    Args:
+        settings: the dataset's entry in the configuration.
+        genes: the gene table.
+        fasta: the genome.
+        sizes: chromosome lengths written by ``index_genome``.
+        outputs: paths of ``genes``, ``windows``, ``dropped`` and ``splits``.
+
+    Raises:
+        InputError: the gene table, blacklist or splits can't be used.
+    """
+    lengths = read_chrom_sizes(sizes)
+    is_by_column = settings["splits"]["by"] == "column"
+    folds: Sequence[str] = settings["splits"]["folds"]
+    table = gene_tables.read_genes(
+        genes,
+        cells=settings["cells"],
+        chrom_lengths=lengths,
+        lengths_source=fasta,
+        columns=settings["genes"]["columns"],
+        features=settings["genes"]["features"],
+        label_column=settings["label"]["column"],
+        label_transform=settings["label"]["transform"],
+        missing_label=settings["label"]["missing"],
+        promoter_activity_column=promoter_activity_column(settings),
+        split_columns=folds if is_by_column else (),
+        chrom_aliases=settings["chrom_aliases"],
+    )
+    limit = settings["max_n_fraction"]
+    kept, dropped = windows.define_windows(
+        table,
+        lengths,
+        settings["window_bp"],
+        genome=Genome(fasta),
+        min_acgt_fraction=1 - limit if limit < 1 else None,
+        blacklist=settings["blacklist"],
+        drop_blacklisted=settings["drop_blacklisted"],
+        chrom_aliases=settings["chrom_aliases"],
+    )
+    assigned = splits.assign_splits(
+        kept, kind=settings["splits"]["by"], folds=folds, source=str(genes)
+    )
+    for fold in folds:
+        overlaps = splits.count_overlaps(kept, assigned[fold])
+        logger.info("%s: %s", fold, assigned[fold].value_counts().to_dict())
+        logger.info("%s: genes whose window overlaps a training window: %s", fold, overlaps)
+    windows.write_windows(
+        kept,
+        dropped,
+        lengths,
+        genes_path=outputs["genes"],
+        dropped_path=outputs["dropped"],
+        bed_path=outputs["windows"],
+    )
+    write_tsv(assigned, outputs["splits"])

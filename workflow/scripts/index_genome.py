@@ -1,0 +1,7 @@
+"""Check the FASTA and write chromosome lengths."""
+
+from prismflow.genome import index_genome
+from prismflow.jobs import job
+
+with job(snakemake):
+    index_genome(snakemake.input.fasta, snakemake.output.sizes)
