@@ -1,0 +1,189 @@
+"""Folders that hold one network: configuration, weights, inputs and what the network computed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from prismflow.errors import InputError
+from prismflow.files import read_json
+from prismflow.layouts import architecture_of, load_released
+from prismflow.parity import subjects
+from prismflow.parity.compare import (
+    F32_FORWARD_SCALED,
+    F32_GRADIENT_SCALED,
+    Report,
+    Tolerances,
+)
+from prismflow.parity.probe import Probe, buffers, common_values
+
+FILES = ("config.json", "weights.safetensors", "inputs.safetensors", "expected.safetensors")
+DTYPES = {"f32": torch.float32, "f64": torch.float64}
+_KEY = re.compile(
+    r"(?:extra\.(?P<variant>.+?)\.)?(?P<precision>f32|f64)\.(?:(?P<mode>train|eval)\.)?(?P<name>.+)"
+)
+_VARIANT_WEIGHT = re.compile(r"extra\.(?P<variant>.+?)\.weight\.(?P<key>.+)")
+_SCALED = re.compile(r"\*\s*\d")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A network folder, read.
+
+    Attributes:
+        variants: changed weights of each ``extra`` variant.
+        runs: (variant, precision, mode) -> expected tensors by name.
+        rest: expected tensors that belong to no run.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    weights: dict[str, Tensor]
+    inputs: dict[str, Tensor]
+    variants: dict[str, dict[str, Tensor]]
+    runs: dict[tuple[str, str, str], dict[str, Tensor]]
+    rest: dict[str, Tensor]
+
+    @property
+    def tolerances(self) -> Tolerances:
+        """Wider in float32 where the reference's weights were scaled up."""
+        notes = [str(entry[-1]) for entry in self.config.get("perturbations", [])]
+        if any(_SCALED.match(note) for note in notes):
+            return Tolerances(F32_FORWARD_SCALED, F32_GRADIENT_SCALED)
+        return Tolerances()
+
+
+def is_network(path: Path) -> bool:
+    """Whether the folder has the files of a network folder."""
+    return all((path / name).is_file() for name in FILES)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: expected a safetensors file, found {error}.") from None
+
+
+def read_folder(path: Path) -> Folder:
+    """Read a network folder and sort what it expects by run."""
+    config = read_json(path / "config.json")
+    if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
+        raise InputError(f"{path / 'config.json'}: expected an object with the key config.")
+    variants: dict[str, dict[str, Tensor]] = {}
+    runs: dict[tuple[str, str, str], dict[str, Tensor]] = {}
+    rest: dict[str, Tensor] = {}
+    for key, value in read_tensors(path / "expected.safetensors").items():
+        if changed := _VARIANT_WEIGHT.fullmatch(key):
+            variants.setdefault(changed["variant"], {})[changed["key"]] = value
+        elif found := _KEY.fullmatch(key):
+            run = (found["variant"] or "", found["precision"], found["mode"] or "")
+            runs.setdefault(run, {})[found["name"]] = value
+        else:
+            rest[key] = value
+    return Folder(
+        path,
+        config,
+        read_tensors(path / "weights.safetensors"),
+        read_tensors(path / "inputs.safetensors"),
+        variants,
+        runs,
+        rest,
+    )
+
+
+def check(path: Path) -> Report:
+    """Build the network of a folder, run it as the folder says, and compare everything.
+
+    Raises:
+        InputError: the folder cannot be used: unreadable files, an unknown layout or weights that
+            do not fit the configuration.
+    """
+    folder = read_folder(path)
+    architecture = architecture_of(folder.weights)
+    if architecture is None:
+        raise InputError(f"{path}: the keys of weights.safetensors belong to no known network.")
+    subject = subjects.subject(architecture, folder.config["config"], folder.weights)
+    report = Report(path, subject.architecture)
+    for (variant, precision, mode), expected in sorted(folder.runs.items()):
+        label = ".".join(part for part in (variant and f"extra.{variant}", precision, mode) if part)
+        try:
+            changed = subject.variant(variant, folder) if variant else subject
+        except subjects.UnknownVariant:
+            report.not_compared += [f"{label}.{name}" for name in expected]
+            continue
+        weights = changed.weights({**folder.weights, **folder.variants.get(variant, {})})
+        values = run(changed, folder, weights, DTYPES[precision], mode, expected)
+        compare(report, folder, (variant, precision, mode), label, expected, values)
+    subject.compare_rest(report, folder.rest)
+    return report
+
+
+def run(
+    subject: subjects.Subject,
+    folder: Folder,
+    weights: dict[str, Tensor],
+    dtype: torch.dtype,
+    mode: str,
+    expected: dict[str, Tensor],
+) -> dict[str, Tensor]:
+    """One forward pass, with a backward pass if gradients are expected; tensors by name."""
+    model = subject.build()
+    load_released(model, weights, str(folder.path))
+    model.to(dtype).train(mode == "train")
+    if not mode:
+        return subject.parts(model, expected)
+    batch = subject.batch(folder.inputs, dtype)
+    subject.prepare(model, folder.inputs)
+    probe = Probe()
+    subject.observe(model, probe)
+    backward = any(name.startswith(("grad.", "nograd.")) for name in expected)
+    with torch.set_grad_enabled(backward):
+        output = model(batch)
+    probe.close()
+    values = dict(probe.values)
+    values |= common_values(model, output, batch.target, backward)
+    values |= buffers(model)
+    return values | subject.values(model, output, values, folder)
+
+
+def compare(
+    report: Report,
+    folder: Folder,
+    key: tuple[str, str, str],
+    label: str,
+    expected: dict[str, Tensor],
+    values: dict[str, Tensor],
+) -> None:
+    """Add one run's tensors to the report; expected names without a value are failures."""
+    variant, precision, mode = key
+    wide = folder.runs.get((variant, "f64", mode), {})
+    for name, reference in expected.items():
+        full = f"{label}.{name}"
+        if name.startswith("nograd."):
+            absent = f"grad.{name.removeprefix('nograd.')}" not in values
+            report.exact(full, torch.tensor(float(not absent)), torch.tensor(0.0))
+        elif name not in values:
+            report.not_compared.append(full)
+        elif not reference.is_floating_point():
+            report.exact(full, values[name], reference)
+        elif precision == "f64":
+            report.float64(full, values[name], reference)
+        elif name in wide:
+            report.float32(full, values[name], wide[name], reference, folder.tolerances)
+        else:
+            report.float32(full, values[name], reference, None, folder.tolerances)
+
+
