@@ -1,0 +1,109 @@
+"""Models trained on subsets of the signals (paper, Figure 1e)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from prismflow.errors import InputError
+from prismflow.plots import common, forest, style
+from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
+
+NEEDS = ("metrics",)
+_COLUMN_IN = 0.2
+
+
+@style.styled
+def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]) -> Figure:
+    """Rows are models, a dot matrix shows the signals each was trained on.
+
+    Args:
+        data: ``metrics``, the long table.
+        experiment: ``subsets`` {model: [modality, ...]} (an empty list is a model without
+            signals); ``metrics``, ``scenario``, ``cells`` as in the main figure.
+        context: as in the main figure; ``modality_labels`` and, in the place of ``subsets``,
+            ``model_modalities`` {model: [modality, ...]}.
+
+    Raises:
+        InputError: no subsets are declared, or none of their models has a result.
+    """
+    subsets = _subsets(experiment, context)
+    chosen = {**experiment, "models": list(subsets)}
+    table = common.select(data, "metrics", METRIC_COLUMNS, chosen, context)
+    table = table[table["scenario"] == str(experiment.get("scenario", "full"))]
+    seeds = per_seed(table)
+    panels = forest.panels_for(seeds, experiment, context)
+    if not panels:
+        raise InputError(
+            f"{common.figure_id(experiment)}: expected test results of the models "
+            f"{', '.join(subsets)}, found none; evaluate the runs first."
+        )
+    there = set(seeds["model"])
+    models = sorted(
+        (model for model in subsets if model in there),
+        key=lambda model: (len(subsets[model]), list(subsets).index(model)),
+    )
+    modalities = _modalities(subsets)
+    largest = max(models, key=lambda model: len(subsets[model]))
+    labels = {model: style.model_label(model, context) for model in subsets}
+    plan = forest.Plan(
+        rows=[forest.Row(model, labels[model], model) for model in models],
+        panels=panels,
+        estimates=forest.estimates_of(seeds, lambda names: str(names[0])),
+        reference_row=largest,
+        left=_matrix([subsets[model] for model in models], modalities, models, context),
+        left_inches=_COLUMN_IN * max(1, len(modalities)),
+        extra_notes=[
+            f"Filled: trained on the signal. Dashed: {labels[largest]}.",
+            common.absent_note(models, chosen, labels),
+        ],
+    )
+    return forest.draw(plan, over_seeds(table), experiment, context)
+
+
+def _subsets(experiment: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, list[str]]:
+    declared = experiment.get("subsets")
+    if not declared:
+        known = context.get("model_modalities") or {}
+        declared = {model: known[model] for model in experiment.get("models") or [] if model in known}
+    if not declared:
+        raise InputError(
+            f"{common.figure_id(experiment)}: expected 'subsets' (model: list of signals) in the "
+            "experiment, found none; add it to the experiments file."
+        )
+    return {str(model): [str(name) for name in names or []] for model, names in declared.items()}
+
+
+def _modalities(subsets: Mapping[str, Sequence[str]]) -> list[str]:
+    largest_first = sorted(subsets.values(), key=len, reverse=True)
+    return list(dict.fromkeys(name for names in largest_first for name in names))
+
+
+def _matrix(
+    sets: Sequence[Sequence[str]],
+    modalities: Sequence[str],
+    models: Sequence[str],
+    context: Mapping[str, Any],
+) -> Any:
+    def paint(axes: Axes, ys: list[float], _first: bool) -> None:
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        axes.set_xlim(-0.6, max(1, len(modalities)) - 0.4)
+        names = [style.modality_label(name, context) for name in modalities]
+        axes.xaxis.tick_top()
+        axes.set_xticks(range(len(modalities)), names, rotation=55, ha="left",
+                        rotation_mode="anchor")  # fmt: skip
+        axes.tick_params(axis="x", length=0, pad=1)
+        for y, names, model in zip(ys, sets, models, strict=True):
+            columns = [index for index, name in enumerate(modalities) if name in names]
+            axes.scatter(range(len(modalities)), [y] * len(modalities), s=15, color=style.FAINT,
+                         linewidths=0, zorder=1)  # fmt: skip
+            colour = style.model_style(model, context).colour
+            if len(columns) > 1:
+                axes.plot([columns[0], columns[-1]], [y, y], color=colour, linewidth=1, zorder=2)
+            axes.scatter(columns, [y] * len(columns), s=19, color=colour, linewidths=0, zorder=3)
+
+    return paint

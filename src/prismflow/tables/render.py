@@ -1,0 +1,176 @@
+"""Print one table as TSV (numbers), Markdown and LaTeX (text)."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from prismflow.errors import InputError
+from prismflow.files import write_text, write_tsv
+
+NOT_AVAILABLE = "–"
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "–": r"--",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "ρ": r"$\rho$",
+    "²": r"$^2$",
+    "Δ": r"$\Delta$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "→": r"$\rightarrow$",
+    "×": r"$\times$",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows under a common heading, e.g. one cell."""
+
+    heading: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The printed form of a table.
+
+    ``align`` has one of l, c, r per column; ``notes`` are sentences printed below.
+    """
+
+    columns: tuple[str, ...]
+    align: str
+    blocks: tuple[Block, ...]
+    caption: str
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        wrong = [row for block in self.blocks for row in block.rows if len(row) != len(self.columns)]
+        if wrong or len(self.align) != len(self.columns) or set(self.align) - set("lcr"):
+            raise InputError(
+                f"table sheet: expected {len(self.columns)} entries in the alignment and in every "
+                f"row, found the alignment {self.align!r} and "
+                f"{f'a row of {len(wrong[0])}' if wrong else 'rows that fit'}."
+            )
+
+
+def write(
+    table: pd.DataFrame,
+    sheet: Sheet,
+    tsv_path: str | os.PathLike[str],
+    md_path: str | os.PathLike[str],
+    tex_path: str | os.PathLike[str],
+) -> None:
+    """Write the numbers as TSV and the sheet as Markdown and LaTeX, each atomically."""
+    write_tsv(table, tsv_path)
+    write_text(markdown(sheet), md_path)
+    write_text(latex(sheet), tex_path)
+
+
+def spread(mean: float, sd: float, digits: int = 4) -> str:
+    """``0.1789 ± 0.0041``; without sd the mean alone, without mean an en dash."""
+    if mean is None or not math.isfinite(mean):
+        return NOT_AVAILABLE
+    text = number(mean, digits)
+    return text if sd is None or not math.isfinite(sd) else f"{text} ± {number(sd, digits)}"
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Fixed digits with a true minus sign; an en dash for NaN."""
+    if value is None or not math.isfinite(value):
+        return NOT_AVAILABLE
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def count(value: Any) -> str:
+    """An integer with thousands separators; an en dash for NaN."""
+    return NOT_AVAILABLE if pd.isna(value) else f"{int(value):,}"
+
+
+def markdown(sheet: Sheet) -> str:
+    """GitHub-flavoured Markdown: caption, one table per block under its heading, notes."""
+    rule = {"l": ":---", "c": ":---:", "r": "---:"}
+    lines = [f"**{_markdown_text(sheet.caption)}**", ""]
+    for block in sheet.blocks:
+        if block.heading:
+            lines += [f"### {_markdown_text(block.heading)}", ""]
+        lines.append("| " + " | ".join(_markdown_text(name) for name in sheet.columns) + " |")
+        lines.append("| " + " | ".join(rule[side] for side in sheet.align) + " |")
+        for row in block.rows:
+            lines.append("| " + " | ".join(_markdown_text(value) for value in row) + " |")
+        lines.append("")
+    for note in sheet.notes:
+        lines += [_markdown_text(note), ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def latex(sheet: Sheet) -> str:
+    """A booktabs tabular with its notes as a second paragraph, to be \\input in a table float.
+
+    Needs only ``\\usepackage{booktabs}``; the caption is a comment, because the float has its own.
+    """
+    width = len(sheet.columns)
+    lines = [f"% {_comment(sheet.caption)}", "% needs: \\usepackage{booktabs}"]
+    lines.append(f"\\begin{{tabular}}{{@{{}}{sheet.align}@{{}}}}")
+    lines.append("\\toprule")
+    lines.append(" & ".join(_tex_header(name) for name in sheet.columns) + r" \\")
+    for block in sheet.blocks:
+        lines.append("\\midrule")
+        if block.heading:
+            heading = escape_latex(block.heading)
+            lines.append(f"\\multicolumn{{{width}}}{{@{{}}l}}{{\\textbf{{{heading}}}}} \\\\")
+        lines += [" & ".join(escape_latex(value) for value in row) + r" \\" for row in block.rows]
+    lines += ["\\bottomrule", "\\end{tabular}"]
+    if sheet.notes:
+        notes = " ".join(escape_latex(note) for note in sheet.notes)
+        lines += ["", f"\\par\\smallskip{{\\footnotesize {notes}\\par}}"]
+    return "\n".join(lines) + "\n"
+
+
+def escape_latex(text: str) -> str:
+    """Escape every character that LaTeX would read as markup; non-ASCII signs become macros."""
+    return "".join(_TEX.get(character, character) for character in str(text))
+
+
+def _tex_header(name: str) -> str:
+    """Break a long header at its first parenthesis or comma into two stacked lines."""
+    parts = re.split(r"(?<=,) | (?=\()", name, maxsplit=1)
+    if len(parts) == 1:
+        return escape_latex(name)
+    return (
+        "\\begin{tabular}[b]{@{}c@{}}" + r"\\".join(escape_latex(part) for part in parts)
+        + "\\end{tabular}"
+    )  # fmt: skip
+
+
+def _markdown_text(text: str) -> str:
+    return re.sub(r"([\\|*_<>`])", r"\\\1", str(text)).replace("\n", " ")
+
+
+def _comment(text: str) -> str:
+    return " ".join(str(text).split())
+
+
+def columns_with_values(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Those of ``columns`` that exist and are not all missing."""
+    return [name for name in columns if name in table.columns and table[name].notna().any()]
