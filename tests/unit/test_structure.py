@@ -1,0 +1,122 @@
+"""Promises about the repository itself: what rules name exists, pins agree, scripts are thin."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+RULE = re.compile(r"^(?:    )?rule ?(\w*):\n((?:(?:    .*)?\n)+)", re.MULTILINE)
+LOCAL = {"all", "figures", "tables", "stores", "report"}
+
+
+def rules(root: Path) -> dict[str, tuple[Path, str]]:
+    """Name -> (file, text) of every rule; a rule named at run time goes by its script."""
+    found = {}
+    for path in [root / "Snakefile", *sorted((root / "rules").glob("*.smk"))]:
+        for match in RULE.finditer(path.read_text() + "\n"):
+            script = re.search(r"scripts/(\w+)\.py", match[2])
+            name = match[1] or (script[1] if script else "?")
+            found[name] = (path, match[2])
+    return found
+
+
+def test_rules_are_found(root: Path) -> None:
+    assert {"train", "evaluate", "build_store", "simulate_genome", "all"} <= set(rules(root))
+
+
+def test_every_rule_has_what_the_design_promises(root: Path) -> None:
+    for name, (path, text) in rules(root).items():
+        if name in LOCAL:
+            continue
+        wanted = ["log:", "benchmark:", "resources:", "mem_mb", "runtime", "conda:"]
+        if name != "write_report":
+            wanted.append("code=")
+        for directive in wanted:
+            assert directive in text, f"{path.name}: rule {name} lacks {directive}"
+
+
+def test_paths_that_rules_name_exist(root: Path) -> None:
+    for name, (path, text) in rules(root).items():
+        named = re.findall(r'"(\.\./[^"{}]+)"', text)
+        for relative in named:
+            assert (path.parent / relative).resolve().is_file(), f"{name}: {relative}"
+    common = (root / "rules" / "common.smk").read_text()
+    environment = re.search(r'ENVIRONMENT = "([^"]+)"', common)
+    assert environment and (root / "rules" / environment[1]).resolve().is_file()
+
+
+def test_scripts_are_thin_and_named_after_their_rules(root: Path) -> None:
+    scripts = {path.stem: path for path in (root / "workflow" / "scripts").glob("*.py")}
+    used = {
+        found[1]
+        for _, text in rules(root).values()
+        if (found := re.search(r"scripts/(\w+)\.py", text))
+    }
+    assert used == set(scripts)
+    for name, (_, text) in rules(root).items():
+        found = re.search(r"scripts/(\w+)\.py", text)
+        assert found is None or found[1] == name
+    for path in scripts.values():
+        assert len(path.read_text().splitlines()) <= 30, path
+
+
+def test_the_snakefile_is_a_table_of_contents(root: Path) -> None:
+    assert len((root / "Snakefile").read_text().splitlines()) <= 60
+
+
+def locked(root: Path) -> dict[str, set[str]]:
+    """Package -> versions in the lock (several where Python versions differ)."""
+    versions: dict[str, set[str]] = {}
+    text = (root / "envs" / "requirements.lock").read_text()
+    for name, version in re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", text, re.MULTILINE):
+        versions.setdefault(name.lower().replace("_", "-"), set()).add(version)
+    return versions
+
+
+def test_conda_pins_equal_the_lock(root: Path) -> None:
+    text = (root / "envs" / "prismflow.yaml").read_text()
+    pins = dict(re.findall(r"- ([A-Za-z0-9_.-]+)==(\S+)", text))
+    setup = (root / "envs" / "setup.sh").read_text()
+    assert pins.pop("torch") in setup
+    assert pins
+    for name, version in pins.items():
+        assert version in locked(root)[name.lower()], name
+
+
+def test_every_dependency_is_locked_and_explained(root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    explained = (root / "docs" / "dependencies.md").read_text().lower()
+    for requirement in project["dependencies"]:
+        name = re.split(r"[<>=!~ ]", requirement)[0].lower()
+        assert name == "torch" or name in locked(root), name
+        assert name in explained, f"docs/dependencies.md does not say why {name}"
+
+
+def test_the_lock_names_no_cuda_package(root: Path) -> None:
+    assert not [name for name in locked(root) if name.startswith(("nvidia", "cuda", "torch"))]
+
+
+def test_sequence_only_architectures_are_the_models_that_read_no_signal() -> None:
+    from prismflow.architectures import SEQUENCE_ONLY
+    from prismflow.models import ARCHITECTURES, TABULAR, model_class
+
+    reading = {
+        name: getattr(model_class(name), "uses_signals", True)
+        for name in ARCHITECTURES
+        if name not in TABULAR
+    }
+    assert {name for name, uses in reading.items() if not uses} == SEQUENCE_ONLY - TABULAR
+
+
+def test_no_file_names_this_machine(root: Path) -> None:
+    listed = subprocess.run(
+        ["git", "grep", "-lI", "-e", str(root.parent) + "/", "--", ".", ":!*.lock"],
+        cwd=root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if listed.returncode > 1:
+        pytest.skip("not a git checkout")
+    assert not listed.stdout.split()
