@@ -280,9 +280,7 @@ class GeneBatches:
         tensors = [t.pin_memory() for t in tensors] if pin else tensors
         return tensors[0], tensors[1], tensors[2:]
 
-    def _assemble(
-        self, indices: np.ndarray, windows: tuple[Tensor, Tensor, list[Tensor]]
-    ) -> Batch:
+    def _assemble(self, indices: np.ndarray, windows: tuple[Tensor, Tensor, list[Tensor]]) -> Batch:
         import torch
 
         codes, signals, extras = windows

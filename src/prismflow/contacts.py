@@ -20,6 +20,7 @@ from typing import Any
 import hictkpy
 import numpy as np
 
+from prismflow.bins import bins_per_window, expand_bins
 from prismflow.errors import InputError
 from prismflow.genome import by_chromosome, check_lengths, match_chromosomes
 
@@ -40,52 +41,6 @@ def power_law_contact(distance_bp: float) -> float:
 
 #: Added to every contact within 1 Mb of the TSS: the power law's value at 1 Mb.
 PSEUDOCOUNT: float = power_law_contact(_PSEUDOCOUNT_BP)
-
-
-def bins_per_window(window_bp: int, resolution_bp: int) -> int:
-    """Largest number of bins that a window of ``window_bp`` bases can touch."""
-    return (window_bp - 1 + resolution_bp - 1) // resolution_bp + 1
-
-
-def expand_bins(
-    values: np.ndarray,
-    window_start: np.ndarray,
-    pads: np.ndarray,
-    stored_window_bp: int,
-    window_bp: int,
-    resolution_bp: int,
-    double_padding: bool = False,
-) -> np.ndarray:
-    """Expand contacts per bin to contacts per base of centred crops.
-
-    Args:
-        values: float (n, K); column k is bin ``floor(window_start / resolution) + k``.
-        window_start: int (n,), first base of the stored windows, may be negative.
-        pads: int (n, 2), bases of the stored window before and behind the chromosome.
-        stored_window_bp: length L of the stored windows.
-        window_bp: length w <= L of the crops, which start at ``(L - w) // 2``.
-        resolution_bp: bin size.
-        double_padding: repeat the released loader's second padding, which shifts contacts
-            against the sequence by half of (left - right) padding of the crop.
-
-    Returns:
-        Array (n, w) of the dtype of ``values``; 0 outside the chromosome.
-    """
-    n_windows, n_bins = values.shape
-    offset = (stored_window_bp - window_bp) // 2
-    start = np.asarray(window_start, dtype=np.int64)
-    left, right = np.clip(np.asarray(pads, dtype=np.int64).T - offset, 0, window_bp)
-    shift = (right - left) // 2 if double_padding else np.zeros(n_windows, dtype=np.int64)
-    first_base = start + offset + shift
-    bin_edges = (start[:, None] // resolution_bp + np.arange(n_bins + 1)) * resolution_bp
-    edges = np.clip(bin_edges - first_base[:, None], 0, window_bp)
-    edges[:, 0], edges[:, -1] = 0, window_bp
-    expanded = np.repeat(values.ravel(), np.diff(edges, axis=1).ravel())
-    expanded = expanded.reshape(n_windows, window_bp)
-    for row in np.flatnonzero((left > 0) | (right > 0)):
-        expanded[row, : max(left[row] - shift[row], 0)] = 0
-        expanded[row, max(window_bp - right[row] - shift[row], 0) :] = 0
-    return expanded
 
 
 @dataclass(frozen=True)
@@ -252,6 +207,7 @@ def feature_per_bin(
     chrom_length: int,
     window_bp: int,
     resolution_bp: int,
+    pseudocount: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The contact feature of genes of one chromosome, per bin of their windows.
 
@@ -263,6 +219,7 @@ def feature_per_bin(
         chrom_length: length of the chromosome.
         window_bp: window length L; at most 2 Mb, where the pseudocount is constant.
         resolution_bp: bin size.
+        pseudocount: add the constant :data:`PSEUDOCOUNT` as the released code does.
 
     Returns:
         feature: float64 (n, K), column k is bin ``floor((tss - L/2) / resolution) + k``; contact
@@ -287,7 +244,9 @@ def feature_per_bin(
     start = tss - window_bp // 2
     number = (start // resolution_bp)[:, None] + np.arange(n_bins)
     column = number - (tss // resolution_bp)[:, None] + half_bins
-    feature = np.take_along_axis(rows, column, axis=1) + PSEUDOCOUNT
+    feature = np.take_along_axis(rows, column, axis=1)
+    if pseudocount:
+        feature += PSEUDOCOUNT
     low = np.maximum(number * resolution_bp, np.maximum(start, 0)[:, None])
     high = np.minimum(
         (number + 1) * resolution_bp, np.minimum(start + window_bp, chrom_length)[:, None]
@@ -334,6 +293,7 @@ def contact_bins(
     lengths_source: str = "the genome",
     chrom_aliases: Mapping[str, str] | None = None,
     absent_chromosomes: str = "error",
+    pseudocount: bool = True,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """The contact feature of many genes, one pass per chromosome.
 
@@ -349,6 +309,7 @@ def contact_bins(
         lengths_source: file of the lengths, for messages.
         chrom_aliases: name in a file -> name in the gene table.
         absent_chromosomes: ``error`` or ``missing`` (rows of 0, counted).
+        pseudocount: see :func:`feature_per_bin`.
 
     Returns:
         float32 (N, K), see :func:`feature_per_bin`, and counts: ``n_genes_without_coverage``,
@@ -374,7 +335,7 @@ def contact_bins(
             continue
         pixels = file.pixels(names[chrom], half_bins)
         feature, covered = feature_per_bin(
-            *pixels, tss[rows], chrom_lengths[chrom], window_bp, resolution_bp
+            *pixels, tss[rows], chrom_lengths[chrom], window_bp, resolution_bp, pseudocount
         )
         result[rows] = feature
         report["n_genes_without_coverage"] += int((~covered).sum())

@@ -115,28 +115,26 @@ class TrainingState:
     sums: dict[str, Tensor] = field(default_factory=dict)
     summed: int = 0
 
+    def count(self, terms: dict[str, Tensor]) -> None:
+        """One step is done, with these loss terms."""
+        self.step += 1
+        self.summed += 1
+        for name, value in terms.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+
 
 def start_state(model: nn.Module, settings: TrainingSettings) -> TrainingState:
-    """State before the first step.
-
-    Raises:
-        InputError: activation checkpointing was asked of a model that has none.
-    """
+    """State before the first step; models that cannot recompute activations keep them."""
     able = [
         module
         for module in model.modules()
         if isinstance(getattr(module, "checkpoint_activations", None), bool)
     ]
-    if settings.checkpoint_activations and not able:
-        raise InputError(
-            f"checkpoint_activations is true, but {type(model).__name__} cannot recompute its "
-            "activations; set it to false."
-        )
     for module in able:
         module.checkpoint_activations = settings.checkpoint_activations
-    optimiser = make_optimiser(
-        model, settings.learning_rate, settings.betas, settings.weight_decay
-    )
+    if settings.checkpoint_activations and not able:
+        logger.info("%s keeps its activations: it cannot recompute them", type(model).__name__)
+    optimiser = make_optimiser(model, settings.learning_rate, settings.betas, settings.weight_decay)
     return TrainingState(model, optimiser)
 
 
@@ -214,10 +212,7 @@ def train_model(
             _refuse_divergence(int(first_bad.item()), seed, train, settings)
         state.optimiser.step()
         state.optimiser.zero_grad(set_to_none=True)
-        state.step = step + 1
-        state.summed += 1
-        for name, value in terms.items():
-            state.sums[name] = state.sums[name] + value if name in state.sums else value
+        state.count(terms)
         if due:
             before = time.monotonic()
             _validate(state, train, valid, settings, rate)
@@ -302,9 +297,10 @@ def _refuse_divergence(
         for passed in range(first, first + settings.accumulate_batches)
         for i in rows_of_step(seed, passed, len(train), settings.batch_size)
     ]
+    rate = learning_rate(step, settings.schedule())
+    shown = ", ".join(map(str, chosen[:16])) + (", ..." if len(chosen) > 16 else "")
     raise InputError(
         f"training stopped at step {step}: the loss or its gradient is not finite (learning rate "
-        f"{learning_rate(step, settings.schedule()):.3g}, genes of the batch: {', '.join(map(str, chosen[:16]))}"
-        f"{', ...' if len(chosen) > 16 else ''}); lower the learning rate, or look for extreme "
+        f"{rate:.3g}, genes of the batch: {shown}); lower the learning rate, or look for extreme "
         "signals of these genes."
     )

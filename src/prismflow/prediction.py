@@ -136,22 +136,41 @@ def evaluate_run(
     store = Store.open(store_dir)
     split = Split.read(splits_path, record["fold"], store)
     check_agreement(record, model_json_path, store, split)
-    cls = model_class(settings["architecture"])
-    inputs = open_inputs(store, settings, tuple(getattr(cls, "needs", ())))
+    needs = tuple(getattr(model_class(settings["architecture"]), "needs", ()))
+    inputs = open_inputs(store, settings, needs)
     check_finite(inputs, split)
     if settings["architecture"] in TABULAR:
         inputs, predictor = _tabular_predictor(inputs, settings, weights_path)
     else:
         predictor = _network_predictor(settings, weights_path, device, threads)
+    predictions, extras = predict_scenarios(inputs, split, settings, parsed, predictor)
     rows = split.rows["test"]
+    _write_tables(store, rows, record, predictions, predictions_path, metrics_path)
+    arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in extras.items()}
+    with atomic_path(extras_path) as temporary:
+        save_file(arrays, temporary)
+
+
+def predict_scenarios(
+    inputs: GeneInputs,
+    split: Split,
+    settings: Mapping[str, Any],
+    scenarios: list[Scenario],
+    predictor: Predictor,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Predictions of the test genes by scenario, and the extras of the unchanged scenario.
+
+    Scenarios with the same inputs share one pass; those that do not concern the model are logged
+    and left out.
+    """
     outputs: dict[tuple[Any, ...], tuple[np.ndarray, dict[str, np.ndarray]]] = {}
     predictions: dict[str, np.ndarray] = {}
-    for scenario in parsed:
-        reason = _not_applicable(scenario, settings, cls)
+    for scenario in scenarios:
+        reason = _not_applicable(scenario, settings)
         if reason is None:
             if scenario.inputs_key not in outputs:
                 changed = scenario_inputs(inputs, scenario, split)
-                outputs[scenario.inputs_key] = predictor(changed, rows)
+                outputs[scenario.inputs_key] = predictor(changed, split.rows["test"])
             predicted, extras = outputs[scenario.inputs_key]
             if scenario.output is None:
                 predictions[scenario.name] = predicted
@@ -162,21 +181,20 @@ def evaluate_run(
         if reason is not None:
             logger.info("scenario %s left out: %s", scenario.name, reason)
     _, extras = outputs.get(Scenario("full").inputs_key, (None, {}))
-    _write(store, rows, record, predictions, extras, predictions_path, metrics_path, extras_path)
+    return predictions, extras
 
 
-def _not_applicable(scenario: Scenario, settings: Mapping[str, Any], cls: type) -> str | None:
+def _not_applicable(scenario: Scenario, settings: Mapping[str, Any]) -> str | None:
     """Why a scenario does not concern a model, or None if it does."""
     if scenario.crop_bp is not None:
         if scenario.crop_bp >= settings["window_bp"]:
             return f"the model's window has only {settings['window_bp']} bp"
+        cls = model_class(settings["architecture"])
         if settings["architecture"] in TABULAR or getattr(cls, "fixed_length", False):
             return f"{settings['architecture']} has inputs of a fixed length"
     read = {*settings["modalities"], *settings["gene_features"]}
     if scenario.remove and not read.intersection(scenario.remove):
         return f"the model does not read {', '.join(scenario.remove)}"
-    if scenario.output is not None and settings["architecture"] in TABULAR:
-        return f"the model has no {scenario.output} output"
     return None
 
 
@@ -254,15 +272,13 @@ def _network_predictor(
     return predictor
 
 
-def _write(
+def _write_tables(
     store: Store,
     rows: np.ndarray,
     record: Mapping[str, Any],
     predictions: Mapping[str, np.ndarray],
-    extras: Mapping[str, np.ndarray],
     predictions_path: str | Path,
     metrics_path: str | Path,
-    extras_path: str | Path,
 ) -> None:
     genes = store.genes["gene_id"].astype(str).to_numpy()[rows]
     observed = store.labels[rows]
@@ -289,6 +305,3 @@ def _write(
     columns = [*identity, "scenario", "metric", "value", "n_genes"]
     write_tsv(pd.concat(tables[1:] or tables, ignore_index=True), predictions_path)
     write_tsv(pd.DataFrame(metrics, columns=columns), metrics_path)
-    arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in extras.items()}
-    with atomic_path(extras_path) as temporary:
-        save_file(arrays, temporary)

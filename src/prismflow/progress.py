@@ -19,7 +19,8 @@ class Progress:
     """Reports on a loop of known length.
 
     On a terminal one line of standard error is redrawn; elsewhere (log files, clusters) a log
-    line is written at every tenth of the way, and at least every ``interval`` seconds.
+    line is written at every tenth of the way (unless that is every moment), and at least every
+    ``interval`` seconds.
 
     Args:
         total: number of steps of the whole loop.
@@ -42,7 +43,7 @@ class Progress:
         if self.terminal:
             due = waited >= 0.2 or done == self.total
         else:
-            due = tenth > self.tenth or waited >= self.interval
+            due = (tenth > self.tenth and waited >= 2.0) or waited >= self.interval
         if not due:
             return
         self.shown, self.tenth = now, tenth

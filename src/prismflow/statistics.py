@@ -143,9 +143,7 @@ def paired_over_seeds(
     return _summarise(seed_differences(metrics, scenario, reference), level)
 
 
-def seed_differences(
-    metrics: pd.DataFrame, scenario: str, reference: str = "full"
-) -> pd.DataFrame:
+def seed_differences(metrics: pd.DataFrame, scenario: str, reference: str = "full") -> pd.DataFrame:
     """Per-seed differences ``scenario - reference``; columns as :func:`per_seed`."""
     rows = check_metrics(metrics)
     key = ["dataset", "cell", "model", "fold", "seed", "metric"]

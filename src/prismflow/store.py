@@ -8,10 +8,7 @@ and expanded to bases when they are read.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow.contacts import bins_per_window, expand_bins
+from prismflow.bins import bins_per_window, expand_bins
 from prismflow.errors import InputError
-from prismflow.files import read_json, read_tsv, sha256, write_json, write_tsv
-from prismflow.modality import check_kind
+from prismflow.files import read_json, read_tsv, sha256
 
 FORMAT_VERSION = 1
 GENE_COLUMNS = (
@@ -224,125 +220,3 @@ def _verify_digests(path: Path, manifest: dict[str, Any]) -> None:
                 f"{path / file}: store.json has the SHA-256 {expected}, found {found}; the file "
                 "was changed, build the store again."
             )
-
-
-@contextlib.contextmanager
-def new_store(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; rename it to ``path`` if the block succeeds.
-
-    An existing empty folder (Snakemake makes it) or an older store is replaced.
-
-    Raises:
-        InputError: ``path`` is a folder with other files in it.
-    """
-    path = Path(path)
-    if path.is_dir():
-        found = {entry.name for entry in path.iterdir()} - {".snakemake_timestamp"}
-        if found and "store.json" not in found:
-            raise InputError(
-                f"{path}: expected an empty folder or an older store, found {sorted(found)[:5]}; "
-                "move these files away."
-            )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{os.getpid()}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def write_store(
-    path: str | Path,
-    *,
-    dataset: str,
-    cell: str,
-    window_bp: int,
-    genes: pd.DataFrame,
-    sequence: np.ndarray,
-    signals: Mapping[str, np.ndarray],
-    contacts: Mapping[str, tuple[np.ndarray, int]],
-    peaks: Mapping[str, np.ndarray],
-    gene_features: pd.DataFrame,
-    label_column: str = "label",
-    label_transform: str = "raw",
-    simulated: bool = True,
-) -> None:
-    """Write a store from arrays in memory (small stores: tests, simulations).
-
-    Args:
-        path: folder to write.
-        dataset: name of the dataset.
-        cell: name of the cell.
-        window_bp: window length L, even.
-        genes: N rows with the columns :data:`GENE_COLUMNS`.
-        sequence: uint8 (N, L) base codes.
-        signals: name -> float32 or float16 (N, L).
-        contacts: name -> (float32 (N, K), resolution in bp).
-        peaks: name -> uint8 (N, L).
-        gene_features: N rows, one column per feature.
-        label_column: column of the gene table that the label came from.
-        label_transform: transform that was applied to it.
-        simulated: whether the data are simulated.
-
-    Raises:
-        InputError: see :meth:`Store.open`; the written store is opened before it is put in place.
-    """
-    entries: dict[str, dict[str, Any]] = {}
-    arrays: dict[str, np.ndarray] = {"sequence.npy": np.asarray(sequence, dtype=np.uint8)}
-    for name, values in signals.items():
-        entries[name] = {"kind": "signal", "dtype": values.dtype.name, "missing": "zero"}
-        arrays[f"{name}.npy"] = values
-    for name, (values, resolution_bp) in contacts.items():
-        entries[name] = {
-            "kind": "contacts",
-            "dtype": "float32",
-            "resolution_bp": int(resolution_bp),
-            "normalisation": "NONE",
-            "n_bins": values.shape[1],
-        }
-        arrays[f"{name}.npy"] = values.astype(np.float32)
-    for name, values in peaks.items():
-        entries[name] = {"kind": "peaks", "dtype": "uint8"}
-        arrays[f"{name}.npy"] = values.astype(np.uint8)
-    for name, entry in entries.items():
-        check_kind(name, entry["kind"])
-        entry["file"] = f"{name}.npy"
-    manifest = {
-        "dataset": dataset,
-        "cell": cell,
-        "window_bp": int(window_bp),
-        "modalities": entries,
-        "modality_order": list(entries),
-        "label": {"column": label_column, "transform": label_transform},
-        "simulated": bool(simulated),
-    }
-    with new_store(path) as folder:
-        for file, values in arrays.items():
-            np.save(folder / file, np.ascontiguousarray(values))
-        finish_store(folder, manifest, genes, gene_features)
-
-
-def finish_store(
-    folder: Path, manifest: dict[str, Any], genes: pd.DataFrame, gene_features: pd.DataFrame
-) -> None:
-    """Write genes, features, labels and ``store.json`` beside the arrays and open the result."""
-    write_tsv(genes[list(GENE_COLUMNS)], folder / "genes.tsv")
-    np.save(folder / "labels.npy", genes["label"].to_numpy(dtype=np.float32))
-    np.save(
-        folder / "gene_features.npy",
-        np.ascontiguousarray(gene_features.to_numpy(dtype=np.float32)),
-    )
-    digests = {file.name: sha256(file) for file in sorted(folder.iterdir())}
-    complete = manifest | {
-        "format_version": FORMAT_VERSION,
-        "n_genes": len(genes),
-        "gene_features": [str(name) for name in gene_features.columns],
-        "digests": digests,
-    }
-    write_json(complete, folder / "store.json")
-    Store.open(folder)

@@ -165,7 +165,11 @@ def long_convolution(x: Tensor, taps: Tensor, skip: Tensor) -> Tensor:
 
 
 class HyenaBlock(nn.Module):
-    """Pre-norm block; takes and returns the residual stream (B, L, d_model)."""
+    """Pre-norm block on (hidden, residual), both (B, L, d_model).
+
+    The norms see the unrounded sum; the residual stream is kept in float32 in every precision, as
+    in the released configuration.
+    """
 
     def __init__(self, settings: HyenaSettings, max_length: int) -> None:
         super().__init__()
@@ -178,9 +182,11 @@ class HyenaBlock(nn.Module):
             nn.Linear(d_model, d_mlp), nn.GELU(approximate="tanh"), nn.Linear(d_mlp, d_model)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.mixer(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+    def forward(self, hidden: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor]:
+        total = hidden if residual is None else hidden + residual
+        hidden, residual = self.mixer(self.norm1(total)), total.float()
+        total = hidden + residual
+        return self.mlp(self.norm2(total)), total.float()
 
 
 class Hyena(ExpressionModel):
@@ -223,10 +229,10 @@ class Hyena(ExpressionModel):
 
     def encode(self, sequence: Tensor) -> Tensor:
         """(B, L, 4) -> final hidden states (B, L, d_model)."""
-        x = self.dropout(self.embedding(sequence))
+        hidden, residual = self.dropout(self.embedding(sequence)), None
         for layer in self.layers:
-            x = layer(x)
-        return self.norm_f(x)
+            hidden, residual = layer(hidden, residual)
+        return self.norm_f(hidden + residual)
 
     def forward(self, batch: BatchLike) -> ModelOutput:
         """Predictions (B,)."""

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from prismflow.errors import InputError
-from prismflow.plots import style
+from prismflow.plots.labels import model_label
 
 
 def figure_id(experiment: Mapping[str, Any]) -> str:
@@ -97,14 +97,14 @@ def model_order(present: Iterable[str], experiment: Mapping[str, Any]) -> list[s
 
 
 def absent_note(
-    present: Iterable[str], experiment: Mapping[str, Any], labels: Mapping[str, str] | None = None
+    present: Iterable[str], experiment: Mapping[str, Any], context: Mapping[str, Any]
 ) -> str:
     """Sentence that names the experiment's models without a result, or nothing."""
     there = set(map(str, present))
     absent = [str(model) for model in experiment.get("models") or [] if str(model) not in there]
     if not absent:
         return ""
-    return f"No result: {', '.join((labels or {}).get(name, name) for name in absent)}."
+    return f"No result: {', '.join(model_label(name, context) for name in absent)}."
 
 
 def count_label(n: int, noun: str) -> str:
@@ -136,9 +136,7 @@ def sample_note(summary: pd.DataFrame, cells: Sequence[str], context: Mapping[st
     return " ".join(f"{label}: {part}." for label, part in parts)
 
 
-def interval_note(
-    summary: pd.DataFrame, context: Mapping[str, Any], level: float = 0.95
-) -> str:
+def interval_note(summary: pd.DataFrame, context: Mapping[str, Any], level: float = 0.95) -> str:
     """Sentence on what dots and bars are, where there is no interval and where no spread."""
     single = summary["n_seeds"] < 2
     if single.all():
@@ -149,6 +147,6 @@ def interval_note(
     spread = summary[~single].groupby("model")["sd"].max()
     fixed = [str(model) for model in spread.index[spread == 0]]
     if fixed:
-        names = ", ".join(style.model_label(model, context) for model in fixed)
+        names = ", ".join(model_label(model, context) for model in fixed)
         text += f" Equal for all seeds: {names}."
     return text

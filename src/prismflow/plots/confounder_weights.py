@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
 from prismflow.plots import common, style
+from prismflow.plots.labels import model_label
 
 NEEDS = ("context_weights",)
 _QUANTILES = (0.1, 0.5, 0.9)
@@ -43,7 +44,9 @@ def kept_share(weights: np.ndarray, threshold: float = 0.5) -> np.ndarray:
 
 
 @style.styled
-def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]) -> Figure:
+def draw(
+    data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]
+) -> Figure:
     """Heat maps of a_1..a_n for sampled genes; below, all genes of all runs.
 
     Args:
@@ -128,7 +131,9 @@ def _shown_run(
     return min(candidates, key=lambda run: (models.index(run[1]), run[2], str(run[3])))
 
 
-def _sampled(run: tuple[list[str], np.ndarray], experiment: Mapping[str, Any]) -> list[tuple[int, str]]:
+def _sampled(
+    run: tuple[list[str], np.ndarray], experiment: Mapping[str, Any]
+) -> list[tuple[int, str]]:
     """Rows of the genes to show, each with a note on why it was chosen."""
     genes, weights = run
     named = [str(gene) for gene in experiment.get("genes") or []]
@@ -151,14 +156,14 @@ def _heat_map(axes: Axes, weights: np.ndarray, gene: int, note: str, last: bool)
     order = _feature_order(weights)
     values = weights[gene][order].T
     image = axes.imshow(values, aspect="auto", vmin=0, vmax=1, cmap="cividis")
-    axes.set_yticks(range(values.shape[0]), [f"$a_{{{i + 1}}}$" for i in range(values.shape[0])])
+    axes.set_yticks(range(values.shape[0]), [f"a{i + 1}" for i in range(values.shape[0])])
     axes.tick_params(axis="y", length=0)
     axes.set_xticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.text(0, 1.03, note, transform=axes.transAxes, fontsize=style.SMALL_SIZE, va="bottom")
     if last:
-        by = "mean $a_1 - a_2$" if values.shape[0] > 1 else "mean $a_1$"
+        by = "mean a1 − a2" if values.shape[0] > 1 else "mean a1"
         axes.set_xlabel(f"{values.shape[1]} features, ordered by {by}")
     return image
 
@@ -180,7 +185,7 @@ def _distributions(figure: Figure, grid: Any, column: int, cell: str, models: Se
         if offset == 0:
             axes.set_title(f"{common.cell_label(cell, context)}: all test genes", loc="left")
         labelled = column == 0 and offset == 0
-        names = [style.wrap(style.model_label(model, context), 14) for model in models]
+        names = [style.wrap(model_label(model, context), 14) for model in models]
         axes.set_yticks(range(len(models)), names if labelled else [])
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
@@ -213,7 +218,7 @@ def _ridge(axes: Axes, y: int, seeds: Sequence[np.ndarray], colour: str) -> None
 
 
 def _title(run: Run, context: Mapping[str, Any]) -> str:
-    label = style.model_label(run[1], context)
+    label = model_label(run[1], context)
     return f"{common.cell_label(run[0], context)}: {label}, seed {run[3]}"
 
 

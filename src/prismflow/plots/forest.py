@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from prismflow.plots import common, style
+from prismflow.plots.labels import HIGHER_IS_BETTER, metric_label
 from prismflow.statistics import Interval, t_interval
 
 MAX_PANELS = 4
@@ -95,7 +96,9 @@ def draw(plan: Plan, summary: pd.DataFrame, experiment: Mapping[str, Any],
         if has_left:
             room = style.FULL_WIDTH - 1.5 - plan.left_inches
             widths = [plan.left_inches] + [room / len(band)] * len(band)
-        grid = figure.add_gridspec(len(bands), 1)[number].subgridspec(1, columns, width_ratios=widths)
+        grid = figure.add_gridspec(len(bands), 1)[number].subgridspec(
+            1, columns, width_ratios=widths
+        )
         first: Axes | None = None
         if plan.left is not None:
             first = figure.add_subplot(grid[0])
@@ -111,7 +114,10 @@ def draw(plan: Plan, summary: pd.DataFrame, experiment: Mapping[str, Any],
                 axes.set_yticks([])
             truncated |= _panel(axes, panel, plan, ys, context)
             axes.set_title(common.cell_label(panel.cell, context), loc="left")
-    notes = [common.interval_note(summary, context), common.sample_note(summary, cells_of(plan), context)]
+    notes = [
+        common.interval_note(summary, context),
+        common.sample_note(summary, cells_of(plan), context),
+    ]
     if truncated:
         notes.append("Arrowheads: the interval goes on beyond the axis.")
     notes.extend(plan.extra_notes)
@@ -182,9 +188,9 @@ def _panel(
                   va="center", ha="left", color=style.INK if item else style.MUTED)  # fmt: skip
         if item:
             truncated |= _points(axes, item, y, style.model_style(row.model, context), (low, high))
-    better = "higher" if style.HIGHER_IS_BETTER.get(panel.metric, False) else "lower"
+    better = "higher" if HIGHER_IS_BETTER.get(panel.metric, False) else "lower"
     hint = "full inputs = 0" if plan.change else f"{better} is better"
-    axes.set_xlabel(f"{style.metric_label(panel.metric, context, plan.change)}\n({hint})")
+    axes.set_xlabel(f"{metric_label(panel.metric, context, plan.change)}\n({hint})")
     return truncated
 
 

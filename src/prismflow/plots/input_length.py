@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from prismflow.errors import InputError
 from prismflow.plots import common, forest, style
+from prismflow.plots.labels import base_model, metric_label, model_label
 from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
 
 NEEDS = ("metrics",)
@@ -22,7 +23,9 @@ _LABEL_CHARS = 17
 
 
 @style.styled
-def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]) -> Figure:
+def draw(
+    data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]
+) -> Figure:
     """A line per family, a point with interval per length; rows are metrics, columns cells.
 
     Args:
@@ -60,14 +63,13 @@ def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mappin
             here = {"summary": _of(summary, cell, metric), "seeds": _of(seeds, cell, metric)}
             _panel(grid[row][column], here, families, context)
             if column == 0:
-                grid[row][column].set_ylabel(style.metric_label(metric, context))
+                grid[row][column].set_ylabel(metric_label(metric, context))
         grid[-1][column].set_xlabel("Input length (bp, log scale)")
     figure.align_ylabels()
-    labels = {model: style.model_label(model, context) for model in chosen["models"]}
     notes = [
         common.interval_note(summary, context),
         common.sample_note(summary, cells, context),
-        common.absent_note(summary["model"].unique(), chosen, labels),
+        common.absent_note(summary["model"].unique(), chosen, context),
     ]
     return style.finish(figure, notes, context)
 
@@ -123,7 +125,7 @@ def _panel(
         axes.vlines(x, points["low"], points["high"], color=look.colour, linewidth=1.0)
         axes.plot(x, y, color=look.colour, marker=look.marker, markersize=4.4,
                   markeredgecolor="white", markeredgewidth=0.5, zorder=4)  # fmt: skip
-        name = style.model_label(label, context) if label in _names(families) else label
+        name = model_label(label, context) if label in _names(families) else label
         ends.append((x[-1], y[-1], name, look.colour))
     _scale(axes, summary, seeds)
     _end_labels(axes, ends)
@@ -131,7 +133,7 @@ def _panel(
 
 def _names(families: Mapping[str, Sequence[str]]) -> set[str]:
     """Family labels that are names of architectures or models, and so have a label of their own."""
-    return {label for label in families if style.base_model(label) is not None}
+    return {label for label in families if base_model(label) is not None}
 
 
 def _scale(axes: Axes, summary: pd.DataFrame, seeds: pd.DataFrame) -> None:
@@ -146,7 +148,9 @@ def _scale(axes: Axes, summary: pd.DataFrame, seeds: pd.DataFrame) -> None:
     axes.set_xlim(lengths[0] / 10 ** (0.06 * span), lengths[-1] * 10 ** (0.06 * span))
     shown = lengths if len(lengths) <= 6 else _thin(lengths, 0.11 * span)
     axes.xaxis.set_major_locator(FixedLocator(shown))
-    axes.xaxis.set_minor_locator(FixedLocator(lengths) if len(shown) < len(lengths) else NullLocator())
+    axes.xaxis.set_minor_locator(
+        FixedLocator(lengths) if len(shown) < len(lengths) else NullLocator()
+    )
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _length_label(value)))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
     axes.grid(axis="y")

@@ -10,13 +10,16 @@ from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
 from prismflow.plots import common, forest, style
+from prismflow.plots.labels import HIGHER_IS_BETTER, model_label
 from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
 
 NEEDS = ("metrics",)
 
 
 @style.styled
-def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]) -> Figure:
+def draw(
+    data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]
+) -> Figure:
     """Models as rows, best mean MSE on top; a panel per cell and metric.
 
     Args:
@@ -40,12 +43,11 @@ def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mappin
         )
     summary = over_seeds(table)
     models = _ordered(summary, panels, experiment)
-    labels = {model: style.model_label(model, context) for model in experiment.get("models") or []}
     plan = forest.Plan(
-        rows=[forest.Row(model, style.model_label(model, context), model) for model in models],
+        rows=[forest.Row(model, model_label(model, context), model) for model in models],
         panels=panels,
         estimates=forest.estimates_of(seeds, lambda names: str(names[0])),
-        extra_notes=[common.absent_note(models, experiment, labels)],
+        extra_notes=[common.absent_note(models, experiment, context)],
     )
     return forest.draw(plan, summary, experiment, context)
 
@@ -59,7 +61,7 @@ def _ordered(
     metric = panels[0].metric
     means = summary[summary["metric"] == metric].pivot(index="model", columns="cell", values="mean")
     relative = (means / means.mean()).mean(axis=1)
-    if style.HIGHER_IS_BETTER.get(metric, False):
+    if HIGHER_IS_BETTER.get(metric, False):
         relative = -relative
     last = float("inf")
     return sorted(given, key=lambda model: (relative.get(model, last), given.index(model)))

@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from prismflow.errors import InputError
 from prismflow.plots import common, style
+from prismflow.plots.labels import model_label, target_label
 from prismflow.statistics import bootstrap_interval, pearson, spearman
 
 NEEDS = ("predictions",)
@@ -25,7 +26,9 @@ _CELL_IN, _TICK_IN, _XLABEL_IN = 0.16, 0.13, 0.3
 
 
 @style.styled
-def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]) -> Figure:
+def draw(
+    data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]
+) -> Figure:
     """Scatter (hexbins above 3,000 genes) with identity line, correlations and n.
 
     The points, and the numbers in the corner, are those of one seed (the first that the model has
@@ -48,7 +51,7 @@ def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mappin
     bands = -(-len(models) // columns)
     width = style.FULL_WIDTH if columns > 2 or len(cells) > 2 else style.COLUMN_WIDTH
     side = min(1.75, (width - _LEFT_IN) / columns - _GAP_IN)
-    names = [style.wrap(style.model_label(model, context), int(side / 0.05)) for model in models]
+    names = [style.wrap(model_label(model, context), int(side / 0.05)) for model in models]
     title = 0.06 + 0.12 * (1 + max(name.count("\n") for name in names))
     band = title + _CORNER_IN + side + _BETWEEN_IN
     block = _CELL_IN + bands * band + _TICK_IN
@@ -83,9 +86,9 @@ def _frame(axes: Axes, index: int, columns: int, total: int, last_cell: bool,
     below = index + columns >= total
     axes.tick_params(labelleft=left, labelbottom=below)
     if left:
-        axes.set_ylabel(f"Predicted\n{style.target_label(context)}")
+        axes.set_ylabel(f"Predicted\n{target_label(context)}")
     if below and last_cell:
-        axes.set_xlabel(f"Observed\n{style.target_label(context)}")
+        axes.set_xlabel(f"Observed\n{target_label(context)}")
 
 
 def _one_seed(table: pd.DataFrame, experiment: Mapping[str, Any]) -> pd.DataFrame:
@@ -172,12 +175,11 @@ def _notes(
     seeds = sorted(table["seed"].unique())
     which = f"seed {seeds[0]}" if len(seeds) == 1 else "the first seed of each model"
     folds = table["fold"].nunique()
-    labels = {model: style.model_label(model, context) for model in experiment.get("models") or []}
     marks = "Hexagons: genes, darker is more" if len(table) and (
         table.groupby(["cell", "model"]).size().max() >= _HEXBIN_FROM) else "Dots: test genes"  # fmt: skip
     return [
         f"{marks}, predictions of {which}" + (f", {folds} folds together" if folds > 1 else "")
         + ". r: Pearson, ρ: Spearman, with 95 % bootstrap intervals over genes; n: genes. "
         "Dashed: identity.",
-        common.absent_note(models, experiment, labels),
+        common.absent_note(models, experiment, context),
     ]  # fmt: skip

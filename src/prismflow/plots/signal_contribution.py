@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
 from prismflow.plots import common, forest, style
+from prismflow.plots.labels import modality_label, model_label
 from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
 
 NEEDS = ("metrics",)
@@ -17,7 +18,9 @@ _COLUMN_IN = 0.2
 
 
 @style.styled
-def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]) -> Figure:
+def draw(
+    data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]
+) -> Figure:
     """Rows are models, a dot matrix shows the signals each was trained on.
 
     Args:
@@ -48,7 +51,7 @@ def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mappin
     )
     modalities = _modalities(subsets)
     largest = max(models, key=lambda model: len(subsets[model]))
-    labels = {model: style.model_label(model, context) for model in subsets}
+    labels = {model: model_label(model, context) for model in subsets}
     plan = forest.Plan(
         rows=[forest.Row(model, labels[model], model) for model in models],
         panels=panels,
@@ -58,7 +61,7 @@ def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mappin
         left_inches=_COLUMN_IN * max(1, len(modalities)),
         extra_notes=[
             f"Filled: trained on the signal. Dashed: {labels[largest]}.",
-            common.absent_note(models, chosen, labels),
+            common.absent_note(models, chosen, context),
         ],
     )
     return forest.draw(plan, over_seeds(table), experiment, context)
@@ -68,7 +71,9 @@ def _subsets(experiment: Mapping[str, Any], context: Mapping[str, Any]) -> dict[
     declared = experiment.get("subsets")
     if not declared:
         known = context.get("model_modalities") or {}
-        declared = {model: known[model] for model in experiment.get("models") or [] if model in known}
+        declared = {
+            model: known[model] for model in experiment.get("models") or [] if model in known
+        }
     if not declared:
         raise InputError(
             f"{common.figure_id(experiment)}: expected 'subsets' (model: list of signals) in the "
@@ -92,7 +97,7 @@ def _matrix(
         for spine in axes.spines.values():
             spine.set_visible(False)
         axes.set_xlim(-0.6, max(1, len(modalities)) - 0.4)
-        names = [style.modality_label(name, context) for name in modalities]
+        names = [modality_label(name, context) for name in modalities]
         axes.xaxis.tick_top()
         axes.set_xticks(range(len(modalities)), names, rotation=55, ha="left",
                         rotation_mode="anchor")  # fmt: skip

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
 from prismflow.plots import common, forest, style
+from prismflow.plots.labels import modality_label, model_label
 from prismflow.statistics import METRIC_COLUMNS, paired_over_seeds, seed_differences
 
 NEEDS = ("metrics",)
@@ -18,7 +19,9 @@ _HOW = {"zero": "set to zero", "mean": "mean-imputed", "permute": "permuted betw
 
 
 @style.styled
-def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]) -> Figure:
+def draw(
+    data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]
+) -> Figure:
     """Change of each metric against the same run with full inputs, paired by seed.
 
     Args:
@@ -41,7 +44,6 @@ def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mappin
         )
     summary = pd.concat([paired_over_seeds(table, name) for name in removals])
     rows = _rows(seeds, removals, experiment, context)
-    labels = {model: style.model_label(model, context) for model in experiment.get("models") or []}
     plan = forest.Plan(
         rows=rows,
         panels=forest.panels_for(seeds, experiment, context),
@@ -49,7 +51,7 @@ def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mappin
         change=True,
         extra_notes=[
             "Differences are paired by seed.",
-            common.absent_note(seeds["model"].unique(), experiment, labels),
+            common.absent_note(seeds["model"].unique(), experiment, context),
         ],
     )
     return forest.draw(plan, summary, experiment, context)
@@ -68,7 +70,7 @@ def _rows(
             continue
         rows.append(forest.Row(f"{scenario}|", label, header=True))
         rows.extend(
-            forest.Row(f"{scenario}|{model}", style.model_label(model, context), model)
+            forest.Row(f"{scenario}|{model}", model_label(model, context), model)
             for model in common.model_order(models, experiment)
         )
     return rows
@@ -103,5 +105,5 @@ def _header(name: str, spec: Mapping[str, Any], context: Mapping[str, Any]) -> s
             if rest.endswith(f"_{suffix}"):
                 rest, how = rest.removesuffix(f"_{suffix}"), suffix
         removed = [rest]
-    text = "Without " + " + ".join(style.modality_label(item, context) for item in removed)
+    text = "Without " + " + ".join(modality_label(item, context) for item in removed)
     return f"{text} ({_HOW[how]})" if how in _HOW else text

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import textwrap
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.style.core import STYLE_BLACKLIST
 
 from prismflow.files import atomic_path
+from prismflow.plots.labels import MODEL_LABEL, base_model, model_label
 
 COLUMN_WIDTH = 3.35
 FULL_WIDTH = 7.0
@@ -91,38 +91,27 @@ class ModelStyle:
     label: str
 
 
+_LOOK: dict[str, tuple[str, str]] = {
+    "gene_features": ("#7f7f7f", "s"),
+    "gbm": ("#aa3377", "D"),
+    "cnn": ("#cc79a7", "v"),
+    "enformer": ("#661100", "^"),
+    "hyena": ("#44aa99", "<"),
+    "mamba": ("#332288", ">"),
+    "caduceus": ("#56b4e9", "o"),
+    "caduceus_signals": ("#0072b2", "s"),
+    "epinformer": ("#e69f00", "P"),
+    "peak_mask": ("#8a8a2b", "X"),
+    "seq2exp_hard": ("#005a43", "D"),
+    "seq2exp_soft": ("#009e73", "^"),
+    "prism": ("#d55e00", "o"),
+}
 MODEL_STYLE: dict[str, ModelStyle] = {
-    "gene_features": ModelStyle("#7f7f7f", "s", "Gene features (ridge)"),
-    "gbm": ModelStyle("#aa3377", "D", "Gradient boosting"),
-    "cnn": ModelStyle("#cc79a7", "v", "CNN"),
-    "enformer": ModelStyle("#661100", "^", "Enformer"),
-    "hyena": ModelStyle("#44aa99", "<", "HyenaDNA"),
-    "mamba": ModelStyle("#332288", ">", "Mamba"),
-    "caduceus": ModelStyle("#56b4e9", "o", "Caduceus"),
-    "caduceus_signals": ModelStyle("#0072b2", "s", "Caduceus w/ signals"),
-    "epinformer": ModelStyle("#e69f00", "P", "EPInformer"),
-    "peak_mask": ModelStyle("#8a8a2b", "X", "Peak mask (MACS3)"),
-    "seq2exp_hard": ModelStyle("#005a43", "D", "Seq2Exp-hard"),
-    "seq2exp_soft": ModelStyle("#009e73", "^", "Seq2Exp-soft"),
-    "prism": ModelStyle("#d55e00", "o", "Prism"),
+    name: ModelStyle(colour, marker, MODEL_LABEL[name]) for name, (colour, marker) in _LOOK.items()
 }
 """Keyed by architecture; a model ``prism_n4`` takes the style of its longest prefix."""
 
 _RESERVE = ("#6a51a3", "#b15928", "#1b7837", "#c51b7d", "#01665e", "#8c6bb1", "#4d4d4d", "#a6761d")
-
-METRIC_LABEL = {"mse": "MSE", "mae": "MAE", "pearson": "Pearson r", "spearman": "Spearman ρ",
-                "r2": "R²"}  # fmt: skip
-HIGHER_IS_BETTER = {"mse": False, "mae": False, "pearson": True, "spearman": True, "r2": True}
-MODALITY_LABEL = {
-    "h3k27ac": "H3K27ac",
-    "h3k4me3": "H3K4me3",
-    "dnase": "DNase",
-    "atac": "ATAC",
-    "accessibility": "Accessibility",
-    "hic": "Hi-C",
-    "chia_pet": "ChIA-PET",
-    "promoter_activity": "Promoter activity",
-}
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -139,19 +128,6 @@ def styled(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return wrapper
 
 
-def base_model(model: str, context: Mapping[str, Any] | None = None) -> str | None:
-    """Architecture whose style a model takes, or None for an unknown one.
-
-    ``context["architectures"]`` (model -> architecture) decides where it is given; otherwise the
-    longest key of :data:`MODEL_STYLE` that is the name or a prefix of it before ``_``.
-    """
-    named = (context or {}).get("architectures", {}).get(model)
-    if named in MODEL_STYLE:
-        return str(named)
-    prefixes = [key for key in MODEL_STYLE if model == key or model.startswith(f"{key}_")]
-    return max(prefixes, key=len) if prefixes else None
-
-
 def model_style(model: str, context: Mapping[str, Any] | None = None) -> ModelStyle:
     """Colour and marker of a model: the same in every figure, a fixed fallback if unknown."""
     base = base_model(model, context)
@@ -160,38 +136,6 @@ def model_style(model: str, context: Mapping[str, Any] | None = None) -> ModelSt
         colour = _RESERVE[zlib.crc32(model.encode("utf-8")) % len(_RESERVE)]
         return ModelStyle(colour, "h", label)
     return ModelStyle(MODEL_STYLE[base].colour, MODEL_STYLE[base].marker, label)
-
-
-def model_label(model: str, context: Mapping[str, Any] | None = None) -> str:
-    """Label from ``context["model_labels"]``, else made from the style table."""
-    labels = (context or {}).get("model_labels") or {}
-    if labels.get(model):
-        return str(labels[model])
-    base = base_model(model)
-    if base is None:
-        return model.replace("_", " ")
-    words = model[len(base) :].strip("_").split("_")
-    variant = " ".join(MODALITY_LABEL.get(word, word) for word in words)
-    return MODEL_STYLE[base].label + (f", {variant}" if variant else "")
-
-
-def modality_label(modality: str, context: Mapping[str, Any] | None = None) -> str:
-    """Label from ``context["modality_labels"]``, else from :data:`MODALITY_LABEL`."""
-    labels = (context or {}).get("modality_labels") or {}
-    return str(labels.get(modality) or MODALITY_LABEL.get(modality, modality.replace("_", " ")))
-
-
-def target_label(context: Mapping[str, Any]) -> str:
-    """What is predicted, with its unit, e.g. log10(CAGE + 1), as mathtext."""
-    label = str(context.get("target_label") or "expression label")
-    return re.sub(r"\blog(10|2)\b", r"log$_{\1}$", label)
-
-
-def metric_label(metric: str, context: Mapping[str, Any], change: bool = False) -> str:
-    """Axis label of a metric; squared and absolute errors name the label they are in."""
-    name = METRIC_LABEL.get(metric, metric)
-    name = f"Δ {name}" if change else name
-    return f"{name} of {target_label(context)}" if metric in ("mse", "mae") else name
 
 
 def wrap(label: str, width: int) -> str:
@@ -260,9 +204,7 @@ def finish(figure: Figure, notes: Sequence[str], context: Mapping[str, Any]) -> 
     else:
         for axes in figure.axes:
             left, bottom, across, up = axes.get_position(original=True).bounds
-            axes.set_position(
-                (left, (bottom * height + room) / total, across, up * height / total)
-            )
+            axes.set_position((left, (bottom * height + room) / total, across, up * height / total))
     for number, line in enumerate(lines):
         y = (0.03 + NOTE_LINE_IN * (len(lines) - 1 - number)) / total
         figure.text(0.06 / width, y, line, fontsize=SMALL_SIZE, color=MUTED, va="bottom")

@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from prismflow.errors import InputError
 from prismflow.plots import common, style
+from prismflow.plots.labels import model_label, target_label
 
 NEEDS = ("histories",)
 _COLUMNS = ("dataset", "cell", "model", "fold", "seed", "step", "train_loss", "valid_mse")
@@ -23,7 +24,9 @@ _SHARED_WITHIN = 3.0
 
 
 @style.styled
-def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]) -> Figure:
+def draw(
+    data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]
+) -> Figure:
     """Rows are models; columns are train loss and validation MSE of each cell.
 
     Args:
@@ -58,13 +61,15 @@ def draw(data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mappin
             _panel(axes, rows[rows["cell"] == cell], value, style.model_style(model, context))
             _scale(axes, iterative if value == "valid_mse" else rows, value)
             axes.set_xlim(0, None)
-        label = style.wrap(style.model_label(model, context), _LABEL_CHARS)
+        label = style.wrap(model_label(model, context), _LABEL_CHARS)
         grid[row][0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=4)
     for column, (cell, value) in enumerate(columns):
         name = "train loss" if value == "train_loss" else "valid. MSE"
         grid[0][column].set_title(f"{common.cell_label(cell, context)}, {name}", loc="left")
         grid[-1][column].set_xlabel("Step")
-    return style.finish(figure, _notes(table, iterative, models, cells, experiment, context), context)
+    return style.finish(
+        figure, _notes(table, iterative, models, cells, experiment, context), context
+    )
 
 
 def _notes(
@@ -79,14 +84,13 @@ def _notes(
     notes = [
         f"Lines: {common.range_label(counts, 'seed')} per model. Dots: lowest validation MSE, the "
         "step whose weights are kept. Train loss: each model's own loss and scale; validation MSE of "
-        f"{style.target_label(context)}: one scale."
+        f"{target_label(context)}: one scale."
     ]
     closed = sorted(set(table["model"]) - set(iterative["model"]))
     if closed:
-        names = ", ".join(style.model_label(model, context) for model in closed)
+        names = ", ".join(model_label(model, context) for model in closed)
         notes.append(f"Not trained by steps: {names}.")
-    labels = {model: style.model_label(model, context) for model in experiment.get("models") or []}
-    notes.append(common.absent_note(table["model"].unique(), experiment, labels))
+    notes.append(common.absent_note(table["model"].unique(), experiment, context))
     return notes
 
 

@@ -7,13 +7,14 @@ import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from prismflow.files import atomic_path
 from prismflow.simulate.layout import Layout, domain_of
 from prismflow.simulate.model import DOMAIN_BOOST, LOOP_STRENGTH, CellState, relative_contact
-from prismflow.simulate.random import stream
+from prismflow.simulate.streams import stream
 from prismflow.simulate.settings import SimulationSettings
 
 TRANS_COUNT_MEAN = 0.004
@@ -161,7 +162,7 @@ def _expected_cis(
     return settings.contact_depth / DOMAIN_BOOST * expected
 
 
-def _write_cooler(group, pixels: Pixels, sizes: dict[str, int], resolution: int) -> None:
+def _write_cooler(group: Any, pixels: Pixels, sizes: dict[str, int], resolution: int) -> None:
     import h5py
 
     bins = np.array(list(bins_per_chromosome(sizes, resolution).values()))

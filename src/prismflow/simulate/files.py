@@ -35,7 +35,7 @@ def write_files(folder: Path, settings: SimulationSettings, seed: int) -> None:
         raise InputError(f"Simulation seed: expected an integer of at least 0, found {seed!r}.")
     folder.mkdir(parents=True, exist_ok=True)
     layout = make_layout(settings, seed)
-    sequenced = make_sequenced(layout, settings, seed)
+    sequenced = make_sequenced(layout, seed)
     states = {
         name: make_cell(layout, sequenced, settings, seed, number)
         for number, name in enumerate(settings.cells)

@@ -9,7 +9,7 @@ import numpy as np
 from prismflow.files import atomic_path, write_text
 from prismflow.simulate.layout import Layout, tss_base
 from prismflow.simulate.model import ENHANCER_MOTIF, MOTIFS, Sequenced
-from prismflow.simulate.random import stream
+from prismflow.simulate.streams import stream
 
 LINE_BP = 60
 MOTIF_FIDELITY = 0.95

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from prismflow.simulate.random import stream
+from prismflow.simulate.streams import stream
 from prismflow.simulate.settings import CHROMOSOME_SHARES, SimulationSettings
 
 CHROMOSOME_MARGIN_BP = 20_000

@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 
 from prismflow.simulate.layout import Layout
-from prismflow.simulate.random import stream
+from prismflow.simulate.streams import stream
 from prismflow.simulate.settings import (
     TEST_CHROMOSOMES,
     VALIDATION_CHROMOSOMES,
@@ -81,7 +81,7 @@ class CellState:
     promoter_activity: np.ndarray
 
 
-def make_sequenced(layout: Layout, settings: SimulationSettings, seed: int) -> Sequenced:
+def make_sequenced(layout: Layout, seed: int) -> Sequenced:
     """Draw motif counts and mRNA features (equations 1-3)."""
     rng = stream(seed, "motifs")
     n_genes = len(layout.genes)

@@ -10,7 +10,7 @@ import pandas as pd
 from prismflow.files import atomic_path, write_text
 from prismflow.simulate.layout import Layout, tss_base
 from prismflow.simulate.model import CellState
-from prismflow.simulate.random import stream
+from prismflow.simulate.streams import stream
 from prismflow.simulate.settings import TRACKS, SimulationSettings
 
 STEP_BP = 10

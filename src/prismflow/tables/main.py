@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from prismflow.errors import InputError
-from prismflow.plots import common, style
+from prismflow.plots import common
+from prismflow.plots.labels import METRIC_LABEL, model_label
 from prismflow.statistics import METRIC_COLUMNS, over_seeds
 from prismflow.tables.render import Block, Sheet, columns_with_values, count, spread
 
@@ -48,13 +49,15 @@ def build(
         )
     cells = common.cell_order(summary["cell"].unique(), experiment, context)
     given = [str(model) for model in experiment.get("models") or []]
-    models = list(dict.fromkeys([*given, *common.model_order(summary["model"].unique(), experiment)]))
+    models = list(
+        dict.fromkeys([*given, *common.model_order(summary["model"].unique(), experiment)])
+    )
     published = _published(experiment, context)
     rows = [
         {
             "cell": cell,
             "model": model,
-            "label": style.model_label(model, context),
+            "label": model_label(model, context),
             **_ours(summary[(summary["cell"] == cell) & (summary["model"] == model)]),
             **_theirs(published, _published_cell(cell, context), model),
         }
@@ -70,8 +73,9 @@ def sheet(table: pd.DataFrame, experiment: Mapping[str, Any], context: Mapping[s
     theirs = columns_with_values(table, [f"published_{metric}" for metric in PUBLISHED_METRICS])
     metrics = [name.removesuffix("_mean") for name in ours]
     quoted = [name.removeprefix("published_") for name in theirs]
-    columns = ["Model", *(style.METRIC_LABEL[name] for name in metrics), "seeds", "genes"]
-    columns += [f"published {style.METRIC_LABEL[name]} (paper)" for name in quoted]
+    columns = ["Model", *(METRIC_LABEL[name] for name in metrics), "seeds", "genes"]
+    source = "paper, real cells" if context.get("simulated") else "paper"
+    columns += [f"published {METRIC_LABEL[name]} ({source})" for name in quoted]
     blocks = []
     for cell, rows in table.groupby("cell", sort=False):
         blocks.append(
@@ -154,7 +158,7 @@ def _heading(cell: str, rows: pd.DataFrame, quoted: bool, context: Mapping[str, 
 def _caption(experiment: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     title = str(experiment.get("title") or "Test error and correlation of each model").rstrip(".")
     target = str(context.get("target_label") or "the expression label")
-    text = f"{title}: mean ± sd over seeds; errors in units of {target}."
+    text = f"{title}: mean ± sd over seeds; errors (MSE, MAE) of {target}."
     return f"{text} Simulated data." if context.get("simulated") else text
 
 

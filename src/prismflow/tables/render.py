@@ -24,6 +24,8 @@ _TEX = {
     "_": r"\_",
     "{": r"\{",
     "}": r"\}",
+    "[": "{[}",
+    "]": "{]}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
@@ -65,7 +67,9 @@ class Sheet:
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        wrong = [row for block in self.blocks for row in block.rows if len(row) != len(self.columns)]
+        wrong = [
+            row for block in self.blocks for row in block.rows if len(row) != len(self.columns)
+        ]
         if wrong or len(self.align) != len(self.columns) or set(self.align) - set("lcr"):
             raise InputError(
                 f"table sheet: expected {len(self.columns)} entries in the alignment and in every "
@@ -153,8 +157,8 @@ def escape_latex(text: str) -> str:
 
 
 def _tex_header(name: str) -> str:
-    """Break a long header at its first parenthesis or comma into two stacked lines."""
-    parts = re.split(r"(?<=,) | (?=\()", name, maxsplit=1)
+    """Break a long header at its parenthesis into two stacked lines."""
+    parts = re.split(r" (?=\()", name, maxsplit=1)
     if len(parts) == 1:
         return escape_latex(name)
     return (
