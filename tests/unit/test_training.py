@@ -184,10 +184,10 @@ def test_a_state_can_be_continued(data):
 def test_divergence_stops_with_step_rate_and_genes(tmp_path):
     data = make_store(tmp_path, n_genes=40)
     signal = np.load(data[0] / "h3k27ac.npy")
-    signal[11] = 1e38
+    signal[11] = np.inf
     np.save(data[0] / "h3k27ac.npy", signal)
     with pytest.raises(InputError, match=r"stopped at step \d+: .*learning rate .*gene011"):
-        train(data, tmp_path / "out")
+        train(data, tmp_path / "out", "prism")
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
