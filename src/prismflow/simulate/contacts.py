@@ -14,8 +14,8 @@ import numpy as np
 from prismflow.files import atomic_path
 from prismflow.simulate.layout import Layout, domain_of
 from prismflow.simulate.model import DOMAIN_BOOST, LOOP_STRENGTH, CellState, relative_contact
-from prismflow.simulate.streams import stream
 from prismflow.simulate.settings import SimulationSettings
+from prismflow.simulate.streams import stream
 
 TRANS_COUNT_MEAN = 0.004
 VISIBILITY_SD = 0.08

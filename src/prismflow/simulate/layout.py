@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from prismflow.simulate.streams import stream
 from prismflow.simulate.settings import CHROMOSOME_SHARES, SimulationSettings
+from prismflow.simulate.streams import stream
 
 CHROMOSOME_MARGIN_BP = 20_000
 ENHANCER_RANGE_BP = (5_000, 60_000)

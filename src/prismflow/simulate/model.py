@@ -8,12 +8,12 @@ from statistics import NormalDist
 import numpy as np
 
 from prismflow.simulate.layout import Layout
-from prismflow.simulate.streams import stream
 from prismflow.simulate.settings import (
     TEST_CHROMOSOMES,
     VALIDATION_CHROMOSOMES,
     SimulationSettings,
 )
+from prismflow.simulate.streams import stream
 
 GENE_FEATURES = (
     "utr5_length",

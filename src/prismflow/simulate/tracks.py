@@ -10,8 +10,8 @@ import pandas as pd
 from prismflow.files import atomic_path, write_text
 from prismflow.simulate.layout import Layout, tss_base
 from prismflow.simulate.model import CellState
-from prismflow.simulate.streams import stream
 from prismflow.simulate.settings import TRACKS, SimulationSettings
+from prismflow.simulate.streams import stream
 
 STEP_BP = 10
 REACH_BP = 1_500
