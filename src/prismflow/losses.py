@@ -58,6 +58,15 @@ def beta_kl(alpha: Tensor, beta: Tensor, prior_alpha: Tensor, prior_beta: Tensor
     return kl_divergence(posterior, prior).mean()
 
 
+def mask_continuity(mask: Tensor) -> Tensor:
+    """Mean absolute step of (B, L) masks from one position to the next, a scalar.
+
+    The sum over steps is divided by L + 1, as in the released Seq2Exp code.
+    """
+    mask = full_precision(mask)
+    return mask.diff(dim=1).abs().sum(dim=1).mean() / (mask.shape[1] + 1)
+
+
 def sample_beta(alpha: Tensor, beta: Tensor) -> Tensor:
     """One draw per element of Beta(alpha, beta) with implicitly reparameterised gradients."""
     return Beta(full_precision(alpha), full_precision(beta), validate_args=False).rsample()
