@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from prismflow.bins import bins_per_window, expand_bins
 from prismflow.contacts import (
     PSEUDOCOUNT,
     ContactFile,
-    bins_per_window,
     contact_bins,
-    expand_bins,
     feature_per_bin,
     power_law_contact,
     released_contact_feature,

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from prismflow.errors import InputError
-from prismflow.store import Store, write_store
+from prismflow.store import Store
+from prismflow.store_writer import write_store
 
 
 def make_store(path: Path, n_genes: int = 6, window_bp: int = 40, resolution_bp: int = 7) -> Path:

@@ -1,0 +1,273 @@
+"""Building the store of one cell from a genome and tracks, one pass per chromosome and track."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from prismflow import tracks as reading
+from prismflow.bigwig import BigWig
+from prismflow.contacts import contact_bins
+from prismflow.errors import InputError
+from prismflow.files import read_tsv
+from prismflow.genes import label_name, promoter_activity_name
+from prismflow.genome import UNKNOWN, Genome, by_chromosome
+from prismflow.modality import check_kind
+from prismflow.store_writer import RowFile, finish_store, new_store
+from prismflow.windows import check_window
+
+logger = logging.getLogger(__name__)
+
+SIGNAL_DTYPES: tuple[str, ...] = ("float32", "float16")
+PROMOTER_ACTIVITY = "promoter_activity"
+
+
+def build_store(
+    path: str | Path,
+    *,
+    dataset: str,
+    cell: str,
+    genes_path: str | Path,
+    fasta: str | Path,
+    tracks: Sequence[Mapping[str, Any]],
+    window_bp: int,
+    features: Sequence[str] = (),
+    promoter_activity: str = "none",
+    promoter_activity_modalities: tuple[str, str] = ("h3k27ac", "dnase"),
+    label_column: str = "{cell}_cage",
+    label_transform: str = "log10p1",
+    signal_dtype: str = "float32",
+    simulated: bool = False,
+    chrom_aliases: Mapping[str, str] | None = None,
+) -> None:
+    """Build the store of one cell from a genome and tracks.
+
+    Args:
+        path: folder to make (an empty folder or an older store is replaced).
+        dataset: name of the dataset.
+        cell: name of the cell.
+        genes_path: ``genes.tsv`` of the dataset, see :func:`prismflow.windows.define_windows`.
+        fasta: the genome.
+        tracks: one mapping per modality in the wanted order: ``modality``, ``kind``, ``path``;
+            for contacts ``resolution_bp`` and ``normalisation``; optional ``missing``,
+            ``absent_chromosomes``, ``pseudocount``, ``double_padding``.
+        window_bp: window length L, as in ``genes.tsv``.
+        features: gene features, columns of ``genes.tsv``.
+        promoter_activity: ``none``, ``computed`` from two tracks at TSS +- 500, or anything else
+            for the column ``promoter_activity_<cell>`` of ``genes.tsv``; it becomes the last
+            gene feature.
+        promoter_activity_modalities: the two tracks that ``computed`` needs.
+        label_column: column of the gene table that the label came from, with ``{cell}``.
+        label_transform: transform that was applied to it.
+        signal_dtype: ``float32`` or ``float16``.
+        simulated: whether the data are simulated.
+        chrom_aliases: name in a file -> name in the gene table.
+
+    Raises:
+        InputError: genes, genome and tracks don't fit together; nothing is left behind.
+    """
+    check_window(window_bp)
+    if signal_dtype not in SIGNAL_DTYPES:
+        raise InputError(f"signal_dtype: expected float32 or float16, found {signal_dtype!r}.")
+    table = _read_gene_rows(Path(genes_path), cell, window_bp)
+    with Genome(fasta) as genome, new_store(path) as folder:
+        genes = reading.Genes.from_table(
+            table,
+            _canonical(genome.lengths, chrom_aliases),
+            source=str(genes_path),
+            lengths_source=str(fasta),
+            aliases=dict(chrom_aliases or {}),
+        )
+        _write_sequence(folder, genome, genes, window_bp)
+        entries = {}
+        for track in tracks:
+            name = track["modality"]
+            check_kind(name, track["kind"])
+            if name in entries:
+                raise InputError(f"{cell}: the modality {name!r} is given twice.")
+            entries[name] = _write_modality(folder, track, genes, window_bp, signal_dtype)
+        chosen = _gene_features(table, cell, features, genes_path, promoter_activity)
+        if promoter_activity == "computed":
+            chosen[PROMOTER_ACTIVITY] = _computed_activity(
+                cell, tracks, genes, promoter_activity_modalities
+            )
+        manifest = {
+            "dataset": dataset,
+            "cell": cell,
+            "window_bp": int(window_bp),
+            "modalities": entries,
+            "modality_order": list(entries),
+            "label": {"column": label_column.format(cell=cell), "transform": label_transform},
+            "promoter_activity": promoter_activity,
+            "simulated": bool(simulated),
+        }
+        finish_store(folder, manifest, _store_genes(table, cell, genes), chosen)
+    logger.info("%s: %d genes, window %d bp, %s", path, len(table), window_bp, list(entries))
+
+
+def _canonical(lengths: Mapping[str, int], aliases: Mapping[str, str] | None) -> dict[str, int]:
+    return {(aliases or {}).get(name, name): length for name, length in lengths.items()}
+
+
+def _read_gene_rows(path: Path, cell: str, window_bp: int) -> pd.DataFrame:
+    table = read_tsv(path, dtype={"gene_id": str, "chrom": str})
+    needed = ["gene_id", "chrom", "tss", "strand", "window_start", "window_end", label_name(cell)]
+    absent = [name for name in needed if name not in table.columns]
+    if absent:
+        raise InputError(
+            f"{path}: expected the columns {', '.join(needed)}; absent: {', '.join(absent)}; "
+            "define the windows again."
+        )
+    lengths = (table["window_end"] - table["window_start"]).unique().tolist()
+    if lengths != [window_bp]:
+        raise InputError(
+            f"{path}: expected windows of {window_bp} bp, found {lengths} bp; define the windows "
+            "again."
+        )
+    return table
+
+
+def _store_genes(table: pd.DataFrame, cell: str, genes: reading.Genes) -> pd.DataFrame:
+    length = table["chrom"].map(dict(genes.chrom_lengths))
+    return table.assign(
+        pad_left=(-table["window_start"]).clip(lower=0),
+        pad_right=(table["window_end"] - length).clip(lower=0).astype(np.int64),
+        label=table[label_name(cell)],
+    )
+
+
+def _gene_features(
+    table: pd.DataFrame, cell: str, features: Sequence[str], path: str | Path, activity: str
+) -> pd.DataFrame:
+    names = {name: name for name in features}
+    if activity not in ("none", "computed"):
+        names[PROMOTER_ACTIVITY] = promoter_activity_name(cell)
+    absent = [column for column in names.values() if column not in table.columns]
+    if absent:
+        raise InputError(
+            f"{path}: the gene features {', '.join(absent)} can't be found; the table has "
+            f"{', '.join(table.columns)}."
+        )
+    return pd.DataFrame({name: table[column] for name, column in names.items()}, index=table.index)
+
+
+def _computed_activity(
+    cell: str,
+    tracks: Sequence[Mapping[str, Any]],
+    genes: reading.Genes,
+    modalities: tuple[str, str],
+) -> np.ndarray:
+    by_name = {track["modality"]: track for track in tracks}
+    lacking = [name for name in modalities if name not in by_name]
+    if lacking:
+        raise InputError(
+            f"promoter_activity: computed needs {' and '.join(modalities)}; cell {cell!r} has no "
+            f"{' and no '.join(lacking)} (it has {', '.join(by_name) or 'no tracks'}). Add the "
+            "track, or set promoter_activity: none."
+        )
+    means = [
+        reading.core_means(
+            by_name[name]["path"], genes, by_name[name].get("absent_chromosomes") or "error"
+        )
+        for name in modalities
+    ]
+    return reading.promoter_activity(*means)
+
+
+def _write_sequence(folder: Path, genome: Genome, genes: reading.Genes, window_bp: int) -> None:
+    names = genes.names_in(genome.path, genome.lengths, "error")
+    with RowFile(folder / "sequence.npy", (len(genes.tss), window_bp), "uint8") as file:
+        for chrom, rows in by_chromosome(genes.chroms):
+            codes = genome.chromosome(names[chrom])
+            for row in rows[np.argsort(genes.tss[rows], kind="stable")].tolist():
+                start = int(genes.tss[row]) - window_bp // 2
+                window = np.full((1, window_bp), UNKNOWN, dtype=np.uint8)
+                first, last = max(start, 0), min(start + window_bp, len(codes))
+                window[0, first - start : last - start] = codes[first:last]
+                file.write(np.array([row]), window)
+            logger.info("sequence: %s, %d genes", chrom, len(rows))
+
+
+def _write_modality(
+    folder: Path,
+    track: Mapping[str, Any],
+    genes: reading.Genes,
+    window_bp: int,
+    signal_dtype: str,
+) -> dict[str, Any]:
+    name, kind, path = track["modality"], track["kind"], track["path"]
+    absent = track.get("absent_chromosomes") or "error"
+    file = f"{name}.npy"
+    shape = (len(genes.tss), window_bp)
+    if kind == "contacts":
+        return _write_contacts(folder / file, track, genes, window_bp, absent)
+    if kind == "peaks":
+        with RowFile(folder / file, shape, "uint8") as out:
+            for rows, mask in reading.peak_windows(
+                path, genes, window_bp, absent_chromosomes=absent
+            ):
+                out.write(rows, mask)
+        return {"kind": kind, "file": file, "dtype": "uint8"}
+    missing = track.get("missing") or "zero"
+    count = reading.MissingCount()
+    limit = float(np.finfo(signal_dtype).max)
+    with RowFile(folder / file, shape, signal_dtype) as out, BigWig(path) as bigwig:
+        for rows, values in reading.signal_windows(
+            bigwig, genes, window_bp, missing=missing, absent_chromosomes=absent, count=count
+        ):
+            largest = float(np.abs(values).max(initial=0))
+            if largest > limit:
+                raise InputError(
+                    f"{path}: the value {largest:g} does not fit into {signal_dtype}; set "
+                    "signal_dtype: float32."
+                )
+            out.write(rows, values)
+    logger.info("%s: %d of %d bases missing", name, count.n_bases, shape[0] * shape[1])
+    return {
+        "kind": kind,
+        "file": file,
+        "dtype": signal_dtype,
+        "missing": missing,
+        "n_missing_bases": count.n_bases,
+        "n_genes_without_chromosome": count.n_genes_without_chromosome,
+    }
+
+
+def _write_contacts(
+    path: Path, track: Mapping[str, Any], genes: reading.Genes, window_bp: int, absent: str
+) -> dict[str, Any]:
+    resolution_bp = track.get("resolution_bp")
+    if not resolution_bp:
+        raise InputError(f"{track['path']}: contacts need resolution_bp, for example 5000.")
+    normalisation = track.get("normalisation") or "NONE"
+    values, report = contact_bins(
+        track["path"],
+        genes.chroms,
+        genes.tss,
+        window_bp=window_bp,
+        resolution_bp=int(resolution_bp),
+        normalisation=normalisation,
+        chrom_lengths=genes.chrom_lengths,
+        genes_source=genes.source,
+        lengths_source=genes.lengths_source,
+        chrom_aliases=genes.aliases,
+        absent_chromosomes=absent,
+        pseudocount=bool(track.get("pseudocount", True)),
+    )
+    np.save(path, values)
+    return {
+        "kind": "contacts",
+        "file": path.name,
+        "dtype": "float32",
+        "resolution_bp": int(resolution_bp),
+        "normalisation": normalisation,
+        "n_bins": values.shape[1],
+        "pseudocount": bool(track.get("pseudocount", True)),
+        "double_padding": bool(track.get("double_padding", False)),
+        **report,
+    }

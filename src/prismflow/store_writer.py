@@ -1,0 +1,171 @@
+"""Writing stores: array files row by row, and a folder that is complete or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from prismflow.errors import InputError
+from prismflow.files import sha256, write_json, write_tsv
+from prismflow.modality import check_kind
+from prismflow.store import FORMAT_VERSION, GENE_COLUMNS, Store
+
+
+class RowFile:
+    """An array file of known shape that is filled row by row.
+
+    The file is not memory-mapped while it is written: dirty pages of a map would count as memory
+    of the job, and a store can be larger than memory. Rows never written are 0.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, int], dtype: str) -> None:
+        """Create the file at its full size."""
+        self._dtype = np.dtype(dtype)
+        self._row_bytes = shape[1] * self._dtype.itemsize
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
+        self._stream = open(path, "w+b")  # noqa: SIM115 - closed by __exit__
+        np.lib.format.write_array_header_1_0(self._stream, header)
+        self._offset = self._stream.tell()
+        self._stream.truncate(self._offset + shape[0] * self._row_bytes)
+
+    def __enter__(self) -> RowFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stream.close()
+
+    def write(self, rows: np.ndarray, values: np.ndarray) -> None:
+        """Write ``values`` (k, width) to the rows (k,)."""
+        values = np.ascontiguousarray(values, dtype=self._dtype)
+        for row, value in zip(np.asarray(rows).tolist(), values, strict=True):
+            self._stream.seek(self._offset + row * self._row_bytes)
+            self._stream.write(value.data)
+
+
+@contextlib.contextmanager
+def new_store(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path``; rename it to ``path`` if the block succeeds.
+
+    An existing empty folder (Snakemake makes it) or an older store is replaced.
+
+    Raises:
+        InputError: ``path`` is a folder with other files in it.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = {entry.name for entry in path.iterdir()} - {".snakemake_timestamp"}
+        if found and "store.json" not in found:
+            raise InputError(
+                f"{path}: expected an empty folder or an older store, found {sorted(found)[:5]}; "
+                "move these files away."
+            )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{os.getpid()}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_store(
+    path: str | Path,
+    *,
+    dataset: str,
+    cell: str,
+    window_bp: int,
+    genes: pd.DataFrame,
+    sequence: np.ndarray,
+    signals: Mapping[str, np.ndarray],
+    contacts: Mapping[str, tuple[np.ndarray, int]],
+    peaks: Mapping[str, np.ndarray],
+    gene_features: pd.DataFrame,
+    label_column: str = "label",
+    label_transform: str = "raw",
+    simulated: bool = True,
+) -> None:
+    """Write a store from arrays in memory (small stores: tests, simulations).
+
+    Args:
+        path: folder to write.
+        dataset: name of the dataset.
+        cell: name of the cell.
+        window_bp: window length L, even.
+        genes: N rows with the columns :data:`GENE_COLUMNS`.
+        sequence: uint8 (N, L) base codes.
+        signals: name -> float32 or float16 (N, L).
+        contacts: name -> (float32 (N, K), resolution in bp).
+        peaks: name -> uint8 (N, L).
+        gene_features: N rows, one column per feature.
+        label_column: column of the gene table that the label came from.
+        label_transform: transform that was applied to it.
+        simulated: whether the data are simulated.
+
+    Raises:
+        InputError: see :meth:`Store.open`; the written store is opened before it is put in place.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    arrays: dict[str, np.ndarray] = {"sequence.npy": np.asarray(sequence, dtype=np.uint8)}
+    for name, values in signals.items():
+        entries[name] = {"kind": "signal", "dtype": values.dtype.name, "missing": "zero"}
+        arrays[f"{name}.npy"] = values
+    for name, (values, resolution_bp) in contacts.items():
+        entries[name] = {
+            "kind": "contacts",
+            "dtype": "float32",
+            "resolution_bp": int(resolution_bp),
+            "normalisation": "NONE",
+            "n_bins": values.shape[1],
+        }
+        arrays[f"{name}.npy"] = values.astype(np.float32)
+    for name, values in peaks.items():
+        entries[name] = {"kind": "peaks", "dtype": "uint8"}
+        arrays[f"{name}.npy"] = values.astype(np.uint8)
+    for name, entry in entries.items():
+        check_kind(name, entry["kind"])
+        entry["file"] = f"{name}.npy"
+    manifest = {
+        "dataset": dataset,
+        "cell": cell,
+        "window_bp": int(window_bp),
+        "modalities": entries,
+        "modality_order": list(entries),
+        "label": {"column": label_column, "transform": label_transform},
+        "simulated": bool(simulated),
+    }
+    with new_store(path) as folder:
+        for file, values in arrays.items():
+            np.save(folder / file, np.ascontiguousarray(values))
+        finish_store(folder, manifest, genes, gene_features)
+
+
+def finish_store(
+    folder: Path, manifest: dict[str, Any], genes: pd.DataFrame, gene_features: pd.DataFrame
+) -> None:
+    """Write genes, features, labels and ``store.json`` beside the arrays and open the result."""
+    write_tsv(genes[list(GENE_COLUMNS)], folder / "genes.tsv")
+    np.save(folder / "labels.npy", genes["label"].to_numpy(dtype=np.float32))
+    np.save(
+        folder / "gene_features.npy",
+        np.ascontiguousarray(gene_features.to_numpy(dtype=np.float32)),
+    )
+    digests = {file.name: sha256(file) for file in sorted(folder.iterdir())}
+    complete = manifest | {
+        "format_version": FORMAT_VERSION,
+        "n_genes": len(genes),
+        "gene_features": [str(name) for name in gene_features.columns],
+        "digests": digests,
+    }
+    write_json(complete, folder / "store.json")
+    Store.open(folder)
