@@ -25,7 +25,7 @@ TEST_CHROMOSOMES = ("chr22", "chrX")
 TRACKS = ("h3k27ac", "dnase")
 MINIMUM_GENES = 80
 
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _RANGES: dict[str, tuple[float, float]] = {
     "confounding": (-0.95, 0.95),
     "confounding_test": (-0.95, 0.95),
@@ -115,7 +115,7 @@ class SimulationSettings:
                 _refuse(key, "a positive number", getattr(self, key))
         names = self.cells
         if not names or len(set(names)) < len(names) or not all(map(_WORD.fullmatch, names)):
-            _refuse("cells", "distinct names of letters, digits and hyphens", names)
+            _refuse("cells", "distinct names of letters, digits, hyphens and underscores", names)
         base, *coarser = self.resolutions_bp or (0,)
         if (
             base < 1_000
