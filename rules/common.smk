@@ -12,6 +12,7 @@ from prismflow.figures import needed_files
 from prismflow.models import TABULAR
 from prismflow.plan import make_plan
 from prismflow.provenance import code_digest
+from prismflow.stages import store_settings
 
 ENVIRONMENT = "../envs/prismflow.yaml"
 
@@ -78,12 +79,4 @@ def track_settings(cell, modality):
 
 
 def experiment_json(wildcards):
-    """Everything that a figure or table depends on beside its input files."""
-    dataset, experiment = wildcards.dataset, PLAN.experiments[wildcards.dataset, wildcards.experiment]
-    return as_json(
-        {
-            "experiment": {"id": experiment.id, **experiment.entry, "models": experiment.models},
-            "runs": [[run.cell, run.model, run.fold, run.seed] for run in experiment.runs],
-            "context": PLAN.context(dataset),
-        }
-    )
+    return PLAN.request_json(wildcards.dataset, wildcards.experiment)

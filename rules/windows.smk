@@ -20,7 +20,7 @@ rule define_windows:
         "benchmarks/{dataset}/define_windows.tsv"
     params:
         settings=lambda wildcards: as_json(dataset_of(wildcards)),
-        code=code_digest("windows", "splits", "genes", "genome"),
+        code=code_digest("windows", "splits", "genes"),
     resources:
         mem_mb=2000,
         runtime=30,
@@ -49,14 +49,14 @@ rule build_store:
     benchmark:
         "benchmarks/{dataset}/{cell}/build_store.tsv"
     params:
-        settings=lambda wildcards: as_json(dataset_of(wildcards)),
+        settings=lambda wildcards: as_json(store_settings(dataset_of(wildcards))),
         tracks=lambda wildcards: as_json(
             [
                 track_settings(wildcards.cell, modality)
                 for modality in PLAN.config.modalities_of(wildcards.cell)
             ]
         ),
-        code=code_digest("store"),
+        code=code_digest("store_builder"),
     resources:
         mem_mb=4000,
         runtime=120,

@@ -127,6 +127,8 @@ def write_table(
     request = json.loads(request_json)
     module = importlib.import_module(f"prismflow.tables.{request['experiment']['table']}")
     data = _data(request, (), Path(root), metrics)
-    context = _context(request, published)
-    table = module.build(data, request["experiment"], context)
-    render.write(table, outputs, request["experiment"], context)
+    experiment, context = request["experiment"], _context(request, published)
+    table = module.build(data, experiment, context)
+    sheet = module.sheet(table, experiment, context)
+    paths = {f"{suffix}_path": path for suffix, path in outputs.items()}
+    render.write(table, sheet, **paths)

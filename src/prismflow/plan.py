@@ -7,6 +7,7 @@ that ask for the same run share it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from prismflow import schema
 from prismflow.config import Config
 from prismflow.errors import InputError
+from prismflow.models import TABULAR
 
 
 @dataclass(frozen=True, order=True)
@@ -96,7 +98,11 @@ class Plan:
             "gene_features": [
                 name for name in gene_features(values["datasets"][dataset]) if name not in excluded
             ],
-            "training": {**values["training"], **entry.get("training", {})},
+            "training": (
+                {}
+                if entry["architecture"] in TABULAR
+                else {**values["training"], **entry.get("training", {})}
+            ),
         }
 
     def context(self, dataset: str) -> dict[str, Any]:
@@ -105,22 +111,57 @@ class Plan:
         names = sorted(
             {m for (d, _), e in self.experiments.items() if d == dataset for m in e.models}
         )
+        modalities = list(self.config.values["modalities"])
+        uses = {
+            name: [self.modalities(cell, name) or [] for cell in settings["cells"]]
+            for name in names
+        }
         cells = {name: self.config.cells[name]["published_cell"] for name in settings["cells"]}
         return {
             "dataset": dataset,
             "title": settings["title"],
             "simulated": settings["simulate"] is not None,
-            "label_name": settings["label"]["name"],
+            "target_label": settings["label"]["name"],
             "cells": settings["cells"],
             "published_cells": {name: published for name, published in cells.items() if published},
             "model_labels": {name: self.models[name]["label"] for name in names},
             "model_lengths": {name: self.models[name]["window_bp"] for name in names},
-            "model_architectures": {name: self.models[name]["architecture"] for name in names},
+            "architectures": {name: self.models[name]["architecture"] for name in names},
+            "model_modalities": {
+                name: [m for m in modalities if any(m in used for used in uses[name])]
+                for name in names
+            },
             "modality_labels": {
                 name: entry.get("label", name)
                 for name, entry in self.config.values["modalities"].items()
             },
         }
+
+    def request_json(self, dataset: str, identifier: str) -> str:
+        """All that a figure or table depends on beside its input files, as sorted JSON."""
+        experiment = self.experiments[dataset, identifier]
+        entry = {key: v for key, v in experiment.entry.items() if key not in ("options", "vary")}
+        options = {"id": identifier, **entry, **experiment.entry["options"]}
+        options["models"] = experiment.models
+        varied = experiment.entry.get("vary", {})
+        if varied.get("window_bp"):
+            options.setdefault("families", self._families(experiment, varied["models"]))
+        runs = [[run.cell, run.model, run.fold, run.seed] for run in experiment.runs]
+        request = {
+            "experiment": options,
+            "runs": runs,
+            "context": self.context(dataset),
+        }
+        return json.dumps(request, sort_keys=True)
+
+    def _families(self, experiment: Experiment, bases: list[str]) -> dict[str, list[str]]:
+        """Label of a base model -> its variants by window, shortest first."""
+        families = {}
+        for base in bases:
+            variants = [m for m in experiment.models if re.fullmatch(rf"{base}(_\d+bp)?", m)]
+            variants.sort(key=lambda name: self.models[name]["window_bp"])
+            families[self.models[base]["label"]] = variants
+        return families
 
     def settings_json(self, dataset: str, cell: str, model: str) -> str:
         """Settings as sorted JSON (a stable rule parameter)."""

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from prismflow import genes as gene_tables
-from prismflow import splits, windows
-from prismflow.files import write_tsv
+from prismflow import splits, tracks, windows
+from prismflow.errors import InputError
+from prismflow.files import read_tsv, write_json, write_tsv
 from prismflow.genome import Genome, read_chrom_sizes
 
 logger = logging.getLogger(__name__)
@@ -85,3 +86,60 @@ def define_windows(
         bed_path=outputs["windows"],
     )
     write_tsv(assigned, outputs["splits"])
+
+
+def store_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a dataset's settings that its stores depend on."""
+    return {
+        "window_bp": settings["window_bp"],
+        "features": settings["genes"]["features"],
+        "promoter_activity": settings["genes"]["promoter_activity"],
+        "label_column": settings["label"]["column"],
+        "label_transform": settings["label"]["transform"],
+        "signal_dtype": settings["signal_dtype"],
+        "chrom_aliases": settings["chrom_aliases"],
+        "simulated": settings["simulate"] is not None,
+    }
+
+
+def inspect_track(
+    track: Mapping[str, Any],
+    aliases: Mapping[str, str],
+    *,
+    genes: str | Path,
+    sizes: str | Path,
+    summary: str | Path,
+) -> None:
+    """Check one track against the genes and write its summary as JSON.
+
+    Args:
+        track: modality, kind, path, resolution_bp, normalisation, absent_chromosomes and where (the
+            line of the sheet, for messages).
+        aliases: chromosome name in a file -> name in the gene table.
+        genes: ``genes.tsv`` of the dataset.
+        sizes: chromosome lengths.
+        summary: the JSON to write.
+
+    Raises:
+        InputError: the track can't be used with these genes; names the line of the sheet.
+    """
+    positions = tracks.Genes.from_table(
+        read_tsv(genes, dtype={"chrom": str}),
+        read_chrom_sizes(sizes),
+        source=str(genes),
+        lengths_source=str(sizes),
+        aliases=aliases,
+    )
+    try:
+        content = tracks.inspect_track(
+            track["path"],
+            track["kind"],
+            positions,
+            modality=track["modality"],
+            resolution_bp=track["resolution_bp"],
+            normalisation=track["normalisation"],
+            absent_chromosomes=track["absent_chromosomes"],
+        )
+    except InputError as error:
+        raise InputError(f"{track['where']}: {error}") from None
+    write_json({**content, "path": track["path"]}, summary)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -84,11 +85,13 @@ def write(
     tsv_path: str | os.PathLike[str],
     md_path: str | os.PathLike[str],
     tex_path: str | os.PathLike[str],
+    html_path: str | os.PathLike[str],
 ) -> None:
-    """Write the numbers as TSV and the sheet as Markdown and LaTeX, each atomically."""
+    """Write the numbers as TSV and the sheet as Markdown, LaTeX and HTML, each atomically."""
     write_tsv(table, tsv_path)
     write_text(markdown(sheet), md_path)
     write_text(latex(sheet), tex_path)
+    write_text(html(sheet), html_path)
 
 
 def spread(mean: float, sd: float, digits: int = 4) -> str:
@@ -126,6 +129,42 @@ def markdown(sheet: Sheet) -> str:
     for note in sheet.notes:
         lines += [_markdown_text(note), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ font: 14px/1.45 system-ui, sans-serif; margin: 1.5em; color: #1a1a1a; }}
+table {{ border-collapse: collapse; margin: 0 0 1.5em; }}
+th, td {{ padding: 0.25em 0.8em; border-bottom: 1px solid #ddd; white-space: nowrap; }}
+th {{ border-bottom: 2px solid #555; }}
+.l {{ text-align: left; }} .c {{ text-align: center; }} .r {{ text-align: right; }}
+p.note {{ color: #555; max-width: 60em; }}
+</style></head><body>
+<p><strong>{title}</strong></p>
+{body}
+</body></html>
+"""
+
+
+def html(sheet: Sheet) -> str:
+    """A page of its own, for the report: a table per block, then the notes."""
+    parts = []
+    for block in sheet.blocks:
+        if block.heading:
+            parts.append(f"<h3>{escape(block.heading)}</h3>")
+        rows = [_html_row("th", sheet.columns, sheet.align)]
+        rows += [_html_row("td", row, sheet.align) for row in block.rows]
+        parts.append("<table>\n" + "\n".join(rows) + "\n</table>")
+    parts += [f'<p class="note">{escape(note)}</p>' for note in sheet.notes]
+    return _PAGE.format(title=escape(sheet.caption), body="\n".join(parts))
+
+
+def _html_row(tag: str, values: tuple[str, ...], align: str) -> str:
+    cells = [
+        f'<{tag} class="{side}">{escape(str(value))}</{tag}>'
+        for value, side in zip(values, align, strict=True)
+    ]
+    return "<tr>" + "".join(cells) + "</tr>"
 
 
 def latex(sheet: Sheet) -> str:

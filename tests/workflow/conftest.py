@@ -1,0 +1,108 @@
+"""A copy of the project in which tests may run the workflow and edit code and configuration."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+PARTS = ("Snakefile", "rules", "workflow", "config", "envs", "slurm", "src", "pyproject.toml")
+
+
+@dataclass
+class Planned:
+    """What a dry run says it would do."""
+
+    rules: Counter[str] = field(default_factory=Counter)
+    outputs: list[str] = field(default_factory=list)
+
+    def models(self) -> set[str]:
+        """Models that would be trained."""
+        return {o.split("/")[3] for o in self.outputs if o.endswith("model.safetensors")}
+
+
+class Workflow:
+    """A working directory with the workflow in it."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in PARTS:
+            source = root / part
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+                shutil.copytree(source, folder / part, ignore=ignored)
+            else:
+                shutil.copy2(source, folder / part)
+
+    def run(
+        self, *arguments: str, configfiles: tuple[str, ...] = ("config/demo.yaml",), timeout: int = 900
+    ) -> subprocess.CompletedProcess[str]:
+        """Call snakemake in the folder, with the folder's own copy of the package."""
+        environment = os.environ | {
+            "PYTHONPATH": str(self.folder / "src"),
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+        cores = os.environ.get("CORES", str(os.cpu_count() or 1))
+        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", cores]
+        if configfiles:
+            command += ["--configfile", *configfiles]
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True,
+            timeout=timeout, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def plan(self, *arguments: str, **options: tuple[str, ...]) -> Planned:
+        """Rules and outputs that a dry run lists."""
+        result = self.run(*arguments, "--dry-run", **options)
+        assert result.returncode == 0, result.stderr[-3000:] + result.stdout[-3000:]
+        planned = Planned()
+        for line in result.stdout.splitlines():
+            rule = re.match(r"^(?:local)?rule (\w+):", line)
+            if rule:
+                planned.rules[rule[1]] += 1
+            output = re.match(r"^    output: (.*)", line)
+            if output:
+                planned.outputs.extend(part.strip() for part in output[1].split(","))
+        return planned
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace text in one file; the text must be there."""
+        path = self.folder / file
+        text = path.read_text()
+        assert old in text, f"{file} lacks {old!r}"
+        path.write_text(text.replace(old, new, 1))
+
+
+def finished(workflow: Workflow, *arguments: str, **options: tuple[str, ...]) -> Workflow:
+    """Run to the end or fail with what snakemake printed."""
+    result = workflow.run(*arguments, **options)
+    assert result.returncode == 0, result.stderr[-6000:]
+    return workflow
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Workflow:
+    """The finished demo."""
+    return finished(Workflow(tmp_path_factory.mktemp("demo") / "project", root))
+
+
+@pytest.fixture(scope="session")
+def real_chr22(
+    tmp_path_factory: pytest.TempPathFactory, root: Path, realdata_dir: Path
+) -> Workflow:
+    """The finished run on real chr22 data."""
+    base = tmp_path_factory.mktemp("real")
+    (base / "shared").mkdir()
+    (base / "shared" / "realdata").symlink_to(realdata_dir)
+    workflow = Workflow(base / "project", root)
+    shutil.copytree(root / "tests" / "real_chr22", workflow.folder / "tests" / "real_chr22")
+    return finished(workflow, configfiles=("tests/real_chr22/real_chr22.yaml",))

@@ -1,0 +1,15 @@
+"""Check one track against the genes and summarise it."""
+
+import json
+
+from prismflow.jobs import job
+from prismflow.stages import inspect_track
+
+with job(snakemake):
+    inspect_track(
+        json.loads(snakemake.params.track),
+        json.loads(snakemake.params.aliases),
+        genes=snakemake.input.genes,
+        sizes=snakemake.input.sizes,
+        summary=snakemake.output.summary,
+    )
