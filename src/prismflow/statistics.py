@@ -68,7 +68,7 @@ def t_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Int
     mean = float(sample.mean())
     if n == 1:
         return Interval(mean, np.nan, np.nan, np.nan, 1)
-    sd = float(sample.std(ddof=1))
+    sd = float(sample.std(ddof=1)) if np.ptp(sample) > 0 else 0.0
     half = float(stats.t.ppf(0.5 + level / 2, n - 1)) * sd / np.sqrt(n)
     return Interval(mean, sd, mean - half, mean + half, n)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import pkgutil
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -17,16 +18,13 @@ from prismflow.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RENDERERS: dict[str, tuple[str, ...]] = {
-    "main": ("metrics",),
-    "input_length": ("metrics",),
-    "signal_contribution": ("metrics",),
-    "signal_removal": ("metrics",),
-    "confounder_weights": ("context_weights",),
-    "training_curves": ("histories",),
-    "observed_vs_predicted": ("predictions",),
-}
-"""Renderer name -> the data it needs, equal to the module's ``NEEDS`` (tested)."""
+_SHARED = {"common", "forest", "labels", "style"}
+
+
+def renderers() -> tuple[str, ...]:
+    """Names of all renderers: the modules of this package that are not shared helpers."""
+    names = {module.name for module in pkgutil.iter_modules(__path__)}
+    return tuple(sorted(names - _SHARED))
 
 
 def renderer(name: str) -> ModuleType:
@@ -35,9 +33,9 @@ def renderer(name: str) -> ModuleType:
     Raises:
         InputError: no renderer of that name exists.
     """
-    if name not in RENDERERS:
+    if name not in renderers():
         raise InputError(
-            f"figure renderer: expected one of {', '.join(RENDERERS)}, found {name!r}."
+            f"figure renderer: expected one of {', '.join(renderers())}, found {name!r}."
         )
     return importlib.import_module(f"prismflow.plots.{name}")
 

@@ -115,8 +115,8 @@ def _runs(weights: Mapping[Any, Any], experiment: Mapping[str, Any]) -> dict[Run
             runs[(str(cell), str(model), str(fold), seed)] = (list(genes), array)
     if not runs:
         raise InputError(
-            f"{common.figure_id(experiment)}: expected context weights of a Prism model with n >= 1 "
-            f"(models: {', '.join(wanted_models) or 'any'}), found none; evaluate such a run."
+            f"{common.figure_id(experiment)}: expected context weights of a Prism model with "
+            f"n >= 1 (models: {', '.join(wanted_models) or 'any'}), found none; evaluate one."
         )
     return runs
 

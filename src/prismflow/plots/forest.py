@@ -64,6 +64,7 @@ class Plan:
     reference_row: str | None = None
     left: Callable[[Axes, list[float], bool], None] | None = None
     left_inches: float = 0.0
+    head_inches: float = 0.0
     extra_notes: list[str] = field(default_factory=list)
 
 
@@ -87,7 +88,7 @@ def draw(plan: Plan, summary: pd.DataFrame, experiment: Mapping[str, Any],
     heights = [ROW_IN + LINE_IN * label.count("\n") for label in labels]
     ys = list(np.cumsum([0.0, *heights[:-1]]) + np.array(heights) / 2) if heights else []
     total = sum(heights)
-    figure = style.new_figure(style.FULL_WIDTH, len(bands) * (total + 0.62))
+    figure = style.new_figure(style.FULL_WIDTH, len(bands) * (total + plan.head_inches + 0.62))
     has_left = int(plan.left is not None)
     truncated = False
     for number, band in enumerate(bands):

@@ -120,8 +120,8 @@ def _panel(
         dodge = 1.0 + 0.035 * (index - (len(drawn) - 1) / 2)
         x = points["window_bp"].to_numpy(float) * dodge
         y = points["mean"].to_numpy(float)
-        axes.plot(own["window_bp"] * dodge * 1.03, own["value"], linestyle="", marker="o", markersize=2.4,
-                  color=look.colour, alpha=0.35, markeredgewidth=0)  # fmt: skip
+        axes.plot(own["window_bp"] * dodge * 1.03, own["value"], linestyle="", marker="o",
+                  markersize=2.4, color=look.colour, alpha=0.35, markeredgewidth=0)  # fmt: skip
         axes.vlines(x, points["low"], points["high"], color=look.colour, linewidth=1.0)
         axes.plot(x, y, color=look.colour, marker=look.marker, markersize=4.4,
                   markeredgecolor="white", markeredgewidth=0.5, zorder=4)  # fmt: skip

@@ -175,8 +175,8 @@ def _notes(
     seeds = sorted(table["seed"].unique())
     which = f"seed {seeds[0]}" if len(seeds) == 1 else "the first seed of each model"
     folds = table["fold"].nunique()
-    marks = "Hexagons: genes, darker is more" if len(table) and (
-        table.groupby(["cell", "model"]).size().max() >= _HEXBIN_FROM) else "Dots: test genes"  # fmt: skip
+    largest = table.groupby(["cell", "model"]).size().max()
+    marks = "Dots: test genes" if largest < _HEXBIN_FROM else "Hexagons: genes, darker is more"
     return [
         f"{marks}, predictions of {which}" + (f", {folds} folds together" if folds > 1 else "")
         + ". r: Pearson, ρ: Spearman, with 95 % bootstrap intervals over genes; n: genes. "

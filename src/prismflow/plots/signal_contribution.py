@@ -59,6 +59,8 @@ def draw(
         reference_row=largest,
         left=_matrix([subsets[model] for model in models], modalities, models, context),
         left_inches=_COLUMN_IN * max(1, len(modalities)),
+        head_inches=0.045
+        * max((len(modality_label(name, context)) for name in modalities), default=0),
         extra_notes=[
             f"Filled: trained on the signal. Dashed: {labels[largest]}.",
             common.absent_note(models, chosen, context),

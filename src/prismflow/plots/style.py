@@ -15,7 +15,6 @@ from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.style.core import STYLE_BLACKLIST
 
 from prismflow.files import atomic_path
 from prismflow.plots.labels import MODEL_LABEL, base_model, model_label
@@ -65,6 +64,7 @@ RC: dict[str, Any] = {
     "legend.fontsize": SMALL_SIZE,
     "legend.frameon": False,
     "text.color": INK,
+    "text.parse_math": False,
     "lines.linewidth": 1.1,
     "lines.solid_capstyle": "butt",
     "grid.color": "#ececec",
@@ -76,8 +76,15 @@ RC: dict[str, Any] = {
     "savefig.dpi": PNG_DPI,
     "figure.dpi": PNG_DPI,
 }
+_NOT_LOOK = ("backend", "interactive", "toolbar", "timezone", "tk.", "webagg.", "savefig.directory",
+             "date.", "docstring.", "figure.max_open_warning", "figure.raise_window",
+             "keymap.")  # fmt: skip
 _RC = {
-    **{key: mpl.rcParamsDefault[key] for key in mpl.rcParamsDefault if key not in STYLE_BLACKLIST},
+    **{
+        key: mpl.rcParamsDefault[key]
+        for key in mpl.rcParamsDefault
+        if not key.startswith(_NOT_LOOK)
+    },
     **RC,
 }
 

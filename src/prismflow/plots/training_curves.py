@@ -83,8 +83,8 @@ def _notes(
     counts = iterative.groupby(["cell", "model"])["seed"].nunique()
     notes = [
         f"Lines: {common.range_label(counts, 'seed')} per model. Dots: lowest validation MSE, the "
-        "step whose weights are kept. Train loss: each model's own loss and scale; validation MSE of "
-        f"{target_label(context)}: one scale."
+        "step whose weights are kept. Train loss: each model's own loss and scale; "
+        f"validation MSE of {target_label(context)}: one scale."
     ]
     closed = sorted(set(table["model"]) - set(iterative["model"]))
     if closed:
@@ -97,16 +97,17 @@ def _notes(
 def _panel(axes: Axes, rows: pd.DataFrame, value: str, look: style.ModelStyle) -> None:
     axes.grid(axis="y")
     if rows[value].notna().sum() == 0:
-        axes.text(0.5, 0.5, "no run" if rows.empty else "not recorded", ha="center", va="center",
-                  transform=axes.transAxes, fontsize=style.SMALL_SIZE, color=style.MUTED)  # fmt: skip
+        text = "no run" if rows.empty else "not recorded"
+        axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center",
+                  fontsize=style.SMALL_SIZE, color=style.MUTED)  # fmt: skip
         return
     for _, run in rows.groupby(["fold", "seed"], sort=True):
         run = run.sort_values("step").dropna(subset=[value])
         axes.plot(run["step"], run[value], color=look.colour, linewidth=0.8, alpha=0.75)
         if value == "valid_mse" and len(run):
             best = run.loc[run[value].idxmin()]
-            axes.plot([best["step"]], [best[value]], marker="o", markersize=3.4, zorder=4,
-                      color=look.colour, markeredgecolor=style.INK, markeredgewidth=0.6)  # fmt: skip
+            axes.plot([best["step"]], [best[value]], marker="o", markersize=3.4, color=look.colour,
+                      markeredgecolor=style.INK, markeredgewidth=0.6, zorder=4)  # fmt: skip
 
 
 def _scale(axes: Axes, rows: pd.DataFrame, value: str) -> None:

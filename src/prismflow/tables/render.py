@@ -1,4 +1,4 @@
-"""Print one table as TSV (numbers), Markdown and LaTeX (text)."""
+"""Print one table as TSV (numbers), Markdown, LaTeX and HTML (text)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,387 @@
+"""Every renderer draws complete, readable, deterministic figures, also with pieces missing."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from prismflow import plots
+from prismflow.errors import InputError
+from prismflow.plots import forest, labels, style
+from prismflow.plots.confounder_weights import between_context_distance, kept_share
+from prismflow.statistics import METRIC_COLUMNS, t_interval
+
+ALL_MODELS = list(style.MODEL_STYLE)
+SCENARIOS = ("full", "without_h3k27ac", "without_dnase", "without_hic_permute")
+CONTEXT: dict[str, Any] = {
+    "dataset": "demo",
+    "simulated": True,
+    "target_label": "log10(CAGE + 1)",
+    "cells": ["simA", "simB"],
+    "model_labels": {},
+}
+LENGTHS = {
+    f"{base}{suffix}": length
+    for base in ("caduceus", "caduceus_signals", "prism")
+    for suffix, length in (("_500bp", 500), ("", 2000), ("_50kb", 50_000))
+}
+SUBSETS = {
+    "caduceus": [],
+    "caduceus_signals_h3k27ac": ["h3k27ac"],
+    "caduceus_signals_dnase": ["dnase"],
+    "caduceus_signals": ["h3k27ac", "dnase", "hic"],
+    "prism": ["h3k27ac", "dnase", "hic"],
+}
+
+
+def metrics(models, cells=("simA", "simB"), seeds=(1, 2, 3), scenarios=("full",)) -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    rows = []
+    keys = itertools.product(enumerate(cells), enumerate(models), seeds, enumerate(scenarios))
+    for (c, cell), (m, model), seed, (s, scenario) in keys:
+        mse = 0.25 + 0.03 * m + 0.05 * c + 0.1 * s + generator.normal(0, 0.01)
+        r = float(np.sqrt(max(0.01, 1 - mse)))
+        for name, value in {
+            "mse": mse,
+            "mae": mse**0.5,
+            "pearson": r,
+            "spearman": r - 0.02,
+        }.items():
+            rows.append(("demo", cell, model, "fold11", seed, scenario, name, value, 1167 - c))
+    return pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
+
+
+def histories(models, cells=("simA", "simB"), seeds=(1, 2)) -> pd.DataFrame:
+    generator = np.random.default_rng(1)
+    rows = []
+    for cell, model, seed in itertools.product(cells, models, seeds):
+        steps = [0] if model == "gbm" else range(100, 1100, 100)
+        for step in steps:
+            loss, valid = np.exp(-step / 300) + generator.uniform(0.2, 0.3, 2)
+            rows.append(("demo", cell, model, "fold11", seed, step, loss, valid))
+    names = ["dataset", "cell", "model", "fold", "seed", "step", "train_loss", "valid_mse"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def predictions(models, cells=("simA", "simB"), seeds=(1, 2), n=60) -> pd.DataFrame:
+    generator = np.random.default_rng(2)
+    observed = np.clip(generator.normal(1, 1, n), 0, None)
+    parts = []
+    for cell, model, seed in itertools.product(cells, models, seeds):
+        part = {"dataset": "demo", "cell": cell, "model": model, "fold": "fold11", "seed": seed,
+                "scenario": "full", "gene_id": [f"g{i}" for i in range(n)], "observed": observed,
+                "predicted": 0.7 * observed + generator.normal(0, 0.4, n)}  # fmt: skip
+        parts.append(pd.DataFrame(part))
+    return pd.concat(parts)
+
+
+def weights(contexts: dict[str, int], cells=("simA", "simB"), seeds=(1, 2), n=40) -> dict:
+    generator = np.random.default_rng(3)
+    genes = [f"ENSG{i:011d}" for i in range(n)]
+    return {
+        (cell, model, "fold11", seed): (genes, generator.random((n, 128, k)).astype("float32"))
+        for cell, (model, k), seed in itertools.product(cells, contexts.items(), seeds)
+    }
+
+
+def cases() -> dict[str, tuple[str, dict, dict, dict]]:
+    """Name -> renderer, data, experiment, changes to the context."""
+    long = {"gbm": "A very long name of a gradient boosting model with nine features and logs"}
+    one = {"cells": ("simA",), "seeds": (1,)}
+    removal = ["gbm", "caduceus_signals", "prism"]
+    return {
+        "main": ("main", {"metrics": metrics(ALL_MODELS)}, {"models": [*ALL_MODELS, "lstm"]}, {}),
+        "main_one_seed": ("main", {"metrics": metrics(["gbm", "prism", "odd_model"], **one)},
+                          {"metrics": ["mse", "pearson", "spearman"]},
+                          {"model_labels": long, "simulated": False}),
+        "main_three_cells": ("main", {"metrics": metrics(["gbm", "prism"], ("a", "b", "c"))}, {},
+                             {}),
+        "input_length": ("input_length", {"metrics": metrics(LENGTHS)}, {"models": list(LENGTHS)},
+                         {"model_lengths": LENGTHS}),
+        "input_length_one": (
+            "input_length", {"metrics": metrics(["prism_500bp", "prism", "caduceus"], **one)},
+            {"families": {"Prism of a family with a long name": ["prism_500bp", "prism"],
+                          "caduceus": ["caduceus"]}},
+            {"model_lengths": LENGTHS}),
+        "signal_contribution": ("signal_contribution", {"metrics": metrics(SUBSETS)},
+                                {"subsets": SUBSETS}, {}),
+        "signal_contribution_one": ("signal_contribution", {"metrics": metrics(["prism"], **one)},
+                                    {"subsets": SUBSETS}, {}),
+        "signal_removal": ("signal_removal", {"metrics": metrics(removal, scenarios=SCENARIOS)},
+                           {"models": [*removal, "cnn"]}, {}),
+        "signal_removal_one": (
+            "signal_removal", {"metrics": metrics(["gbm"], scenarios=SCENARIOS, **one)},
+            {"scenarios": {"full": {}, "without_dnase": {"remove": ["dnase"], "how": "mean"}}}, {}),
+        "training_curves": ("training_curves", {"histories": histories(ALL_MODELS)},
+                            {"models": ALL_MODELS}, {}),
+        "training_curves_one": ("training_curves", {"histories": histories(["cnn"], **one)}, {},
+                                {}),
+        "observed_vs_predicted": ("observed_vs_predicted", {"predictions": predictions(ALL_MODELS)},
+                                  {"models": ALL_MODELS, "bootstrap_resamples": 50}, {}),
+        "observed_vs_predicted_hexbin": (
+            "observed_vs_predicted", {"predictions": predictions(["gbm"], n=3200, **one)},
+            {"bootstrap_resamples": 20}, {"model_labels": long}),
+        "confounder_weights": (
+            "confounder_weights",
+            {"context_weights": weights({"prism_n1": 1, "prism": 2, "prism_n4": 4})}, {}, {}),
+        "confounder_weights_one": (
+            "confounder_weights", {"context_weights": weights({"prism_n1": 1}, **one)},
+            {"genes": ["ENSG00000000003", "absent"]}, {"simulated": False}),
+    }  # fmt: skip
+
+
+CASES = cases()
+
+
+@functools.cache
+def drawn(name: str) -> Figure:
+    """A case's figure, drawn once for the tests that only read it."""
+    return draw(name)
+
+
+def draw(name: str) -> Figure:
+    renderer, data, experiment, changes = CASES[name]
+    return plots.renderer(renderer).draw(data, {"id": renderer, **experiment}, CONTEXT | changes)
+
+
+def texts(figure: Figure) -> list[Text]:
+    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
+    return [text for text in found if text.get_text().strip()]
+
+
+def all_text(figure: Figure) -> str:
+    return " ".join(text.get_text() for text in texts(figure))
+
+
+def drawn_texts(figure: Figure) -> list[Text]:
+    """Texts that reach the page: a tick label outside the axis limits is made but not drawn."""
+    hidden = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            margin = 1e-6 * (high - low)
+            shown = axes.get_visible()
+            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+                if not shown or not low - margin <= tick.get_loc() <= high + margin:
+                    hidden |= {id(tick.label1), id(tick.label2)}
+    return [text for text in texts(figure) if id(text) not in hidden]
+
+
+def test_every_renderer_has_needs_and_a_case() -> None:
+    assert {case[0] for case in CASES.values()} == set(plots.renderers())
+    known = {"metrics", "histories", "predictions", "context_weights", "genes"}
+    for name in plots.renderers():
+        assert set(plots.renderer(name).NEEDS) <= known
+
+
+def test_an_unknown_renderer_is_named() -> None:
+    with pytest.raises(InputError, match="found 'locus_view'"):
+        plots.renderer("locus_view")
+
+
+def test_planning_needs_no_matplotlib() -> None:
+    code = "import sys, prismflow.plots; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", CASES)
+def test_figure_is_whole_and_readable(name: str, tmp_path: Path) -> None:
+    figure = drawn(name)
+    plots.save(figure, tmp_path / "f.pdf", tmp_path / "f.png")
+    width = figure.get_size_inches()[0]
+    assert width in (style.COLUMN_WIDTH, style.FULL_WIDTH)
+    page = figure.bbox
+    boxes = []
+    for text in drawn_texts(figure):
+        assert text.get_fontsize() >= 6.5
+        box = text.get_window_extent()
+        inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= page.x1 + 1 and box.y1 <= page.y1 + 1
+        assert inside, f"{text.get_text()!r} is cut off at the edge of the figure"
+        boxes.append((text, box))
+    for (one, a), (two, b) in itertools.combinations(boxes, 2):
+        if one.get_rotation() % 90 or two.get_rotation() % 90:
+            continue
+        across = min(a.x1, b.x1) - max(a.x0, b.x0)
+        up = min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert not (across > 4 and up > 6), f"{one.get_text()!r} overlaps {two.get_text()!r}"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_simulated_data_are_marked_and_n_is_stated(name: str) -> None:
+    figure = drawn(name)
+    simulated = CASES[name][3].get("simulated", True)
+    assert ("simulated data" in all_text(figure)) is simulated
+    assert re.search(r"\d seeds?\b|seed \d|\d runs?\b|n = \d", all_text(figure))
+
+
+@pytest.mark.parametrize("name", ["main", "observed_vs_predicted_hexbin", "confounder_weights_one"])
+def test_files_are_equal_byte_by_byte_and_carry_true_type(name: str, tmp_path: Path) -> None:
+    for copy in ("a", "b"):
+        plots.save(draw(name), tmp_path / f"{copy}.pdf", tmp_path / f"{copy}.png")
+    pdf = (tmp_path / "a.pdf").read_bytes()
+    assert pdf == (tmp_path / "b.pdf").read_bytes()
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert b"CreationDate" not in pdf and b"/FontFile2" in pdf and b"/Type3" not in pdf
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.png", "b.pdf", "b.png"]
+
+
+def test_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[2]); import test_plots as t; "
+        "from prismflow import plots; "
+        "plots.save(t.draw('main_one_seed'), sys.argv[1] + '.pdf', sys.argv[1] + '.png')"
+    )
+    here = str(Path(__file__).parent)
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "MPLCONFIGDIR": str(tmp_path)}
+        command = [sys.executable, "-c", code, str(tmp_path / seed), here]
+        subprocess.run(command, check=True, env=environment)
+    for suffix in (".pdf", ".png"):
+        assert (tmp_path / f"1{suffix}").read_bytes() == (tmp_path / f"2{suffix}").read_bytes()
+
+
+def test_colours_are_fixed_distinct_and_dark_enough() -> None:
+    colours = [look.colour for look in style.MODEL_STYLE.values()]
+    assert len(set(colours)) == len(colours)
+    for colour in colours:
+        red, green, blue = to_rgb(colour)
+        assert 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 < 0.5
+    assert style.model_style("prism_n4").colour == style.model_style("prism").colour
+    assert style.model_style("caduceus_signals_2kb").colour == style.MODEL_STYLE[
+        "caduceus_signals"].colour  # fmt: skip
+    assert style.model_style("odd") == style.model_style("odd")
+    architectures = {"architectures": {"mine": "prism"}}
+    assert style.model_style("mine", architectures).colour == style.model_style("prism").colour
+
+
+def test_labels_prefer_the_context() -> None:
+    assert labels.model_label("prism_n4") == "Prism, n4"
+    assert labels.model_label("caduceus_signals_hic") == "Caduceus w/ signals, Hi-C"
+    assert labels.model_label("prism_n4", {"model_labels": {"prism_n4": "Prism (n = 4)"}}) == (
+        "Prism (n = 4)"
+    )
+
+
+def test_user_settings_do_not_leak_in(tmp_path: Path) -> None:
+    import matplotlib as mpl
+
+    plots.save(draw("main_one_seed"), tmp_path / "a.pdf", tmp_path / "a.png")
+    with mpl.rc_context({"font.size": 20, "axes.facecolor": "pink", "pdf.fonttype": 3}):
+        plots.save(draw("main_one_seed"), tmp_path / "b.pdf", tmp_path / "b.png")
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+
+
+def test_one_seed_is_said() -> None:
+    assert "n = 1 seed, no interval" in all_text(drawn("main_one_seed"))
+    assert "Arrowheads" not in all_text(drawn("main_one_seed"))
+
+
+def test_absent_models_are_said() -> None:
+    assert "No result: lstm." in all_text(drawn("main"))
+    assert "No result: CNN." in all_text(drawn("signal_removal"))
+    assert "Not trained by steps: Gradient boosting." in all_text(drawn("training_curves"))
+    assert "Not among the test genes: absent." in all_text(drawn("confounder_weights_one"))
+
+
+def test_models_that_do_not_vary_over_seeds_are_said() -> None:
+    table = metrics(["gbm", "prism"])
+    table.loc[table["model"] == "gbm", "value"] = 0.4
+    figure = plots.renderer("main").draw({"metrics": table}, {"id": "main"}, CONTEXT)
+    assert "Equal for all seeds: Gradient boosting." in all_text(figure)
+
+
+def test_best_model_comes_first_unless_the_order_is_given() -> None:
+    table = metrics(["prism", "gbm", "cnn"])
+    for order, expected in (("value", ["Prism", "Gradient boosting", "CNN"]),
+                            ("given", ["CNN", "Gradient boosting", "Prism"])):  # fmt: skip
+        experiment = {"id": "main", "models": ["cnn", "gbm", "prism"], "order": order}
+        figure = plots.renderer("main").draw({"metrics": table}, experiment, CONTEXT)
+        assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == expected
+
+
+def test_a_cell_without_a_model_leaves_a_gap_not_a_crash() -> None:
+    table = metrics(["gbm", "prism"])
+    table = table[~((table["model"] == "prism") & (table["cell"] == "simB"))]
+    figure = plots.renderer("main").draw({"metrics": table}, {"id": "main"}, CONTEXT)
+    assert "–" in [text.get_text() for text in texts(figure)]
+
+
+def test_removal_plots_the_paired_change() -> None:
+    figure = drawn("signal_removal")
+    expected = metrics(["gbm", "caduceus_signals", "prism"], scenarios=SCENARIOS)
+    chosen = expected.query("cell == 'simA' and model == 'gbm' and metric == 'mse'")
+    wide = chosen.pivot(index="seed", columns="scenario", values="value")
+    change = (wide["without_h3k27ac"] - wide["full"]).mean()
+    assert f"{change:+.3f}" in all_text(figure)
+    assert "Without Hi-C (permuted between genes)" in all_text(figure)
+
+
+def test_wide_intervals_are_cut_with_arrowheads() -> None:
+    estimates = [forest.Estimate(t_interval(pair), pair) for pair in ((0.2, 0.3), (0.5, 0.51))]
+    low, high = forest.limits(estimates)
+    assert low > estimates[0].interval.low and low < 0.2 and high > 0.51
+    table = metrics(["gbm", "prism"], seeds=(1, 2))
+    table.loc[(table["seed"] == 1) & (table["model"] == "gbm"), "value"] += 0.3
+    figure = plots.renderer("main").draw({"metrics": table}, {"id": "main"}, CONTEXT)
+    assert "Arrowheads" in all_text(figure)
+
+
+def test_curves_mark_the_lowest_validation_error() -> None:
+    table = histories(["cnn"], cells=("simA",), seeds=(1,))
+    figure = plots.renderer("training_curves").draw({"histories": table}, {"id": "t"}, CONTEXT)
+    best = table.loc[table["valid_mse"].idxmin()]
+    marks = [line.get_xydata()[0] for line in figure.axes[1].lines if len(line.get_xydata()) == 1]
+    assert len(marks) == 1 and tuple(marks[0]) == (best["step"], best["valid_mse"])
+
+
+def test_weights_measures() -> None:
+    array = np.zeros((2, 4, 3))
+    array[1, :, 0] = 1.0
+    assert between_context_distance(array) == pytest.approx([0.0, 2 / 3])
+    assert kept_share(array) == pytest.approx([0.0, 1 / 3])
+    assert np.isnan(between_context_distance(array[:, :, :1])).all()
+
+
+def test_spread_keeps_order_and_gap() -> None:
+    placed = style.spread([0.5, 0.51, 0.1, 0.99], 0.1, 0, 1)
+    assert placed.index(max(placed)) == 3 and placed[0] < placed[1]
+    assert min(np.diff(sorted(placed))) >= 0.1 - 1e-6
+    assert min(placed) >= 0 and max(placed) <= 1
+
+
+@pytest.mark.parametrize(
+    ("renderer", "data", "experiment", "sentence"),
+    [
+        ("main", {}, {}, "expected the data 'metrics', found nothing"),
+        ("main", {"metrics": metrics(["gbm"])}, {"models": ["prism"]},
+         "the models prism, found none (models in the table: gbm)"),
+        ("main", {"metrics": metrics(["gbm"]).drop(columns="seed")}, {}, "found no seed"),
+        ("main", {"metrics": metrics(["gbm"])}, {"scenario": "crop_500bp"}, "crop_500bp, found"),
+        ("input_length", {"metrics": metrics(["gbm"])}, {}, "input length of model gbm"),
+        ("signal_contribution", {"metrics": metrics(["gbm"])}, {}, "expected 'subsets'"),
+        ("signal_removal", {"metrics": metrics(["gbm"])}, {}, "found the scenarios full"),
+        ("training_curves", {"histories": histories(["gbm"])}, {}, "at least two steps"),
+        ("observed_vs_predicted", {"predictions": predictions(["gbm"])}, {"seed": 9}, "seed 9"),
+        ("confounder_weights", {"context_weights": {}}, {}, "n >= 1"),
+        ("confounder_weights",
+         {"context_weights": {("simA", "prism", "fold11", 1): (["g"], np.zeros((2, 128, 2)))}}, {},
+         "for 1 genes of simA prism fold11 seed 1, found the shape (2, 128, 2)"),
+    ],
+)  # fmt: skip
+def test_nothing_to_draw_is_one_sentence(renderer, data, experiment, sentence) -> None:
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        plots.renderer(renderer).draw(data, {"id": renderer, **experiment}, CONTEXT)
