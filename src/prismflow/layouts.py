@@ -25,11 +25,16 @@ _EMBEDDINGS = {
 _PRISM = {
     **_EMBEDDINGS,
     **{
-        f"weight_generator.encoder.{block}.{part}.": f"weight_generator.cnn_encoder.{4 * block + part}."
-        for block in range(3)
-        for part in range(2)
+        f"weight_generator.encoder.{i // 4}.{i % 4}.": f"weight_generator.cnn_encoder.{i}."
+        for i in (0, 1, 4, 5, 8, 9)
     },
     "weight_generator.projection.": "weight_generator.weight_projector.0.",
+}
+_SEQ2EXP = {
+    **_EMBEDDINGS,
+    "signal_constants": "signal_betas",
+    "log_signal_weights": "prior_weights",
+    "positions": "pos_emb",
 }
 _HYENA = {
     "embedding.": "model.embeddings.word_embeddings.",
@@ -50,8 +55,8 @@ _PREFIXES: dict[str, dict[str, str]] = {
     "caduceus_signals": {"embedding.": "input_layer."},
     "mamba": {"embedding.": "model.embedding."},
     "hyena": _HYENA,
-    "seq2exp_soft": _EMBEDDINGS,
-    "seq2exp_hard": _EMBEDDINGS,
+    "seq2exp_soft": _SEQ2EXP,
+    "seq2exp_hard": _SEQ2EXP,
     "peak_mask": _EMBEDDINGS,
 }
 _BACKBONES: dict[str, dict[str, tuple[str, ...]]] = {

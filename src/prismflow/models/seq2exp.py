@@ -163,9 +163,8 @@ class Seq2ExpSoft(ExpressionModel):
         self.log_signal_weights = nn.Parameter(
             torch.log(weights / weights.sum()), requires_grad=False
         )
-        prior_beta = settings.prior_scale * (1 - settings.prior_mean) / settings.prior_mean
-        self.register_buffer("prior_alpha", torch.tensor([settings.prior_scale]), persistent=False)
-        self.register_buffer("prior_beta", torch.tensor([prior_beta]), persistent=False)
+        kept = torch.tensor([settings.prior_mean])
+        self.register_buffer("prior_odds", (1 - kept) / kept, persistent=False)
         self.sequence_embedding = nn.Linear(4, d_model)
         self.signal_embedding = nn.Linear(len(inputs.modalities), d_model)
         self._add_backbones()
@@ -187,6 +186,11 @@ class Seq2ExpSoft(ExpressionModel):
     def _add_backbones(self) -> None:
         self.generator = self._backbone()
         self.predictor = self._backbone()
+
+    def prior(self) -> tuple[Tensor, Tensor]:
+        """Shapes of the prior, s and s (1 - r) / r, both (1,)."""
+        scale = self.settings.prior_scale
+        return torch.full_like(self.prior_odds, scale), scale * self.prior_odds
 
     def own_evidence(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """(B, L, 2) outputs of the generator -> alpha_1 and beta_1, both (B, L)."""
@@ -259,7 +263,7 @@ class Seq2ExpSoft(ExpressionModel):
     def losses(self, output: ModelOutput, target: Tensor) -> dict[str, Tensor]:
         """Terms ``prediction``, ``kl`` and ``continuity``, each times its weight."""
         extras, weights = output.extras, self.loss_weights
-        kl = beta_kl(extras["mask_alpha"], extras["mask_beta"], self.prior_alpha, self.prior_beta)
+        kl = beta_kl(extras["mask_alpha"], extras["mask_beta"], *self.prior())
         return {
             "prediction": smooth_l1(output.prediction, target),
             "kl": weights.kl * kl,
@@ -300,7 +304,9 @@ class Seq2ExpHard(Seq2ExpSoft):
     def pooled(self, embedded: Tensor, mask: Tensor) -> Tensor:
         keep = mask.detach() > THRESHOLD
         if self.settings.isolate_samples and not self.training:
-            rows = [self._packed_mean(embedded[i : i + 1], keep[i : i + 1]) for i in range(len(keep))]
+            rows = [
+                self._packed_mean(embedded[i : i + 1], keep[i : i + 1]) for i in range(len(keep))
+            ]
             return torch.cat(rows)
         return self._packed_mean(embedded, keep)
 

@@ -70,9 +70,13 @@ class Report:
     def worst(self) -> Deviation | None:
         """The deviation that uses the largest share of its tolerance."""
         order = {d.name: d for d in self.deviations}.values()
-        return max(order, key=lambda d: d.share if d.share == d.share else float("inf"), default=None)
+        return max(
+            order, key=lambda d: d.share if d.share == d.share else float("inf"), default=None
+        )
 
-    def add(self, name: str, difference: float, scale: float, allowed: float, note: str = "") -> None:
+    def add(
+        self, name: str, difference: float, scale: float, allowed: float, note: str = ""
+    ) -> None:
         """Record a largest difference against an absolute allowance."""
         relative = difference / scale if scale > 0 else difference
         share = difference / allowed if allowed > 0 else (0.0 if difference == 0 else float("inf"))
@@ -80,6 +84,7 @@ class Report:
 
     def exact(self, name: str, ours: Tensor, reference: Tensor) -> None:
         """Integers, booleans and other tensors that must be equal."""
+        ours = without_unit_axes(ours, reference)
         if ours.shape != reference.shape:
             self._shape_failure(name, ours, reference)
             return
@@ -89,6 +94,7 @@ class Report:
 
     def float64(self, name: str, ours: Tensor, reference: Tensor) -> None:
         """Element by element: |ours - reference| <= 1e-12 + 1e-9 |reference|."""
+        ours = without_unit_axes(ours, reference)
         if ours.shape != reference.shape:
             self._shape_failure(name, ours, reference)
             return
@@ -114,6 +120,7 @@ class Report:
         Where the reference's own float32 run is further from its float64 run than a third of the
         tolerance, three times that distance is allowed instead.
         """
+        ours = without_unit_axes(ours, reference)
         if ours.shape != reference.shape:
             self._shape_failure(name, ours, reference)
             return
@@ -133,3 +140,9 @@ class Report:
     def _shape_failure(self, name: str, ours: Tensor, reference: Tensor) -> None:
         note = f"shape {tuple(ours.shape)}, expected {tuple(reference.shape)}"
         self.deviations.append(Deviation(name, float("inf"), float("inf"), note))
+
+
+def without_unit_axes(ours: Tensor, reference: Tensor) -> Tensor:
+    """``ours`` in the shape of ``reference`` where they differ in axes of length one only."""
+    extents = [[n for n in tensor.shape if n != 1] for tensor in (ours, reference)]
+    return ours.reshape(reference.shape) if extents[0] == extents[1] else ours

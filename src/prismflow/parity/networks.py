@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 from prismflow.errors import InputError
 from prismflow.files import read_json
 from prismflow.layouts import architecture_of, load_released
-from prismflow.parity import subjects
+from prismflow.parity import mamba_networks, other_networks
 from prismflow.parity.compare import (
     F32_FORWARD_SCALED,
     F32_GRADIENT_SCALED,
@@ -23,6 +24,7 @@ from prismflow.parity.compare import (
     Tolerances,
 )
 from prismflow.parity.probe import Probe, buffers, common_values
+from prismflow.parity.subject import Subject, UnknownVariant
 
 FILES = ("config.json", "weights.safetensors", "inputs.safetensors", "expected.safetensors")
 DTYPES = {"f32": torch.float32, "f64": torch.float64}
@@ -31,6 +33,17 @@ _KEY = re.compile(
 )
 _VARIANT_WEIGHT = re.compile(r"extra\.(?P<variant>.+?)\.weight\.(?P<key>.+)")
 _SCALED = re.compile(r"\*\s*\d")
+
+
+Factory = Callable[[Mapping[str, Any], Mapping[str, Tensor]], Subject]
+FACTORIES: dict[str, Factory] = {
+    "prism": mamba_networks.prism,
+    "caduceus": mamba_networks.caduceus,
+    "mamba": mamba_networks.mamba,
+    "seq2exp_soft": mamba_networks.seq2exp,
+    "seq2exp_hard": mamba_networks.seq2exp,
+    "hyena": other_networks.hyena,
+}
 
 
 @dataclass(frozen=True)
@@ -115,13 +128,13 @@ def check(path: Path) -> Report:
     architecture = architecture_of(folder.weights)
     if architecture is None:
         raise InputError(f"{path}: the keys of weights.safetensors belong to no known network.")
-    subject = subjects.subject(architecture, folder.config["config"], folder.weights)
+    subject = describe(architecture, folder.config["config"], folder.weights)
     report = Report(path, subject.architecture)
     for (variant, precision, mode), expected in sorted(folder.runs.items()):
         label = ".".join(part for part in (variant and f"extra.{variant}", precision, mode) if part)
         try:
             changed = subject.variant(variant, folder) if variant else subject
-        except subjects.UnknownVariant:
+        except UnknownVariant:
             report.not_compared += [f"{label}.{name}" for name in expected]
             continue
         weights = changed.weights({**folder.weights, **folder.variants.get(variant, {})})
@@ -131,8 +144,24 @@ def check(path: Path) -> Report:
     return report
 
 
+def describe(
+    architecture: str, config: Mapping[str, Any], weights: Mapping[str, Tensor]
+) -> Subject:
+    """The network that a released configuration and its weights describe.
+
+    Raises:
+        InputError: a key of the configuration is missing.
+    """
+    try:
+        return FACTORIES[architecture](config, weights)
+    except KeyError as error:
+        raise InputError(
+            f"config.json of a {architecture} network: expected the key {error}."
+        ) from None
+
+
 def run(
-    subject: subjects.Subject,
+    subject: Subject,
     folder: Folder,
     weights: dict[str, Tensor],
     dtype: torch.dtype,
@@ -179,11 +208,9 @@ def compare(
             report.not_compared.append(full)
         elif not reference.is_floating_point():
             report.exact(full, values[name], reference)
-        elif precision == "f64":
+        elif precision == "f64" and reference.dtype == torch.float64:
             report.float64(full, values[name], reference)
         elif name in wide:
             report.float32(full, values[name], wide[name], reference, folder.tolerances)
         else:
             report.float32(full, values[name], reference, None, folder.tolerances)
-
-

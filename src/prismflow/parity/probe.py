@@ -30,7 +30,9 @@ class Probe:
         self.values: dict[str, Tensor] = {}
         self._handles: list[Any] = []
 
-    def output(self, name: str, module: nn.Module, pick: Callable[[Any], Tensor] = lambda x: x) -> None:
+    def output(
+        self, name: str, module: nn.Module, pick: Callable[[Any], Tensor] = lambda x: x
+    ) -> None:
         """Record ``pick(output)`` of ``module`` under ``name``."""
 
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
@@ -46,6 +48,17 @@ class Probe:
 
         self._handles.append(module.register_forward_pre_hook(hook))
 
+    def calls(self, module: nn.Module, names: tuple[str, ...]) -> None:
+        """Record successive calls' inputs and outputs as ``<name>_input`` and ``<name>_hidden``."""
+        upcoming = iter(names)
+
+        def hook(_module: nn.Module, inputs: Any, output: Tensor) -> None:
+            name = next(upcoming)
+            self.values[f"{name}_input"] = inputs[0].detach()
+            self.values[f"{name}_hidden"] = output.detach()
+
+        self._handles.append(module.register_forward_hook(hook))
+
     def backbone(self, backbone: nn.Module, embeds: str, hidden: str) -> None:
         """Record a backbone's input and output, and what each of its blocks gives."""
         self.input(embeds, backbone)
@@ -60,7 +73,11 @@ class Probe:
             handle.remove()
 
 
-LOSS_NAMES = {"prediction": "pred_loss", "intervention": "intervention_loss", "uniform": "uniform_loss"}
+LOSS_NAMES = {
+    "prediction": "pred_loss",
+    "intervention": "intervention_loss",
+    "uniform": "uniform_loss",
+}
 
 
 def common_values(
