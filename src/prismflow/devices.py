@@ -77,5 +77,8 @@ def make_deterministic(device: torch.device) -> None:
     """Same seed, same bytes on a CPU; on CUDA allow TF32 products, as the released training did."""
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
+        # Else every new tensor is first filled with NaN, a tenth of a training step; no model
+        # here reads memory that it has not written.
+        torch.utils.deterministic.fill_uninitialized_memory = False
     else:
         torch.set_float32_matmul_precision("high")

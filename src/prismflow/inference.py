@@ -56,7 +56,8 @@ def predict(
         batches: the n genes of a split.
         batch_size: genes per forward pass.
         precision: ``fp32`` or ``bf16``.
-        keep_extras: collect what the model returns beside its prediction, too.
+        keep_extras: collect what the model returns beside its prediction, too; without them a
+            model may take a shorter way to its prediction.
 
     Returns:
         (n,) float32 predictions, and extras by name, float32 with leading size n. Extras without
@@ -68,13 +69,14 @@ def predict(
     extras: dict[str, list[torch.Tensor]] = {}
     with autocast(batches.device, precision):
         for batch in batches.in_order(batch_size):
-            output = model(batch)
+            if not keep_extras:
+                predictions.append(model.reported_prediction(batch).float())
+                continue
+            output, n = model(batch), batch.rows.numel()
             predictions.append(output.prediction.float())
-            if keep_extras:
-                n = batch.rows.numel()
-                for name, value in output.extras.items():
-                    if value.dim() and len(value) == n and value.numel() <= n * LARGEST_EXTRA:
-                        extras.setdefault(name, []).append(value.float().cpu())
+            for name, value in output.extras.items():
+                if value.dim() and len(value) == n and value.numel() <= n * LARGEST_EXTRA:
+                    extras.setdefault(name, []).append(value.float().cpu())
     model.train(training)
     return (
         torch.cat(predictions).cpu().numpy(),

@@ -30,7 +30,7 @@ PERMUTATION_SEED = 20_240_229
 REMOVALS = ("zero", "mean", "permute")
 OUTPUTS = ("direct", "backdoor")
 
-Predictor = Callable[[GeneInputs, np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]]
+Predictor = Callable[[GeneInputs, np.ndarray, bool], tuple[np.ndarray, dict[str, np.ndarray]]]
 
 
 @dataclass(frozen=True)
@@ -163,15 +163,18 @@ def predict_scenarios(
     Scenarios with the same inputs share one pass; those that do not concern the model are logged
     and left out.
     """
+    plain = Scenario("full").inputs_key
+    needing_extras = {plain, *(s.inputs_key for s in scenarios if s.output is not None)}
     outputs: dict[tuple[Any, ...], tuple[np.ndarray, dict[str, np.ndarray]]] = {}
     predictions: dict[str, np.ndarray] = {}
     for scenario in scenarios:
         reason = _not_applicable(scenario, settings)
         if reason is None:
-            if scenario.inputs_key not in outputs:
+            key = scenario.inputs_key
+            if key not in outputs:
                 changed = scenario_inputs(inputs, scenario, split)
-                outputs[scenario.inputs_key] = predictor(changed, split.rows["test"])
-            predicted, extras = outputs[scenario.inputs_key]
+                outputs[key] = predictor(changed, split.rows["test"], key in needing_extras)
+            predicted, extras = outputs[key]
             if scenario.output is None:
                 predictions[scenario.name] = predicted
             elif scenario.output in extras:
@@ -180,7 +183,7 @@ def predict_scenarios(
                 reason = f"the model has no {scenario.output} output"
         if reason is not None:
             logger.info("scenario %s left out: %s", scenario.name, reason)
-    _, extras = outputs.get(Scenario("full").inputs_key, (None, {}))
+    _, extras = outputs.get(plain, (None, {}))
     return predictions, extras
 
 
@@ -240,7 +243,7 @@ def _tabular_predictor(
     model = tabular.load_tabular(settings["architecture"], weights_path)
     chosen = tabular.tabular_settings(settings)
 
-    def predictor(changed: GeneInputs, rows: np.ndarray) -> tuple[np.ndarray, dict]:
+    def predictor(changed: GeneInputs, rows: np.ndarray, _: bool) -> tuple[np.ndarray, dict]:
         return model.predict(model.design(changed, rows, chosen)), {}
 
     return model.inputs(inputs), predictor
@@ -265,9 +268,9 @@ def _network_predictor(
     load_weights(model, weights_path)
     model.to(chosen)
 
-    def predictor(changed: GeneInputs, rows: np.ndarray) -> tuple[np.ndarray, dict]:
+    def predictor(changed: GeneInputs, rows: np.ndarray, extras: bool) -> tuple[np.ndarray, dict]:
         batches = GeneBatches(changed, rows, chosen)
-        return predict(model, batches, training.eval_batch_size, training.precision, True)
+        return predict(model, batches, training.eval_batch_size, training.precision, extras)
 
     return predictor
 

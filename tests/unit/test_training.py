@@ -92,6 +92,18 @@ def test_files_of_a_run(data, tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.name not in OUTPUTS]
 
 
+@pytest.mark.parametrize("reported", ["direct", "backdoor"])
+def test_the_short_way_to_the_reported_prediction_gives_the_same(data, reported):
+    chosen = settings("prism")
+    chosen["hyperparameters"]["reported"] = reported
+    torch.manual_seed(2)
+    model, valid = build_model(chosen), batches_of(data, "valid")
+    short, nothing = predict(model, valid, 16)
+    whole, extras = predict(model, valid, 16, keep_extras=True)
+    np.testing.assert_allclose(short, whole, rtol=1e-5)
+    assert nothing == {} and np.array_equal(whole, extras[reported])
+
+
 @pytest.mark.parametrize(
     ("per_epoch", "due"),
     [(2, [2, 4, 7, 9, 12]), (1, [5, 10, 12]), (5, list(range(1, 13))), (0.5, [10, 12])],

@@ -259,6 +259,10 @@ class ExpressionModel(nn.Module):
             if module is not self and hasattr(module, "checkpoint_activations"):
                 module.checkpoint_activations = enabled
 
+    def reported_prediction(self, batch: BatchLike) -> Tensor:
+        """(B,) prediction alone, for validation; may be cheaper than a whole forward pass."""
+        return self(batch).prediction
+
     def losses(self, output: ModelOutput, target: Tensor) -> dict[str, Tensor]:
         """Weighted loss terms by name; training minimises their sum.
 

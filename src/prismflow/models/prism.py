@@ -203,6 +203,14 @@ class Prism(ExpressionModel):
             extras["context_weights"] = weights
         return ModelOutput(extras[self.settings.reported], extras)
 
+    def reported_prediction(self, batch: BatchLike) -> Tensor:
+        """(B,) reported prediction alone; the direct one takes one pass instead of 1 + n."""
+        if self.settings.reported != "direct":
+            return self(batch).prediction
+        embedded = self.sequence_embedding(batch.sequence) + self.signal_embedding(batch.signals)
+        pooled = center_mean(self.backbone(embedded), self.settings.center_bp)
+        return self.head(pooled, batch.gene_features)
+
     def _backdoor(self, pooled: Tensor, gene_features: Tensor) -> Tensor:
         if self.settings.intervention_average == "hidden":
             return self.head(pooled.mean(dim=1), gene_features)
