@@ -25,6 +25,8 @@ from prismflow.errors import InputError
 from prismflow.genome import by_chromosome, check_lengths, match_chromosomes
 
 logger = logging.getLogger(__name__)
+# hictkpy reports each growth of its buffers at level INFO; only its warnings matter to a job's log.
+hictkpy.logging.setLevel(logging.WARNING)
 
 NO_NORMALISATION = "NONE"
 COVERAGE_HALF_BP = 500

@@ -29,13 +29,13 @@ _BLOCK_BP = 1 << 24
 _BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
-def _lookup_table() -> np.ndarray:
-    table = np.full(256, _ILLEGAL, dtype=np.uint8)
+def _lookup_table() -> bytes:
+    table = bytearray([_ILLEGAL] * 256)
     for letters, code in (("ACGT", None), ("N", UNKNOWN), ("RYSWKMBDHV", _IUPAC)):
         for position, letter in enumerate(letters):
             value = position if code is None else code
             table[ord(letter)] = table[ord(letter.lower())] = value
-    return table
+    return bytes(table)
 
 
 _TABLE = _lookup_table()
@@ -147,7 +147,7 @@ class Genome:
                 f"{self.path}: {chrom}:{start}-{end} can't be read ({error}); the file is "
                 "truncated or the index belongs to another file (delete the .fai and .gzi)."
             ) from None
-        codes = _TABLE[np.frombuffer(text, dtype=np.uint8)]
+        codes = np.frombuffer(text.translate(_TABLE), dtype=np.uint8)
         if len(codes) != end - start:
             raise InputError(
                 f"{self.path}: {chrom}:{start}-{end} should have {end - start} bases by its index, "
@@ -164,7 +164,7 @@ class Genome:
         ambiguous = 0
         if highest == _IUPAC:
             ambiguous = int(np.count_nonzero(codes == _IUPAC))
-            np.minimum(codes, UNKNOWN, out=codes)
+            codes = np.minimum(codes, UNKNOWN)
         return codes, ambiguous
 
 

@@ -220,7 +220,7 @@ def _write_modality(
         for rows, values in reading.signal_windows(
             bigwig, genes, window_bp, missing=missing, absent_chromosomes=absent, count=count
         ):
-            largest = float(np.abs(values).max(initial=0))
+            largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
             if largest > limit:
                 raise InputError(
                     f"{path}: the value {largest:g} does not fit into {signal_dtype}; set "

@@ -30,23 +30,26 @@ class RowFile:
         self._dtype = np.dtype(dtype)
         self._row_bytes = shape[1] * self._dtype.itemsize
         header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
-        self._stream = open(path, "w+b")  # noqa: SIM115 - closed by __exit__
-        np.lib.format.write_array_header_1_0(self._stream, header)
-        self._offset = self._stream.tell()
-        self._stream.truncate(self._offset + shape[0] * self._row_bytes)
+        with open(path, "wb") as stream:
+            np.lib.format.write_array_header_1_0(stream, header)
+            self._offset = stream.tell()
+            stream.truncate(self._offset + shape[0] * self._row_bytes)
+        self._descriptor = os.open(path, os.O_WRONLY)
 
     def __enter__(self) -> RowFile:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stream.close()
+        os.close(self._descriptor)
 
     def write(self, rows: np.ndarray, values: np.ndarray) -> None:
         """Write ``values`` (k, width) to the rows (k,)."""
         values = np.ascontiguousarray(values, dtype=self._dtype)
         for row, value in zip(np.asarray(rows).tolist(), values, strict=True):
-            self._stream.seek(self._offset + row * self._row_bytes)
-            self._stream.write(value.data)
+            data, offset = memoryview(value).cast("B"), self._offset + row * self._row_bytes
+            while data:
+                written = os.pwrite(self._descriptor, data, offset)
+                data, offset = data[written:], offset + written
 
 
 @contextlib.contextmanager
