@@ -8,6 +8,7 @@ and expanded to bases when they are read.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,11 +155,11 @@ class Store:
             )
         return (self.window_bp - window_bp) // 2
 
-    @property
+    @functools.cached_property
     def _starts(self) -> np.ndarray:
         return self.genes["window_start"].to_numpy()
 
-    @property
+    @functools.cached_property
     def _pads(self) -> np.ndarray:
         return self.genes[["pad_left", "pad_right"]].to_numpy()
 
