@@ -1,24 +1,67 @@
-# Files of the portals, one job each: resumed after an interruption, checked, put in place whole.
-DOWNLOADED = {
-    track.path: track for track in PLAN.config.tracks.values() if track.path.startswith("resources/")
-    and (track.accession or track.url)
+# Files of portals and reference data: resumed after an interruption, checked, put in place whole.
+# `downloads` limits how many run at once (--resources downloads=4); each job asks for one.
+import re
+
+from prismflow.portals import references as reference_sheet
+
+DOWNLOADED_TRACKS = {
+    track.path: track for track in reversed(PLAN.config.tracks.values()) if track.downloaded
 }
+REFERENCES = {entry.path: entry for entry in PLAN.config.references.values()}
+GENE_TABLE = PLAN.config.values["gene_table"]
+
+
+def escaped(names):
+    return "|".join(map(re.escape, names)) or "none"
+
+
+def reference_files(archived):
+    """Names below resources/reference/ of the rows that stand in an archive, or that don't."""
+    return escaped(
+        [Path(path).name for path, entry in REFERENCES.items() if bool(entry.archive) == archived]
+    )
+
+
+def downloaded_track(wildcards):
+    """What the job must know of the file; where its row stands is looked up when it fails."""
+    path = f"resources/{wildcards.portal}/{wildcards.name}"
+    track = DOWNLOADED_TRACKS[path]
+    keys = ("cell", "modality", "portal", "accession", "url", "md5", "size_bytes", "assembly")
+    return {
+        **{key: getattr(track, key) for key in keys},
+        "format": "gzip" if path.endswith(".gz") else track.format,
+        "extension": path.partition(".")[2],
+        "biosample": PLAN.config.cells[track.cell]["biosample"],
+        "sheet": PLAN.config.values["sheets"]["tracks"],
+    }
+
+
+def reference_of(wildcards):
+    return REFERENCES[f"{reference_sheet.FOLDER}/{wildcards.name}"]
+
+
+def gene_table_inputs():
+    if GENE_TABLE is None:
+        return {}
+    cells = reference_sheet.gene_table_cells(PLAN.config.values)
+    rows = reference_sheet.gene_table_rows(GENE_TABLE, cells)
+    return {use: PLAN.config.references[name].path for use, name in rows.items()}
 
 
 rule download_file:
     output:
-        file="resources/{portal}/{accession}.{extension}",
-        metadata="resources/{portal}/{accession}.{extension}.json",
+        file="resources/{portal}/{name}",
+        metadata="resources/{portal}/{name}.json",
     wildcard_constraints:
         portal="encode|4dn|url",
-        accession=r"[A-Za-z0-9_-]+",
-        extension=r"bw|hic|mcool|cool|(?:bed|narrowPeak)(?:\.gz)?",
+        name=escaped([Path(path).name for path in DOWNLOADED_TRACKS]),
     log:
-        "logs/download/{portal}/{accession}.{extension}.log",
+        "logs/download/{portal}/{name}.log",
     benchmark:
-        "benchmarks/download/{portal}/{accession}.{extension}.tsv"
+        "benchmarks/download/{portal}/{name}.tsv"
     params:
-        code=code_digest("portals"),
+        track=lambda wildcards: as_json(downloaded_track(wildcards)),
+        code=code_digest("portals.tracks"),
     resources:
         mem_mb=1000,
         runtime=720,
@@ -27,3 +70,82 @@ rule download_file:
         ENVIRONMENT
     script:
         "../workflow/scripts/download_file.py"
+
+
+rule download_reference:
+    input:
+        lambda wildcards: reference_of(wildcards).local or [],
+    output:
+        file="resources/reference/{name}",
+        metadata="resources/reference/{name}.json",
+    wildcard_constraints:
+        name=reference_files(archived=False),
+    log:
+        "logs/download/reference/{name}.log",
+    benchmark:
+        "benchmarks/download/reference/{name}.tsv"
+    params:
+        reference=lambda wildcards: as_json(reference_of(wildcards).as_dict()),
+        code=code_digest("portals.reference_files"),
+    resources:
+        mem_mb=1000,
+        runtime=720,
+        downloads=1,
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/download_reference.py"
+
+
+rule extract_reference:
+    input:
+        archive=lambda wildcards: PLAN.config.references[reference_of(wildcards).archive].path,
+    output:
+        file="resources/reference/{name}",
+    wildcard_constraints:
+        name=reference_files(archived=True),
+    log:
+        "logs/download/reference/{name}.extract.log",
+    benchmark:
+        "benchmarks/download/reference/{name}.extract.tsv"
+    params:
+        reference=lambda wildcards: as_json(reference_of(wildcards).as_dict()),
+        code=code_digest("portals.reference_files"),
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/extract_reference.py"
+
+
+if GENE_TABLE is not None:
+
+    rule build_gene_table:
+        input:
+            **gene_table_inputs(),
+        output:
+            genes=GENE_TABLE["path"],
+        log:
+            "logs/download/build_gene_table.log",
+        benchmark:
+            "benchmarks/download/build_gene_table.tsv"
+        params:
+            settings=as_json(
+                {
+                    "cells": {
+                        cell: GENE_TABLE["cells"][cell]
+                        for cell in reference_sheet.gene_table_cells(PLAN.config.values)
+                    },
+                    "expected_genes": GENE_TABLE["expected_genes"],
+                }
+            ),
+            code=code_digest("annotation"),
+        resources:
+            mem_mb=4000,
+            runtime=30,
+        conda:
+            ENVIRONMENT
+        script:
+            "../workflow/scripts/build_gene_table.py"

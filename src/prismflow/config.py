@@ -16,6 +16,9 @@ from typing import Any
 
 from prismflow import architectures, schema
 from prismflow.errors import InputError
+from prismflow.portals.references import (
+    Reference, check_gene_table, external_files, read_references, size_of,
+)  # fmt: skip
 from prismflow.sheets import Row, check_name, read_sheet
 from prismflow.simulate import simulated_files
 
@@ -44,11 +47,13 @@ class Track:
     accession: str
     url: str
     md5: str
+    size_bytes: int | None
     assembly: str
     resolution_bp: int | None
     normalisation: str
     absent_chromosomes: str
     where: str
+    downloaded: bool
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class Config:
     models: dict[str, dict[str, Any]]
     scenarios: dict[str, dict[str, Any]]
     experiments: dict[str, dict[str, Any]]
+    references: dict[str, Reference]
     files: tuple[str, ...] = field(default=())
 
     @property
@@ -101,8 +107,9 @@ def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLik
     models = _read_models(values, schemas, files)
     config = Config(
         values, cells, tracks, models, experiments["scenarios"], experiments["experiments"],
-        tuple(files),
+        read_references(sheets["references"]), tuple(files),
     )  # fmt: skip
+    check_gene_table(values, config.references, files)
     _check_selection(config)
     _check_datasets(config)
     _check_scenarios(config)
@@ -205,13 +212,15 @@ def _track(row: Row, kind: str) -> Track:
         )
     if not path:
         extension = TRACK_FORMATS[kind][file_format]
+        if row["portal"] == "encode" and extension in ("bed", "narrowPeak"):
+            extension += ".gz"
         portal = row["portal"] or "url"
         name = row["accession"] or f"{row['cell']}_{row['modality']}"
         path = f"resources/{portal}/{name}.{extension}"
     return Track(
         row["cell"], row["modality"], kind, file_format, path, row["portal"], row["accession"],
-        row["url"], row["md5"], row["assembly"], resolution, row["normalisation"],
-        row["absent_chromosomes"] or "error", row.where,
+        row["url"], row["md5"], size_of(row), row["assembly"], resolution, row["normalisation"],
+        row["absent_chromosomes"] or "error", row.where, not row["path"],
     )  # fmt: skip
 
 
@@ -318,7 +327,8 @@ def _check_datasets(config: Config) -> None:
     for name, dataset in config.datasets.items():
         location = ("datasets", name)
         check_name(name, "dataset", schema.where(config.files, location))
-        made = set(simulated_paths(name, dataset))
+        made = external_files(config.values, config.references)
+        made |= set(simulated_paths(name, dataset))
         for cell in dataset["cells"]:
             where = schema.where(config.files, (*location, "cells"))
             if cell not in config.cells:
@@ -328,7 +338,7 @@ def _check_datasets(config: Config) -> None:
                 )
             for modality in config.modalities_of(cell):
                 track = config.tracks[cell, modality]
-                if not track.accession and not track.url:
+                if not track.downloaded:
                     _check_exists(track.path, made, track.where)
         if dataset["splits"]["by"] == "chromosome":
             for fold in dataset["splits"]["folds"]:

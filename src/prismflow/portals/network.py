@@ -1,0 +1,107 @@
+"""What a download may do: time limits, attempts, the offline switch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from prismflow.errors import InputError
+
+OFFLINE_VARIABLE = "PRISMFLOW_OFFLINE"
+
+
+@dataclass(frozen=True)
+class Network:
+    """Limits of the HTTP client; times in seconds.
+
+    Attributes:
+        offline: refuse to open the network.
+        connect_timeout_s: time until a connection must stand.
+        read_timeout_s: longest silence of a server, and the span over which the rate is measured.
+        attempts: attempts in a row without real progress before giving up.
+        backoff_s: first wait between attempts; it doubles up to ``max_backoff_s``.
+        min_bytes_per_s: a slower transfer is broken off and resumed.
+        progress_s: time between two progress lines in the log.
+    """
+
+    offline: bool = False
+    connect_timeout_s: float = 30.0
+    read_timeout_s: float = 60.0
+    attempts: int = 8
+    backoff_s: float = 1.0
+    max_backoff_s: float = 60.0
+    min_bytes_per_s: float = 1000.0
+    progress_s: float = 10.0
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Network:
+        """Limits from ``downloads`` of the configuration and ``PRISMFLOW_OFFLINE``.
+
+        Raises:
+            InputError: the environment variable is neither 0 nor 1.
+        """
+        known = {item.name for item in fields(cls)}
+        values = {name: value for name, value in settings.items() if name in known}
+        switch = os.environ.get(OFFLINE_VARIABLE, "").strip()
+        if switch not in ("", "0", "1"):
+            raise InputError(
+                f"environment variable {OFFLINE_VARIABLE}: expected 0 or 1, found {switch!r}; "
+                "correct it or unset it."
+            )
+        if switch:
+            values["offline"] = switch == "1"
+        return cls(**values)
+
+    def wait_s(self, failures: int) -> float:
+        """Seconds to wait after this many failures in a row (at least 1)."""
+        return min(self.backoff_s * 2.0 ** (failures - 1), self.max_backoff_s)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One file to bring.
+
+    Attributes:
+        what: accession or name, for messages.
+        where: sheet and line that ask for it, for messages.
+        urls: addresses that offer the same bytes, in the order to try.
+        format: what the first bytes must look like; see :mod:`prismflow.portals.checks`.
+        md5, sha256: expected digests in lower-case hex, empty if unknown.
+        size_bytes: expected size, None if unknown.
+        credentials: host[:port] -> (user, password); never logged, never sent to another host.
+        advice: what to do if the server asks for credentials.
+    """
+
+    what: str
+    where: str
+    urls: tuple[str, ...]
+    format: str = "any"
+    md5: str = ""
+    sha256: str = ""
+    size_bytes: int | None = None
+    credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    advice: str = "the file is not public"
+
+    @property
+    def name(self) -> str:
+        """``ENCFF465GBD (config/tracks.tsv, line 2)``."""
+        return f"{self.what} ({self.where})"
+
+
+def human_bytes(size: float) -> str:
+    """``1.5 GB`` (decimal units)."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def human_time(seconds: float) -> str:
+    """``2 h 5 min``, ``3 min`` or ``40 s``."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,193 @@
+"""Bytes of an unfinished download, kept outside declared outputs so that it can be resumed.
+
+Beside ``<key>.part`` stands ``<key>.json`` with the address and what identifies the version of the
+file on the server. A finished file stays as a second hard link (no further disk space), so that a
+rule that runs again, after an edit of this package for example, needs no network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from prismflow.files import atomic_path, write_json
+
+logger = logging.getLogger(__name__)
+
+FOLDER = Path("resources/.partial")
+_BLOCK = 1 << 20
+
+
+def key_of(url: str) -> str:
+    """Name of the files that belong to an address."""
+    return hashlib.sha256(url.encode()).hexdigest()[:32]
+
+
+def file_digests(path: Path) -> tuple[str, str]:
+    """md5 and sha256 (hex) of a file."""
+    md5, sha256 = _hashes_of(path)
+    return md5.hexdigest(), sha256.hexdigest()
+
+
+def _hashes_of(path: Path) -> tuple[Any, Any]:
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(_BLOCK):
+            md5.update(block)
+            sha256.update(block)
+    return md5, sha256
+
+
+@contextlib.contextmanager
+def locked(folder: Path, url: str, what: str, poll_s: float = 0.2) -> Iterator[None]:
+    """Hold the lock of an address; a second job that wants the same file waits for the first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / f"{key_of(url)}.lock", "a") as stream:
+        told = 0.0
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() - told > 60:
+                    logger.info("%s: another job downloads the same file; waiting for it", what)
+                    told = time.monotonic()
+                time.sleep(poll_s)
+        yield
+
+
+class Part:
+    """The kept bytes of one address.
+
+    Attributes:
+        path: the bytes.
+        size: their number.
+        state: url, etag, last_modified, total, and for a finished file also complete, md5, sha256
+            and mtime_ns.
+    """
+
+    def __init__(self, folder: Path, url: str) -> None:
+        """Look up what is kept; bytes without a readable state are dropped."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.url = url
+        self.path = folder / f"{key_of(url)}.part"
+        self._state_path = folder / f"{key_of(url)}.json"
+        self.state: dict[str, Any] = {}
+        self.restarts = 0
+        self._digests: tuple[Any, Any] | None = None
+        self._hashed = 0
+        try:
+            self.state = json.loads(self._state_path.read_text(encoding="utf-8"))
+            self.size = self.path.stat().st_size
+        except (FileNotFoundError, json.JSONDecodeError):
+            self.drop()
+
+    @property
+    def validator(self) -> str:
+        """Strong ETag or Last-Modified of the version that the bytes belong to, if known."""
+        etag = str(self.state.get("etag") or "")
+        if etag and not etag.startswith("W/"):
+            return etag
+        return str(self.state.get("last_modified") or "")
+
+    @property
+    def complete(self) -> bool:
+        """Whether these are all bytes of a file that was checked when it was finished."""
+        return (
+            bool(self.state.get("complete"))
+            and self.path.is_file()
+            and self.path.stat().st_mtime_ns == self.state.get("mtime_ns")
+            and self.size == self.state.get("total")
+        )
+
+    def drop(self) -> None:
+        """Forget the bytes."""
+        self.path.unlink(missing_ok=True)
+        self._state_path.unlink(missing_ok=True)
+        self.state, self.size = {}, 0
+        self._digests, self._hashed = None, 0
+
+    def begin(self, etag: str, last_modified: str, total: int | None) -> None:
+        """Start from the first byte of a version of the file."""
+        if self.size:
+            self.restarts += 1
+        self.drop()
+        self.state = {
+            "url": self.url, "etag": etag, "last_modified": last_modified, "total": total,
+        }  # fmt: skip
+        write_json(self.state, self._state_path)
+        self.path.touch()
+
+    @contextlib.contextmanager
+    def appending(self) -> Iterator[Any]:
+        """Yield a function that appends a block; what was written survives any error."""
+        md5, sha256 = self._current_digests()
+        with open(self.path, "ab") as stream:
+
+            def append(block: bytes) -> None:
+                stream.write(block)
+                md5.update(block)
+                sha256.update(block)
+                self.size += len(block)
+                self._hashed += len(block)
+
+            try:
+                yield append
+            except BaseException:
+                # A buffered tail may not have reached the disk: hash again from the file.
+                self._digests = None
+                raise
+        self.size = self.path.stat().st_size
+
+    def resync(self) -> None:
+        """Take the size from the disk after an interrupted write."""
+        self.size = self.path.stat().st_size if self.path.is_file() else 0
+
+    def head(self, count: int) -> bytes:
+        """The first bytes."""
+        with open(self.path, "rb") as stream:
+            return stream.read(count)
+
+    def digests(self) -> tuple[str, str]:
+        """md5 and sha256 (hex) of the kept bytes."""
+        md5, sha256 = self._current_digests()
+        return md5.hexdigest(), sha256.hexdigest()
+
+    def _current_digests(self) -> tuple[Any, Any]:
+        if self._digests is None or self._hashed != self.size:
+            self._digests = _hashes_of(self.path)
+            self.size = self._hashed = self.path.stat().st_size
+        return self._digests
+
+    def finish(self, md5: str, sha256: str) -> None:
+        """Record that the file is whole and was checked."""
+        self.state |= {
+            "complete": True, "md5": md5, "sha256": sha256, "total": self.size,
+            "mtime_ns": self.path.stat().st_mtime_ns,
+        }  # fmt: skip
+        write_json(self.state, self._state_path)
+
+    def place(self, target: Path) -> None:
+        """Put the whole file under its name in one step, keeping a second hard link here."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.link")
+        try:
+            os.link(self.path, temporary)
+        except OSError:
+            logger.info("%s: no hard link possible; copying the file into place", target)
+            with atomic_path(target) as copy:
+                shutil.copyfile(self.path, copy)
+            self.drop()
+        else:
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)

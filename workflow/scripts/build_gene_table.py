@@ -1,0 +1,13 @@
+"""Join the published tables into one gene table."""
+
+import json
+
+from prismflow.annotation import build_gene_table
+from prismflow.jobs import job
+
+with job(snakemake):
+    build_gene_table(
+        dict(snakemake.input.items()),
+        snakemake.output.genes,
+        json.loads(snakemake.params.settings),
+    )

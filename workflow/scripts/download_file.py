@@ -1,0 +1,14 @@
+"""Bring one portal file and what the portal knows of it."""
+
+import json
+
+from prismflow.jobs import job
+from prismflow.portals.tracks import download_track
+
+with job(snakemake):
+    download_track(
+        json.loads(snakemake.params.track),
+        snakemake.output.file,
+        snakemake.output.metadata,
+        snakemake.config.get("downloads", {}),
+    )

@@ -1,0 +1,14 @@
+"""Bring one file of the references sheet, or link the user's own copy."""
+
+import json
+
+from prismflow.jobs import job
+from prismflow.portals.reference_files import download_reference
+
+with job(snakemake):
+    download_reference(
+        json.loads(snakemake.params.reference),
+        snakemake.output.file,
+        snakemake.output.metadata,
+        snakemake.config.get("downloads", {}),
+    )
