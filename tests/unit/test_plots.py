@@ -38,6 +38,7 @@ LENGTHS = {
     for base in ("caduceus", "caduceus_signals", "prism")
     for suffix, length in (("_500bp", 500), ("", 2000), ("_50kb", 50_000))
 }
+LONG_TARGET = {"target_label": "log10(TSS-seq in TSS ± 192 bp + 1)"}
 SUBSETS = {
     "caduceus": [],
     "caduceus_signals_h3k27ac": ["h3k27ac"],
@@ -109,6 +110,13 @@ def cases() -> dict[str, tuple[str, dict, dict, dict]]:
                           {"model_labels": long, "simulated": False}),
         "main_three_cells": ("main", {"metrics": metrics(["gbm", "prism"], ("a", "b", "c"))}, {},
                              {}),
+        "main_long_target": ("main", {"metrics": metrics(["gbm", "prism"])}, {}, LONG_TARGET),
+        "input_length_long_target": (
+            "input_length", {"metrics": metrics(["prism_500bp", "prism"])}, {},
+            {"model_lengths": LENGTHS, **LONG_TARGET}),
+        "observed_vs_predicted_long_target": (
+            "observed_vs_predicted", {"predictions": predictions(ALL_MODELS[:5])},
+            {"bootstrap_resamples": 20}, LONG_TARGET),
         "input_length": ("input_length", {"metrics": metrics(LENGTHS)}, {"models": list(LENGTHS)},
                          {"model_lengths": LENGTHS}),
         "input_length_one": (
@@ -199,9 +207,9 @@ def test_planning_needs_no_matplotlib() -> None:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", CASES)
-def test_figure_is_whole_and_readable(name: str, tmp_path: Path) -> None:
+def test_figure_is_whole_and_readable(name: str) -> None:
     figure = drawn(name)
-    plots.save(figure, tmp_path / "f.pdf", tmp_path / "f.png")
+    style.arrange(figure)
     width = figure.get_size_inches()[0]
     assert width in (style.COLUMN_WIDTH, style.FULL_WIDTH)
     page = figure.bbox

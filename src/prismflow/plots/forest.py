@@ -88,7 +88,9 @@ def draw(plan: Plan, summary: pd.DataFrame, experiment: Mapping[str, Any],
     heights = [ROW_IN + LINE_IN * label.count("\n") for label in labels]
     ys = list(np.cumsum([0.0, *heights[:-1]]) + np.array(heights) / 2) if heights else []
     total = sum(heights)
-    figure = style.new_figure(style.FULL_WIDTH, len(bands) * (total + plan.head_inches + 0.62))
+    below = max(_axis_name(panel, plan, context).count("\n") for panel in plan.panels)
+    extra = plan.head_inches + LINE_IN * below
+    figure = style.new_figure(style.FULL_WIDTH, len(bands) * (total + extra + 0.62))
     has_left = int(plan.left is not None)
     truncated = False
     for number, band in enumerate(bands):
@@ -191,8 +193,15 @@ def _panel(
             truncated |= _points(axes, item, y, style.model_style(row.model, context), (low, high))
     better = "higher" if HIGHER_IS_BETTER.get(panel.metric, False) else "lower"
     hint = "full inputs = 0" if plan.change else f"{better} is better"
-    axes.set_xlabel(f"{metric_label(panel.metric, context, plan.change)}\n({hint})")
+    axes.set_xlabel(f"{_axis_name(panel, plan, context)}\n({hint})")
     return truncated
+
+
+def _axis_name(panel: Panel, plan: Plan, context: Mapping[str, Any]) -> str:
+    """Metric and unit, on two lines where they are wider than a panel."""
+    widest = max(len(band) for band in _bands(plan.panels))
+    room = (style.FULL_WIDTH - 1.5 - plan.left_inches) / widest
+    return style.wrap(metric_label(panel.metric, context, plan.change), int(room / style.CHAR_IN))
 
 
 def _points(axes: Axes, item: Estimate, y: float, look: style.ModelStyle,

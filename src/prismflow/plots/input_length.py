@@ -63,7 +63,7 @@ def draw(
             here = {"summary": _of(summary, cell, metric), "seeds": _of(seeds, cell, metric)}
             _panel(grid[row][column], here, families, context)
             if column == 0:
-                grid[row][column].set_ylabel(metric_label(metric, context))
+                grid[row][column].set_ylabel(style.wrap(metric_label(metric, context), 28))
         grid[-1][column].set_xlabel("Input length (bp, log scale)")
     figure.align_ylabels()
     notes = [

@@ -22,7 +22,7 @@ _COLUMNS = ("dataset", "cell", "model", "fold", "seed", "scenario", "gene_id", "
             "predicted")  # fmt: skip
 _HEXBIN_FROM = 3000
 _LEFT_IN, _GAP_IN, _CORNER_IN, _BETWEEN_IN = 0.46, 0.08, 0.32, 0.07
-_CELL_IN, _TICK_IN, _XLABEL_IN = 0.16, 0.13, 0.3
+_CELL_IN, _TICK_IN, _XLABEL_IN, _LINE_IN = 0.16, 0.13, 0.3, 0.115
 
 
 @style.styled
@@ -50,18 +50,20 @@ def draw(
     columns = min(5, len(models))
     bands = -(-len(models) // columns)
     width = style.FULL_WIDTH if columns > 2 or len(cells) > 2 else style.COLUMN_WIDTH
-    side = min(1.75, (width - _LEFT_IN) / columns - _GAP_IN)
+    side = min(1.75, (width - _LEFT_IN - _LINE_IN) / columns - _GAP_IN)
     names = [style.wrap(model_label(model, context), int(side / 0.05)) for model in models]
+    target = style.wrap(target_label(context), int(side / style.CHAR_IN))
+    more = _LINE_IN * target.count("\n")
     title = 0.06 + 0.12 * (1 + max(name.count("\n") for name in names))
     band = title + _CORNER_IN + side + _BETWEEN_IN
     block = _CELL_IN + bands * band + _TICK_IN
-    height = len(cells) * block + _XLABEL_IN
+    height = len(cells) * block + _XLABEL_IN + more
     figure = style.new_figure(width, height, automatic=False)
     for number, cell in enumerate(cells):
         own = table[table["cell"] == cell]
         bounds = _bounds(own)
         for index, model in enumerate(models):
-            left = _LEFT_IN + (index % columns) * (side + _GAP_IN)
+            left = _LEFT_IN + more + (index % columns) * (side + _GAP_IN)
             bottom = number * block + _CELL_IN + (index // columns + 1) * band - _BETWEEN_IN
             axes = figure.add_axes(
                 (left / width, 1 - bottom / height, side / width, (side + _CORNER_IN) / height)
@@ -70,7 +72,7 @@ def draw(
             axes.set_xlim(*bounds)
             axes.set_ylim(bounds[0], above)
             _panel(axes, own[own["model"] == model], bounds, model, experiment, context)
-            _frame(axes, index, columns, len(models), number + 1 == len(cells), context)
+            _frame(axes, index, columns, len(models), number + 1 == len(cells), target)
             axes.set_title(names[index], loc="left", fontsize=style.SMALL_SIZE, fontweight="normal")
             if index == 0:
                 axes.annotate(common.cell_label(cell, context), (0, 1), xytext=(0, 72 * title - 1),
@@ -80,15 +82,15 @@ def draw(
 
 
 def _frame(axes: Axes, index: int, columns: int, total: int, last_cell: bool,
-           context: Mapping[str, Any]) -> None:  # fmt: skip
+           target: str) -> None:  # fmt: skip
     """Tick labels at the left and the bottom of a cell's panels, names at the outer edge."""
     left = index % columns == 0
     below = index + columns >= total
     axes.tick_params(labelleft=left, labelbottom=below)
     if left:
-        axes.set_ylabel(f"Predicted\n{target_label(context)}")
+        axes.set_ylabel(f"Predicted\n{target}")
     if below and last_cell:
-        axes.set_xlabel(f"Observed\n{target_label(context)}")
+        axes.set_xlabel(f"Observed\n{target}")
 
 
 def _one_seed(table: pd.DataFrame, experiment: Mapping[str, Any]) -> pd.DataFrame:

@@ -29,6 +29,7 @@ MUTED = "#5f5f5f"
 FAINT = "#d9d9d9"
 NOTE_LINE_IN = 0.125
 SMALL_CHAR_IN = 0.0495
+CHAR_IN = 0.057
 
 RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -228,14 +229,20 @@ def _note_lines(text: str, characters: int, corner: str) -> list[str]:
     return lines
 
 
+@styled
+def arrange(figure: Figure) -> None:
+    """Lay the axes out around their labels once and keep them there, equal for every format."""
+    figure.set_dpi(PNG_DPI)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
 def save(
     figure: Figure, pdf_path: str | os.PathLike[str], png_path: str | os.PathLike[str]
 ) -> None:
     """See :func:`prismflow.plots.save`."""
+    arrange(figure)
     with mpl.rc_context(_RC):
-        figure.set_dpi(PNG_DPI)
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
         nothing = {"CreationDate": None, "Creator": None, "Producer": None}
         with atomic_path(pdf_path) as temporary:
             figure.savefig(temporary, format="pdf", metadata=nothing)
