@@ -5,7 +5,9 @@ import re
 from prismflow.portals import references as reference_sheet
 
 DOWNLOADED_TRACKS = {
-    track.path: track for track in reversed(PLAN.config.tracks.values()) if track.downloaded
+    track.path: track
+    for track in reversed(PLAN.config.tracks.values())
+    if track.downloaded
 }
 REFERENCES = {entry.path: entry for entry in PLAN.config.references.values()}
 GENE_TABLE = PLAN.config.values["gene_table"]
@@ -18,7 +20,11 @@ def escaped(names):
 def reference_files(archived):
     """Names below resources/reference/ of the rows that stand in an archive, or that don't."""
     return escaped(
-        [Path(path).name for path, entry in REFERENCES.items() if bool(entry.archive) == archived]
+        [
+            Path(path).name
+            for path, entry in REFERENCES.items()
+            if bool(entry.archive) == archived
+        ]
     )
 
 
@@ -26,7 +32,16 @@ def downloaded_track(wildcards):
     """What the job must know of the file; where its row stands is looked up when it fails."""
     path = f"resources/{wildcards.portal}/{wildcards.name}"
     track = DOWNLOADED_TRACKS[path]
-    keys = ("cell", "modality", "portal", "accession", "url", "md5", "size_bytes", "assembly")
+    keys = (
+        "cell",
+        "modality",
+        "portal",
+        "accession",
+        "url",
+        "md5",
+        "size_bytes",
+        "assembly",
+    )
     return {
         **{key: getattr(track, key) for key in keys},
         "format": "gzip" if path.endswith(".gz") else track.format,
@@ -52,22 +67,22 @@ rule download_file:
     output:
         file="resources/{portal}/{name}",
         metadata="resources/{portal}/{name}.json",
-    wildcard_constraints:
-        portal="encode|4dn|url",
-        name=escaped([Path(path).name for path in DOWNLOADED_TRACKS]),
     log:
         "logs/download/{portal}/{name}.log",
     benchmark:
         "benchmarks/download/{portal}/{name}.tsv"
-    params:
-        track=lambda wildcards: as_json(downloaded_track(wildcards)),
-        code=code_digest("portals.tracks"),
+    wildcard_constraints:
+        portal="encode|4dn|url",
+        name=escaped([Path(path).name for path in DOWNLOADED_TRACKS]),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1000,
         runtime=720,
         downloads=1,
-    conda:
-        ENVIRONMENT
+    params:
+        track=lambda wildcards: as_json(downloaded_track(wildcards)),
+        code=code_digest("portals.tracks"),
     script:
         "../workflow/scripts/download_file.py"
 
@@ -78,44 +93,46 @@ rule download_reference:
     output:
         file="resources/reference/{name}",
         metadata="resources/reference/{name}.json",
-    wildcard_constraints:
-        name=reference_files(archived=False),
     log:
         "logs/download/reference/{name}.log",
     benchmark:
         "benchmarks/download/reference/{name}.tsv"
-    params:
-        reference=lambda wildcards: as_json(reference_of(wildcards).as_dict()),
-        code=code_digest("portals.reference_files"),
+    wildcard_constraints:
+        name=reference_files(archived=False),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1000,
         runtime=720,
         downloads=1,
-    conda:
-        ENVIRONMENT
+    params:
+        reference=lambda wildcards: as_json(reference_of(wildcards).as_dict()),
+        code=code_digest("portals.reference_files"),
     script:
         "../workflow/scripts/download_reference.py"
 
 
 rule extract_reference:
     input:
-        archive=lambda wildcards: PLAN.config.references[reference_of(wildcards).archive].path,
+        archive=lambda wildcards: PLAN.config.references[
+            reference_of(wildcards).archive
+        ].path,
     output:
         file="resources/reference/{name}",
-    wildcard_constraints:
-        name=reference_files(archived=True),
     log:
         "logs/download/reference/{name}.extract.log",
     benchmark:
         "benchmarks/download/reference/{name}.extract.tsv"
-    params:
-        reference=lambda wildcards: as_json(reference_of(wildcards).as_dict()),
-        code=code_digest("portals.reference_files"),
+    wildcard_constraints:
+        name=reference_files(archived=True),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1000,
         runtime=60,
-    conda:
-        ENVIRONMENT
+    params:
+        reference=lambda wildcards: as_json(reference_of(wildcards).as_dict()),
+        code=code_digest("portals.reference_files"),
     script:
         "../workflow/scripts/extract_reference.py"
 
@@ -131,21 +148,23 @@ if GENE_TABLE is not None:
             "logs/download/build_gene_table.log",
         benchmark:
             "benchmarks/download/build_gene_table.tsv"
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=4000,
+            runtime=30,
         params:
             settings=as_json(
                 {
                     "cells": {
                         cell: GENE_TABLE["cells"][cell]
-                        for cell in reference_sheet.gene_table_cells(PLAN.config.values)
+                        for cell in reference_sheet.gene_table_cells(
+                            PLAN.config.values
+                        )
                     },
                     "expected_genes": GENE_TABLE["expected_genes"],
                 }
             ),
             code=code_digest("annotation"),
-        resources:
-            mem_mb=4000,
-            runtime=30,
-        conda:
-            ENVIRONMENT
         script:
             "../workflow/scripts/build_gene_table.py"

@@ -394,5 +394,6 @@ def _words(error: BaseException) -> str:
         if not isinstance(deeper, BaseException):
             break
         inner = deeper
-    text = re.sub(r"<[^>]*>:?\s*", "", " ".join(str(inner).split()))
+    said = inner.args[0] if inner.args and isinstance(inner.args[0], str) else str(inner)
+    text = re.sub(r"<[^>]*>:?\s*", "", " ".join(said.split()))
     return re.sub(r"\?\S+", "", text) or type(inner).__name__
