@@ -210,7 +210,7 @@ def _problem(name: str, device: torch.device, dtype: torch.dtype) -> str | None:
     """Why the backend cannot serve here, or None."""
     if name not in ("numba", "triton"):
         return None
-    if importlib.util.find_spec(_MODULES[name]) is None or importlib.util.find_spec(name) is None:
+    if importlib.util.find_spec(name) is None or importlib.util.find_spec(_MODULES[name]) is None:
         return f"the package {name} is not installed"
     return load_backend(name).problem(device, dtype)
 

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from prismflow.models.scan.lanes import LANES, run_tasks
 from prismflow.models.scan.numba_kernels import CHUNK, scan_backward, scan_forward
 
-TASKS = 16
+TASKS = 8
 """Tasks that a scan is at least split into, where its channels allow; a fixed number, so that
 sums do not depend on the number of threads."""
 

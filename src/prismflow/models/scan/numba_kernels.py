@@ -41,40 +41,41 @@ def _scratch(pieces, size, like):
 
 
 @inlined
-def _load(source, positions, steps, stride, first, lanes, tile):
-    """tile[s, w] = source[positions[s] * stride + first + w], zero in the padding."""
-    if lanes == LANES:
-        for s in range(steps):
-            at = positions[s] * stride + first
-            for w in range(LANES):
-                _write0(tile, s * LANES + w, _read(source, at + w))
-    else:
-        for s in range(steps):
-            at = positions[s] * stride + first
-            for w in range(LANES):
-                tile[s * LANES + w] = source[at + w] if w < lanes else 0
+def _share(task, n_splits, n_blocks):
+    """The sequence of a task and its range of channel blocks."""
+    split = task % n_splits
+    return task // n_splits, split * n_blocks // n_splits, (split + 1) * n_blocks // n_splits
 
 
 @inlined
-def _store(tile, positions, steps, stride, first, lanes, target):
-    """The opposite of :func:`_load`, without the padding."""
-    if lanes == LANES:
-        for s in range(steps):
-            at = positions[s] * stride + first
-            for w in range(LANES):
-                _write0(target, at + w, _read(tile, s * LANES + w))
-    else:
-        for s in range(steps):
-            at = positions[s] * stride + first
-            for w in range(lanes):
-                target[at + w] = tile[s * LANES + w]
+def _load(source, positions, steps, stride, first, channels, tile, row_size):
+    """tile[s, c] = source[positions[s] * stride + first + c], by rows, as memory likes it."""
+    for s in range(steps):
+        row, to = positions[s] * stride + first, s * row_size
+        for c in range(channels):
+            _write0(tile, to + c, _read(source, row + c))
 
 
 @inlined
-def _load_channels(skip, bias, first, lanes, short):
-    for w in range(LANES):
-        short[0, w] = skip[first + w] if w < lanes else 0
-        short[1, w] = bias[first + w] if w < lanes else 0
+def _store(tile, positions, steps, stride, first, channels, target, row_size):
+    """The opposite of :func:`_load`."""
+    for s in range(steps):
+        row, at = positions[s] * stride + first, s * row_size
+        for c in range(channels):
+            _write0(target, row + c, _read(tile, at + c))
+
+
+@inlined
+def _load_channels(matrix, skip, bias, first, channels, n_state, a, ends):
+    """Parameters by block: a[block, n, w] = A * log2(e), D and bias; zero in the padding."""
+    for c in range(len(a) * LANES):
+        block, w = c // LANES, c % LANES
+        inside = c < channels
+        ends[2 * block, w] = skip[first + c] if inside else 0
+        ends[2 * block + 1, w] = bias[first + c] if inside else 0
+        for n in range(n_state):
+            value = matrix[(first + c) * n_state + n] * LOG2E if inside else 0.0
+            a[block, n * LANES + w] = value
 
 
 @inlined
@@ -88,39 +89,30 @@ def _positions(chunk, length, backwards, sequence, positions):
 
 
 @inlined
-def _scaled_matrix(matrix, start, lanes, n_state, tile):
-    """tile[n, w] = matrix[start + w, n] * log2(e), zero in the padding."""
-    for n in range(n_state):
-        for w in range(LANES):
-            tile[n * LANES + w] = matrix[(start + w) * n_state + n] * LOG2E if w < lanes else 0.0
+def _prepare(steps, us, raws, at, row_size, skip, bias, use_softplus, deltas, xs, ys):
+    """deltas = softplus(raws + bias) or raws + bias; xs = deltas us; ys = D us.
 
-
-@inlined
-def _prepare(steps, us, raws, short, use_softplus, deltas, xs, ys):
-    """deltas = softplus(raws + bias) or raws + bias; xs = deltas us; ys = D us."""
-    skip, bias = short[0], short[1]
+    us, raws and ys are tiles with rows of ``row_size``, of which lanes from ``at`` on are meant.
+    """
     for s in range(steps):
-        at = s * LANES
-        if use_softplus:
-            for w in range(LANES):
-                _write0(deltas, at + w, softplus(_read(raws, at + w) + _read(bias, w)))
-        else:
-            for w in range(LANES):
-                _write0(deltas, at + w, _read(raws, at + w) + _read(bias, w))
+        to, lane = s * LANES, s * row_size + at
         for w in range(LANES):
-            u = _read(us, at + w)
-            _write1(xs, at + w, _read0(deltas, at + w) * u)
-            _write2(ys, at + w, _read(skip, w) * u)
+            delta, u = _read(raws, lane + w) + _read(bias, w), _read(us, lane + w)
+            if use_softplus:
+                delta = softplus(delta)
+            _write0(deltas, to + w, delta)
+            _write1(xs, to + w, delta * u)
+            _write2(ys, lane + w, _read(skip, w) * u)
 
 
 @inlined
-def _advance(delta, x, at, matrix, state, n, b, c, y):
+def _advance(delta, x, at, matrix, state, n, b, c, y, lane):
     """One step of state n: h = exp(delta A) h + x b, and y += c h."""
     for w in range(LANES):
         decay = exp2(_read(delta, at + w) * _read(matrix, n + w))
         h = decay * _read0(state, n + w) + _read(x, at + w) * b
         _write0(state, n + w, h)
-        _write1(y, at + w, _read1(y, at + w) + c * h)
+        _write1(y, lane + w, _read1(y, lane + w) + c * h)
 
 
 @kernel
@@ -129,40 +121,37 @@ def scan_forward(
 ):
     """y, the states at the start of each chunk if ``keep``, and the last states."""
     _n_seq, length, dim, n_state, width, first, n_splits, batch = sizes
-    n_blocks = (dim + LANES - 1) // LANES
-    n_chunks = (length + CHUNK - 1) // CHUNK
-    seq, split = task // n_splits, task % n_splits
-    group, size = seq // batch, n_state * LANES
-    states, tiles, short = (
-        _scratch(2, size, u),
-        _scratch(5, CHUNK * LANES, u),
-        _scratch(2, LANES, u),
-    )
-    a, state = states[0], states[1]
-    us, raws, deltas, xs, ys = tiles[0], tiles[1], tiles[2], tiles[3], tiles[4]
+    n_blocks, n_chunks = -(-dim // LANES), -(-length // CHUNK)
+    seq, block0, block1 = _share(task, n_splits, n_blocks)
+    group, size, mine = seq // batch, n_state * LANES, block1 - block0
+    d0, channels = block0 * LANES, min(dim, block1 * LANES) - block0 * LANES
+    a, states, ends = _scratch(mine, size, u), _scratch(mine, size, u), _scratch(2 * mine, LANES, u)
+    row_size = mine * LANES
+    tiles, work = _scratch(3, CHUNK * row_size, u), _scratch(2, CHUNK * LANES, u)
+    us, raws, ys, deltas, xs = tiles[0], tiles[1], tiles[2], work[0], work[1]
     positions = np.zeros(CHUNK, np.int64)
-    for block in range(split * n_blocks // n_splits, (split + 1) * n_blocks // n_splits):
-        d0, lanes = block * LANES, min(LANES, dim - block * LANES)
-        _scaled_matrix(matrix, group * dim + d0, lanes, n_state, a)
-        _load_channels(skip, bias, group * dim + d0, lanes, short)
-        state[:] = 0
-        for chunk in range(n_chunks):
+    _load_channels(matrix, skip, bias, group * dim + d0, channels, n_state, a, ends)
+    for chunk in range(n_chunks):
+        steps = _positions(chunk, length, reverse[group], seq, positions)
+        _load(u, positions, steps, dim, d0, channels, us, row_size)
+        _load(raw, positions, steps, dim, d0, channels, raws, row_size)
+        for k in range(mine):
             if keep:
-                at = ((seq * n_chunks + chunk) * n_blocks + block) * size
-                bounds[at : at + size] = state
-            steps = _positions(chunk, length, reverse[group], seq, positions)
-            _load(u, positions, steps, dim, d0, lanes, us)
-            _load(raw, positions, steps, dim, d0, lanes, raws)
-            _prepare(steps, us, raws, short, softplus_on, deltas, xs, ys)
+                at = ((seq * n_chunks + chunk) * n_blocks + block0 + k) * size
+                bounds[at : at + size] = states[k]
+            _prepare(
+                steps, us, raws, k * LANES, row_size, ends[2 * k], ends[2 * k + 1], softplus_on,
+                deltas, xs, ys,
+            )  # fmt: skip
             for s in range(steps):
-                row = positions[s] * width + first
+                row, lane = positions[s] * width + first, s * row_size + k * LANES
                 for n in range(n_state):
                     b, c = proj[row + n], proj[row + n_state + n]
-                    _advance(deltas, xs, s * LANES, a, state, n * LANES, b, c, ys)
-            _store(ys, positions, steps, dim, d0, lanes, y)
+                    _advance(deltas, xs, s * LANES, a[k], states[k], n * LANES, b, c, ys, lane)
+        _store(ys, positions, steps, dim, d0, channels, y, row_size)
+    for c in range(channels):
         for n in range(n_state):
-            for w in range(lanes):
-                last[(seq * dim + d0 + w) * n_state + n] = state[n * LANES + w]
+            last[(seq * dim + d0 + c) * n_state + n] = states[c // LANES, n * LANES + c % LANES]
 
 
 @inlined
@@ -177,7 +166,7 @@ def _remember(delta, x, at, matrix, state, n, b, decays, before, to):
 
 
 @inlined
-def _retreat(dy, x, delta, at, matrix, n, b, c, decays, before, to, g, dstep, dx, da, db, dc):
+def _retreat(dy, lane, x, delta, at, matrix, n, b, c, decays, before, to, g, dstep, dx, da, db, dc):
     """One step back of state n: g becomes the gradient of the state before it.
 
     dstep accumulates the gradient of delta through the decay (times log2(e), as the matrix is),
@@ -185,7 +174,7 @@ def _retreat(dy, x, delta, at, matrix, n, b, c, decays, before, to, g, dstep, dx
     """
     for w in range(LANES):
         decay, h = _read(decays, to + w), _read(before, to + w)
-        dy_w, x_w = _read(dy, at + w), _read(x, at + w)
+        dy_w, x_w = _read(dy, lane + w), _read(x, at + w)
         grad = _read0(g, n + w) + c * dy_w
         _write5(dc, to + w, _read5(dc, to + w) + dy_w * (decay * h + x_w * b))
         _write4(db, to + w, _read4(db, to + w) + grad * x_w)
@@ -199,36 +188,56 @@ def _retreat(dy, x, delta, at, matrix, n, b, c, decays, before, to, g, dstep, dx
 
 @inlined
 def _sum_lanes(values, at):
-    total = values[at]
-    for w in range(1, LANES):
-        total += values[at + w]
-    return total
+    """Sum of LANES numbers in four strands, which the processor adds side by side."""
+    a, b, c, d = (
+        _read(values, at),
+        _read(values, at + 1),
+        _read(values, at + 2),
+        _read(values, at + 3),
+    )
+    for w in range(4, LANES, 4):
+        a += _read(values, at + w)
+        b += _read(values, at + w + 1)
+        c += _read(values, at + w + 2)
+        d += _read(values, at + w + 3)
+    return (a + b) + (c + d)
 
 
 @inlined
-def _input_gradients(steps, us, raws, deltas, dys, short, dstep, dx, softplus_on, du, ddelta):
-    """du and ddelta of a chunk; dx becomes dy u, which is what D gets."""
-    skip, bias = short[0], short[1]
-    for s in range(steps):
-        at = s * LANES
+def _sum_steps(tile, steps, at, row_size, sums):
+    for w in range(LANES):
+        _write0(sums, w, _read(tile, at + w))
+    for s in range(1, steps):
         for w in range(LANES):
-            u, dy, grad = _read(us, at + w), _read(dys, at + w), _read0(dx, at + w)
-            _write1(du, at + w, grad * _read(deltas, at + w) + dy * _read(skip, w))
-            _write2(ddelta, at + w, times_ln2(_read(dstep, at + w)) + grad * u)
-            _write0(dx, at + w, dy * u)
-        if softplus_on:
-            for w in range(LANES):
-                slope = softplus_slope(_read(raws, at + w) + _read(bias, w))
-                _write2(ddelta, at + w, _read2(ddelta, at + w) * slope)
+            _write0(sums, w, _read0(sums, w) + _read(tile, s * row_size + at + w))
 
 
 @inlined
-def _chunk_gradients(steps, n_state, rows, proj, tiles, a, state, da, g, kept, short, softplus_on):
-    """Gradients of a chunk whose inputs are in ``tiles`` and whose first state is in ``state``."""
-    us, raws, deltas, xs = tiles[0], tiles[1], tiles[2], tiles[3]
-    dys, dstep, dx, du, ddelta = tiles[4], tiles[5], tiles[6], tiles[7], tiles[8]
+def _input_gradients(
+    steps, us, raws, dys, at, row_size, deltas, skip, bias, dstep, dx, softplus_on
+):
+    """du and ddelta of a chunk, in place of u and raw; dx becomes dy u, which is what D gets."""
+    for s in range(steps):
+        to, lane = s * LANES, s * row_size + at
+        for w in range(LANES):
+            u, dy, grad = _read0(us, lane + w), _read(dys, lane + w), _read1(dx, to + w)
+            slope = times_ln2(_read(dstep, to + w)) + grad * u
+            if softplus_on:
+                slope = slope * softplus_slope(_read2(raws, lane + w) + _read(bias, w))
+            _write0(us, lane + w, grad * _read(deltas, to + w) + dy * _read(skip, w))
+            _write1(dx, to + w, dy * u)
+            _write2(raws, lane + w, slope)
+
+
+@inlined
+def _chunk_gradients(
+    steps, n_state, rows, proj, us, raws, dys, at, row_size, work, a, state, da, g, kept,
+    skip, bias, softplus_on,
+):  # fmt: skip
+    """Gradients of a chunk that starts in ``state``; us and raws become du and ddelta."""
+    deltas, xs, dstep, dx, unused = work[0], work[1], work[2], work[3], work[4]
     decays, before, db, dc = kept[0], kept[1], kept[2], kept[3]
-    _prepare(steps, us, raws, short, softplus_on, deltas, xs, du)
+    _prepare(steps, us, raws, at, row_size, skip, bias, softplus_on, deltas, xs, unused)
     for s in range(steps):
         for n in range(n_state):
             to = (s * n_state + n) * LANES
@@ -237,26 +246,28 @@ def _chunk_gradients(steps, n_state, rows, proj, tiles, a, state, da, g, kept, s
     dstep[:] = 0
     dx[:] = 0
     for s in range(steps - 1, -1, -1):
-        at = s * LANES
         for n in range(n_state):
             to = (s * n_state + n) * LANES
             b, c = proj[rows[s] + n], proj[rows[s] + n_state + n]
             _retreat(
-                dys, xs, deltas, at, a, n * LANES, b, c,
+                dys, s * row_size + at, xs, deltas, s * LANES, a, n * LANES, b, c,
                 decays, before, to, g, dstep, dx, da, db, dc,
             )  # fmt: skip
-    _input_gradients(steps, us, raws, deltas, dys, short, dstep, dx, softplus_on, du, ddelta)
+    _input_gradients(steps, us, raws, dys, at, row_size, deltas, skip, bias, dstep, dx, softplus_on)
 
 
 @inlined
-def _collect(steps, n_state, lanes, channel, tiles, da, dskip, dbias, dmatrix):
+def _collect(
+    steps, n_state, lanes, channel, ddelta, at, row_size, dyu, da, sums, dskip, dbias, dmatrix
+):
     """Add a chunk's share of the parameters' gradients in float64."""
+    _sum_steps(dyu, steps, 0, LANES, sums[0])
+    _sum_steps(ddelta, steps, at, row_size, sums[1])
     for w in range(lanes):
+        dskip[channel + w] += sums[0, w]
+        dbias[channel + w] += sums[1, w]
         for n in range(n_state):
             dmatrix[(channel + w) * n_state + n] += da[n * LANES + w]
-        for s in range(steps):
-            dskip[channel + w] += tiles[6, s * LANES + w]
-            dbias[channel + w] += tiles[8, s * LANES + w]
 
 
 @inlined
@@ -280,35 +291,37 @@ def scan_backward(
     float64, per sequence, to be summed over the batch.
     """
     n_seq, length, dim, n_state, width, first, n_splits, batch = sizes
-    n_blocks = (dim + LANES - 1) // LANES
-    n_chunks = (length + CHUNK - 1) // CHUNK
-    seq, split = task // n_splits, task % n_splits
-    group, size = seq // batch, n_state * LANES
-    block0, block1 = split * n_blocks // n_splits, (split + 1) * n_blocks // n_splits
-    flow = _scratch(block1 - block0, size, u)
-    tiles, kept = _scratch(9, CHUNK * LANES, u), _scratch(4, CHUNK * size, u)
-    states, short = _scratch(3, size, u), _scratch(2, LANES, u)
-    a, state, da = states[0], states[1], states[2]
+    n_blocks, n_chunks = -(-dim // LANES), -(-length // CHUNK)
+    seq, block0, block1 = _share(task, n_splits, n_blocks)
+    group, size, mine = seq // batch, n_state * LANES, block1 - block0
+    d0, channels = block0 * LANES, min(dim, block1 * LANES) - block0 * LANES
+    a, flow, ends = _scratch(mine, size, u), _scratch(mine, size, u), _scratch(2 * mine, LANES, u)
+    row_size = mine * LANES
+    tiles, work = _scratch(3, CHUNK * row_size, u), _scratch(5, CHUNK * row_size, u)
+    us, raws, dys = tiles[0], tiles[1], tiles[2]
+    kept, states, sums = _scratch(4, CHUNK * size, u), _scratch(2, size, u), _scratch(2, LANES, u)
     rows, positions = np.zeros(CHUNK, np.int64), np.zeros(CHUNK, np.int64)
+    _load_channels(matrix, skip, bias, group * dim + d0, channels, n_state, a, ends)
     for chunk in range(n_chunks - 1, -1, -1):
         steps = _positions(chunk, length, reverse[group], seq, positions)
         rows[:] = positions * width + first
         kept[2:] = 0
-        for block in range(block0, block1):
-            d0, lanes = block * LANES, min(LANES, dim - block * LANES)
-            _scaled_matrix(matrix, group * dim + d0, lanes, n_state, a)
-            _load_channels(skip, bias, group * dim + d0, lanes, short)
-            _load(u, positions, steps, dim, d0, lanes, tiles[0])
-            _load(raw, positions, steps, dim, d0, lanes, tiles[1])
-            _load(dy, positions, steps, dim, d0, lanes, tiles[4])
-            at = ((seq * n_chunks + chunk) * n_blocks + block) * size
-            state[:] = bounds[at : at + size]
-            da[:] = 0
+        _load(u, positions, steps, dim, d0, channels, us, row_size)
+        _load(raw, positions, steps, dim, d0, channels, raws, row_size)
+        _load(dy, positions, steps, dim, d0, channels, dys, row_size)
+        for k in range(mine):
+            at = ((seq * n_chunks + chunk) * n_blocks + block0 + k) * size
+            states[0] = bounds[at : at + size]
+            states[1] = 0
             _chunk_gradients(
-                steps, n_state, rows, proj, tiles, a, state, da, flow[block - block0], kept,
-                short, softplus_on,
+                steps, n_state, rows, proj, us, raws, dys, k * LANES, row_size, work, a[k],
+                states[0], states[1], flow[k], kept, ends[2 * k], ends[2 * k + 1], softplus_on,
             )  # fmt: skip
-            _store(tiles[7], positions, steps, dim, d0, lanes, du)
-            _store(tiles[8], positions, steps, dim, d0, lanes, ddelta)
-            _collect(steps, n_state, lanes, seq * dim + d0, tiles, da, dskip, dbias, dmatrix)
-        _write_bc(steps, n_state, split * n_seq * length, positions, kept, dbc)
+            lanes, channel = min(LANES, channels - k * LANES), seq * dim + d0 + k * LANES
+            _collect(
+                steps, n_state, lanes, channel, raws, k * LANES, row_size, work[3], states[1],
+                sums, dskip, dbias, dmatrix,
+            )  # fmt: skip
+        _store(us, positions, steps, dim, d0, channels, du, row_size)
+        _store(raws, positions, steps, dim, d0, channels, ddelta, row_size)
+        _write_bc(steps, n_state, task % n_splits * n_seq * length, positions, kept, dbc)
