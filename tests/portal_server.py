@@ -1,7 +1,7 @@
 """A local HTTP server that misbehaves on demand, in place of the portals.
 
 Each path has a file and a list of troubles; every request takes the next trouble, and the file is
-served properly when none is left. All requests are recorded, so that tests can prove what was asked.
+served properly when none is left. Requests are recorded, so that tests can prove what was asked.
 """
 
 from __future__ import annotations

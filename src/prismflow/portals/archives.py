@@ -109,7 +109,7 @@ def _chosen(archive: Path, member: str, names: Sequence[str], where: str) -> str
     """The one file that a pattern fits; every path of the archive must stay inside it."""
     for name in names:
         path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        if path.is_absolute() or ".." in path.parts or ":" in name.partition("/")[0]:
             raise InputError(
                 f"{archive}: refused, because it holds the path {name!r}, which leaves the folder "
                 f"of the archive (asked by {where}); get the file from a trustworthy place."
