@@ -24,7 +24,9 @@ from prismflow.store import Store
 
 FORMAT_VERSION = 1
 ROLES = ("train", "valid", "test")
-_MODALITY_IDENTITY = ("kind", "resolution_bp", "normalisation", "balanced", "missing")
+_MODALITY_IDENTITY = (
+    "kind", "resolution_bp", "normalisation", "missing", "pseudocount", "double_padding",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
