@@ -49,15 +49,32 @@ _HYENA_LAYER = {
     "mlp.0.": "mlp.fc1.",
     "mlp.2.": "mlp.fc2.",
 }
+_EPINFORMER = {
+    "encoder.stem.": "seq_encoder.stem_conv.0.",
+    **{
+        f"encoder.stages.{i}.{part}.": f"seq_encoder.conv_tower.{2 * i}.{part}."
+        for i in range(8)
+        for part in (0, 1)
+    },
+    **{f"encoder.mixers.{i}.0.": f"seq_encoder.conv_tower.{2 * i + 1}.0." for i in range(8)},
+    "encoder.output.": "conv_out.",
+    "feature_mixer.": "add_pos_conv.",
+}
+_EPINFORMER_LAYER = {"attention.": "self_attn.", "mlp.": "ff."}
 _PREFIXES: dict[str, dict[str, str]] = {
     "prism": _PRISM,
     "caduceus": {"embedding.": "input_layer."},
     "caduceus_signals": {"embedding.": "input_layer."},
     "mamba": {"embedding.": "model.embedding."},
     "hyena": _HYENA,
+    "epinformer": _EPINFORMER,
     "seq2exp_soft": _SEQ2EXP,
     "seq2exp_hard": _SEQ2EXP,
     "peak_mask": _EMBEDDINGS,
+}
+_LAYERS: dict[str, tuple[str, dict[str, str]]] = {
+    "hyena": ("model.layers", _HYENA_LAYER),
+    "epinformer": ("attn_encoder", _EPINFORMER_LAYER),
 }
 _BACKBONES: dict[str, dict[str, tuple[str, ...]]] = {
     "prism": {"backbone": ("caduceus.backbone.",)},
@@ -109,17 +126,19 @@ def _released_names(architecture: str, ours: str) -> tuple[str, ...]:
     for mine, theirs in {**_PREFIXES.get(architecture, {}), **HEAD}.items():
         if ours.startswith(mine):
             return (theirs + ours[len(mine) :],)
-    if architecture == "hyena" and ours.startswith("layers."):
-        return (_hyena_layer_name(ours),)
+    if architecture in _LAYERS and ours.startswith("layers."):
+        return (_layer_name(architecture, ours),)
     return (ours,)
 
 
-def _hyena_layer_name(ours: str) -> str:
+def _layer_name(architecture: str, ours: str) -> str:
+    stem, names = _LAYERS[architecture]
     _, index, rest = ours.split(".", 2)
-    for mine, theirs in _HYENA_LAYER.items():
+    for mine, theirs in names.items():
         if rest.startswith(mine):
             rest = theirs + rest[len(mine) :]
-    return f"model.layers.{index}.{rest}"
+            break
+    return f"{stem}.{index}.{rest}"
 
 
 def from_released(

@@ -43,6 +43,7 @@ FACTORIES: dict[str, Factory] = {
     "seq2exp_soft": mamba_networks.seq2exp,
     "seq2exp_hard": mamba_networks.seq2exp,
     "hyena": other_networks.hyena,
+    "epinformer": other_networks.epinformer,
 }
 
 

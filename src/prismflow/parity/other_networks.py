@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from prismflow.models.common import ExpressionModel, InputSpec
-from prismflow.parity.probe import Probe
+from prismflow.models.common import ExpressionModel, InputSpec, ModelOutput
+from prismflow.models.epinformer import DILATIONS
+from prismflow.parity.probe import Batch, Probe
 from prismflow.parity.subject import Subject, n_gene_features
 
 if TYPE_CHECKING:
-    pass
+    from prismflow.parity.networks import Folder
 
 
 class HyenaSubject(Subject):
@@ -47,3 +48,58 @@ def hyena(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Subject:
     }
     window = layer["l_max"] - 2
     return HyenaSubject("hyena", hyper, {}, InputSpec((), n_gene_features(config), window))
+
+
+class EPInformerSubject(Subject):
+    """EPInformer: encoded elements, tokens and the attention of every layer."""
+
+    def batch(self, inputs: Mapping[str, Tensor], dtype: torch.dtype) -> Batch:
+        elements = inputs["pe_seq_uint8"].to(dtype)
+        extras = {"elements": elements, "element_features": inputs["extraFeat"].to(dtype)}
+        return Batch(
+            elements[:, 0],
+            elements[:, 0, :, :0],
+            inputs["rna_feat"][:, : self.inputs.n_gene_features].to(dtype),
+            inputs["target"].flatten().to(dtype),
+            extras,
+        )
+
+    def observe(self, model: ExpressionModel, probe: Probe) -> None:
+        probe.output("conv_out", model.encoder.output)
+        probe.output("pos_out", model.feature_mixer)
+        for i, layer in enumerate(model.layers):
+            probe.output(f"attn{i}", layer, lambda pair: pair[1])
+
+    def values(
+        self, model: ExpressionModel, output: ModelOutput, seen: dict[str, Tensor], folder: Folder
+    ) -> dict[str, Tensor]:
+        shape = folder.inputs["pe_seq_uint8"].shape[:2]
+        return {
+            "conv_out": seen["conv_out"].unflatten(0, shape).transpose(1, 2),
+            "pos_out": seen["pos_out"].transpose(1, 2),
+            "attn": torch.stack([seen[f"attn{i}"] for i in range(len(model.layers))]),
+        }
+
+
+def epinformer(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Subject:
+    """EPInformer; the widths that its configuration leaves out are read from the weights."""
+    output = "conv_out.12.weight"
+    stages = sum(key.startswith("seq_encoder.conv_tower") for key in weights) // 9
+    tower = [weights[f"seq_encoder.conv_tower.{2 * i}.0.weight"].shape[0] for i in range(stages)]
+    channels = weights["conv_out.9.weight"].shape[0]
+    halvings = 2 ** len(tower)
+    hyper = {
+        "n_enhancers": config["n_enhancers"],
+        "element_bp": (weights[output].shape[1] + 2 * sum(DILATIONS)) * halvings,
+        "d_model": weights[output].shape[0] * channels,
+        "n_layers": sum(key.endswith("norm1.weight") for key in weights),
+        "n_heads": config.get("head", 4),
+        "stem_channels": weights["seq_encoder.stem_conv.0.weight"].shape[0],
+        "tower_channels": tuple(tower),
+        "output_channels": weights["conv_out.0.weight"].shape[0],
+        "element_channels": channels,
+        "d_feedforward": weights["attn_encoder.0.ff.0.weight"].shape[0],
+        "d_hidden": weights["pToExpr.0.weight"].shape[0],
+    }
+    inputs = InputSpec((), n_gene_features(config), hyper["element_bp"])
+    return EPInformerSubject("epinformer", hyper, {}, inputs)
