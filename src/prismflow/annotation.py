@@ -93,9 +93,8 @@ def build_gene_table(
             "the published gene set has %d genes, this table has %d: results are not fully "
             "comparable with published ones", expected, len(genes),
         )  # fmt: skip
-    columns = [name for name in genes.columns if not name.startswith("_")]
-    write_tsv(genes[columns], path)
-    return genes[columns]
+    write_tsv(genes, path)
+    return genes
 
 
 def _read(path: Path, separator: str) -> pd.DataFrame:
