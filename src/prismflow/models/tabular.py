@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from threadpoolctl import threadpool_limits
 
 from prismflow.batches import READ_GENES, GeneInputs
 from prismflow.errors import InputError
@@ -119,7 +119,7 @@ class GeneFeatures:
 
     @property
     def n_parameters(self) -> int:
-        """Coefficients and intercept."""
+        """Number of coefficients, and the intercept."""
         return self.coefficients.size + 1
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -307,13 +307,9 @@ def tabular_settings(settings: Mapping[str, Any]) -> Any:
         if key not in fields:
             raise InputError(f"{where}: unknown key {key}; known are {', '.join(fields)}.")
         whole = isinstance(fields[key].default, int)
-        allowed = int if whole else (int, float)
+        numeric = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
         zero_allowed = key == "l2_regularization"
-        if (
-            not isinstance(value, allowed)
-            or isinstance(value, bool)
-            or not (value > 0 or (value == 0 and zero_allowed))
-        ):
+        if not numeric or value < 0 or (value == 0 and not zero_allowed):
             raise InputError(
                 f"{where}: expected a {'whole ' if whole else ''}number "
                 f"{'of at least' if zero_allowed else 'above'} 0 for {key}, found {value!r}."
@@ -344,7 +340,7 @@ def train_tabular(
     cls = TABULAR_CLASSES[settings["architecture"]]
     read = cls.inputs(inputs)
     data = [(cls.design(read, rows[r], chosen), inputs.labels(rows[r])) for r in ("train", "valid")]
-    with _thread_limit(threads):
+    with threadpool_limits(threads):
         model, history = cls.train(*data, chosen, seed)
     best = history[_best(history)]
     logger.info(
@@ -376,14 +372,6 @@ def load_tabular(architecture: str, path: str | Path) -> Any:
         raise InputError(
             f"{path}: expected the arrays of a {architecture} model, {error} is missing."
         ) from None
-
-
-def _thread_limit(threads: int | None) -> Any:
-    if threads is None:
-        return nullcontext()
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(threads)
 
 
 def _best(history: History) -> int:
