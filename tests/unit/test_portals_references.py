@@ -21,7 +21,7 @@ from portal_server import PortalServer
 from prismflow.errors import InputError
 from prismflow.portals.archives import extract_member
 from prismflow.portals.reference_files import download_reference, extract_reference
-from prismflow.portals.references import read_references
+from prismflow.portals.references import check_gene_table, read_references
 
 HEADER = (
     "name", "file", "url", "archive", "member", "path", "md5", "sha256", "size_bytes", "licence",
@@ -240,3 +240,37 @@ def test_planning_the_default_configuration_opens_no_network(root: Path, tmp_pat
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "download_file" in done.stdout + done.stderr
+
+
+def gene_table(**changes: object) -> dict:
+    cell = {"cage": "c", "cage_bigwig": None, "rna": None, "promoter_table": None}
+    table = {
+        "path": "genes.tsv", "tss": "a", "features": "a", "expression": "a", "splits": None,
+        "cells": {"K562": cell, "H1": cell | {"promoter_table": "absent"}},
+    } | changes  # fmt: skip
+    return {
+        "gene_table": table,
+        "sheets": {"references": "references.tsv"},
+        "run": {"datasets": ["d"]},
+        "datasets": {"d": {"genes": {"path": "genes.tsv"}, "cells": ["K562"]}},
+    }
+
+
+def test_gene_table_needs_the_rows_of_its_readers_only(sheet):
+    references = read_references(sheet({"name": "a", "file": "a.txt", "url": "http://x"}))
+    values = gene_table()
+    check_gene_table(values, references, [])
+    values["datasets"]["d"]["cells"] = ["K562", "H1"]
+    with pytest.raises(InputError, match=r"references\.tsv for promoter_table_H1, found 'absent'"):
+        check_gene_table(values, references, [])
+    values["datasets"]["d"]["cells"] = ["HepG2"]
+    with pytest.raises(InputError, match=r"no columns for cell 'HepG2', only for K562, H1"):
+        check_gene_table(values, references, [])
+    values["datasets"]["d"]["genes"]["path"] = "other.tsv"
+    check_gene_table(values, references, [])
+    values = gene_table()
+    values["gene_table"]["cells"]["K562"] = values["gene_table"]["cells"]["K562"] | {
+        "cage_bigwig": "a"
+    }
+    with pytest.raises(InputError, match="`cage` or `cage_bigwig`, found both"):
+        check_gene_table(values, references, [])

@@ -13,7 +13,7 @@ from typing import Any
 
 from prismflow import schema
 from prismflow.errors import InputError
-from prismflow.sheets import Row, check_name, read_sheet
+from prismflow.sheets import NAME, Row, read_sheet
 
 FOLDER = "resources/reference"
 _OPTIONAL = (
@@ -83,7 +83,11 @@ def read_references(path: str | Path) -> dict[str, Reference]:
 
 
 def _reference(row: Row, sheet: str) -> Reference:
-    check_name(row["name"], "reference", row.where)
+    if not NAME.match(row["name"]):
+        raise InputError(
+            f"{row.where}: expected a reference name of letters, digits and '_' that starts with "
+            f"a letter, found {row['name']!r}; rename it."
+        )
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", row["file"]):
         raise InputError(
             f"{row.where}: expected a file name without folders in column 'file', found "
@@ -172,16 +176,17 @@ def gene_table_rows(settings: Mapping[str, Any], cells: Sequence[str]) -> dict[s
     return rows
 
 
+def _readers(values: Mapping[str, Any]) -> list[str]:
+    """Datasets to run that read the gene table."""
+    path = values["gene_table"]["path"]
+    known = [name for name in values["run"]["datasets"] if name in values["datasets"]]
+    return [name for name in known if values["datasets"][name]["genes"]["path"] == path]
+
+
 def gene_table_cells(values: Mapping[str, Any]) -> list[str]:
     """Cells of the datasets to run that read the gene table, in its order of cells."""
-    table = values["gene_table"]
-    used = {
-        cell
-        for name in values["run"]["datasets"]
-        if values["datasets"].get(name, {}).get("genes", {}).get("path") == table["path"]
-        for cell in values["datasets"][name]["cells"]
-    }
-    return [cell for cell in table["cells"] if cell in used]
+    used = {cell for name in _readers(values) for cell in values["datasets"][name]["cells"]}
+    return [cell for cell in values["gene_table"]["cells"] if cell in used]
 
 
 def check_gene_table(
@@ -193,26 +198,25 @@ def check_gene_table(
         InputError: an unknown row, two sources of a label, or a cell that the table leaves out.
     """
     table = values["gene_table"]
-    if table is None:
+    if table is None or not _readers(values):
         return
-    for use, name in gene_table_rows(table, list(table["cells"])).items():
+    # Rows of cells that no dataset reads may be absent: a sheet of one's own stays short.
+    for use, name in gene_table_rows(table, gene_table_cells(values)).items():
         if name not in references:
             raise InputError(
                 f"{schema.where(files, ('gene_table', use))}: expected the name of a row of "
                 f"{values['sheets']['references']} for {use}, found {name!r}; known are "
                 f"{', '.join(references)}."
             )
-    for cell, entry in table["cells"].items():
+    for cell in gene_table_cells(values):
+        entry = table["cells"][cell]
         if entry["cage"] and entry["cage_bigwig"]:
             raise InputError(
                 f"{schema.where(files, ('gene_table', 'cells', cell))}: expected `cage` or "
                 "`cage_bigwig`, found both; remove one."
             )
-    for name in values["run"]["datasets"]:
-        dataset = values["datasets"].get(name)
-        if dataset is None or dataset["genes"]["path"] != table["path"]:
-            continue
-        for cell in dataset["cells"]:
+    for name in _readers(values):
+        for cell in values["datasets"][name]["cells"]:
             if cell not in table["cells"]:
                 raise InputError(
                     f"{schema.where(files, ('datasets', name, 'cells'))}: the gene table "
