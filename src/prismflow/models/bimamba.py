@@ -23,8 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from prismflow.models.scan import selective_scan_bld
+from prismflow.models.scan import choose_backend, selective_scan_bld
 from prismflow.models.scan.conv import causal_conv
+from prismflow.models.scan.mixer import FUSED_BACKENDS, mix
 
 DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4
 NORM_EPS = 1e-5
@@ -62,8 +63,12 @@ class Direction(nn.Module):
         u = causal_conv(x, self.conv1d.weight[:, 0], self.conv1d.bias, reverse=reverse)
         dt, B, C = self.x_proj(u).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
         delta = F.linear(dt, self.dt_proj.weight)
-        A = -torch.exp(self.A_log.to(_compute_dtype(self.A_log.dtype)))
+        A = self.state_matrix()
         return selective_scan_bld(u, delta, A, B, C, self.D, None, self.dt_proj.bias, True, reverse)
+
+    def state_matrix(self) -> Tensor:
+        """A = -exp(A_log), (D, N), in float32 or float64."""
+        return -torch.exp(self.A_log.to(compute_dtype(self.A_log.dtype)))
 
 
 class TiedDirection(Direction):
@@ -99,10 +104,30 @@ class Mixer(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, L, d_model) -> (B, L, d_model)."""
-        x, z = self.mamba_fwd.in_proj(hidden).chunk(2, dim=-1)
+        xz = self.mamba_fwd.in_proj(hidden)
+        backend = choose_backend(xz.device, compute_dtype(xz.dtype))
+        if backend in FUSED_BACKENDS:
+            return self.mamba_fwd.out_proj(mix(xz, *self.stacked(), backend))
+        x, z = xz.chunk(2, dim=-1)
         scanned = [d.scan(x, reverse=i == 1) for i, d in enumerate(self.directions)]
         y = scanned[0] if len(scanned) == 1 else scanned[0] + scanned[1]
         return self.mamba_fwd.out_proj(y * F.silu(z))
+
+    def stacked(self) -> tuple[Tensor, ...]:
+        """Parameters of the directions side by side, as :func:`scan.mixer.mix` takes them."""
+        per_direction = (
+            (
+                d.conv1d.weight[:, 0],
+                d.conv1d.bias,
+                d.x_proj.weight,
+                d.dt_proj.weight,
+                d.dt_proj.bias,
+                d.state_matrix(),
+                d.D,
+            )
+            for d in self.directions
+        )
+        return tuple(torch.stack(same) for same in zip(*per_direction, strict=True))
 
     def direction_outputs(self, hidden: Tensor) -> list[Tensor]:
         """Outputs (B, L, d_model) of the directions alone, in the order of the input.
@@ -131,7 +156,7 @@ class RMSNorm(nn.Module):
         In low precision the unrounded sum is normalised and the rounded one is passed on, as
         in the released configuration (residuals are not kept in float32).
         """
-        total = hidden.to(_compute_dtype(hidden.dtype))
+        total = hidden.to(compute_dtype(hidden.dtype))
         if residual is not None:
             total = total + residual
         scale = torch.rsqrt(total.square().mean(dim=-1, keepdim=True) + self.eps)
@@ -239,5 +264,6 @@ def released_keys(backbone: BiMambaBackbone) -> dict[str, str]:
     return mapping
 
 
-def _compute_dtype(dtype: torch.dtype) -> torch.dtype:
+def compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    """float64 for float64, else float32."""
     return torch.float64 if dtype == torch.float64 else torch.float32

@@ -84,6 +84,11 @@ def run_tasks(task: Callable[..., None], n_tasks: int, *args: Any) -> None:
         future.result()
 
 
+def flat(x: torch.Tensor) -> Any:
+    """The numbers of a contiguous tensor as a flat array, without a copy."""
+    return x.detach().view(-1).numpy()
+
+
 def _threads() -> ThreadPoolExecutor:
     global _pool
     if _pool is None:
@@ -218,6 +223,12 @@ def _build_softplus_slope(builder: Any, x: Any) -> Any:
     return builder.select(identity, _number(x, 1.0), _build_sigmoid(builder, x))
 
 
+def _build_silu_slope(builder: Any, x: Any) -> Any:
+    s = _build_sigmoid(builder, x)
+    rest = builder.fmul(x, builder.fsub(_number(x, 1.0), s))
+    return builder.fmul(s, builder.fadd(_number(x, 1.0), rest))
+
+
 exp2 = _elementary(_build_exp2)
 """2**x in compiled code, within 2 units in the last place; 0 below -127 (float64: -1023)."""
 softplus = _elementary(_build_softplus)
@@ -226,5 +237,7 @@ softplus_slope = _elementary(_build_softplus_slope)
 """The derivative of :data:`softplus`."""
 sigmoid = _elementary(_build_sigmoid)
 """1 / (1 + exp(-x))."""
+silu_slope = _elementary(_build_silu_slope)
+"""The derivative of x * sigmoid(x)."""
 times_ln2 = _elementary(lambda builder, x: builder.fmul(x, _number(x, _LN2)))
 """x * ln(2) in the precision of x."""

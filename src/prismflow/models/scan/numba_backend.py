@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from prismflow.models.scan.lanes import LANES, run_tasks
+from prismflow.models.scan.lanes import LANES, flat, run_tasks
 from prismflow.models.scan.numba_kernels import CHUNK, scan_backward, scan_forward
 
 TASKS = 8
@@ -111,11 +112,11 @@ def forward(
         scan_forward,
         _n_tasks(sizes),
         sizes,
-        *(_flat(x) for x in (u, delta, proj, A, D, bias)),
-        _flat(torch.tensor(reverse)),
+        *(flat(x) for x in (u, delta, proj, A, D, bias)),
+        np.array(reverse),
         softplus,
         keep,
-        *(_flat(x) for x in (y, bounds, last)),
+        *(flat(x) for x in (y, bounds, last)),
     )
     return y, last, bounds
 
@@ -135,7 +136,7 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of u, delta, A, [B, C] side by side (G, B, L, 2N), D and bias.
 
-    Arguments as in :func:`forward`; dy is (G, B, L, D).
+    Arguments as in :func:`forward`; dy is (G, B, L, D), or (B, L, D) for all groups alike.
     """
     groups, batch, length, dim = u.shape
     n_state = A.shape[-1]
@@ -148,10 +149,11 @@ def backward(
         scan_backward,
         _n_tasks(sizes),
         sizes,
-        *(_flat(x) for x in (u, delta, proj, A, D, bias)),
-        _flat(torch.tensor(reverse)),
+        *(flat(x) for x in (u, delta, proj, A, D, bias)),
+        np.array(reverse),
         softplus,
-        *(_flat(x) for x in (bounds, dy, du, ddelta, dbc, dA, dD, dbias)),
+        dy.dim() == 3,
+        *(flat(x) for x in (bounds, dy, du, ddelta, dbc, dA, dD, dbias)),
     )
     dBC = dbc[0] if len(dbc) == 1 else dbc.sum(0)
     return du, ddelta, *(x.sum(1).to(u.dtype) if x is not dBC else x for x in (dA, dBC, dD, dbias))
@@ -172,7 +174,3 @@ def _n_tasks(sizes: tuple[int, ...]) -> int:
 def _n_bounds(sizes: tuple[int, ...]) -> int:
     n_seq, length, dim, n_state = sizes[:4]
     return n_seq * -(-length // CHUNK) * -(-dim // LANES) * LANES * n_state
-
-
-def _flat(x: Tensor) -> Any:
-    return x.detach().reshape(-1).numpy()

@@ -282,13 +282,13 @@ def _write_bc(steps, n_state, offset, positions, kept, dbc):
 
 @kernel
 def scan_backward(
-    task, sizes, u, raw, proj, matrix, skip, bias, reverse, softplus_on, bounds, dy,
+    task, sizes, u, raw, proj, matrix, skip, bias, reverse, softplus_on, shared_dy, bounds, dy,
     du, ddelta, dbc, dmatrix, dskip, dbias,
 ):  # fmt: skip
     """Gradients of everything, from the states that were kept.
 
-    dbc has rows of 2 n_state per split, to be summed over splits; dmatrix, dskip and dbias are
-    float64, per sequence, to be summed over the batch.
+    dy is one for each group, or one for all. dbc has rows of 2 n_state per split, to be summed
+    over splits; dmatrix, dskip and dbias are float64, per sequence, to be summed over the batch.
     """
     n_seq, length, dim, n_state, width, first, n_splits, batch = sizes
     n_blocks, n_chunks = -(-dim // LANES), -(-length // CHUNK)
@@ -308,7 +308,8 @@ def scan_backward(
         kept[2:] = 0
         _load(u, positions, steps, dim, d0, channels, us, row_size)
         _load(raw, positions, steps, dim, d0, channels, raws, row_size)
-        _load(dy, positions, steps, dim, d0, channels, dys, row_size)
+        dy0 = d0 - group * batch * length * dim if shared_dy else d0
+        _load(dy, positions, steps, dim, dy0, channels, dys, row_size)
         for k in range(mine):
             at = ((seq * n_chunks + chunk) * n_blocks + block0 + k) * size
             states[0] = bounds[at : at + size]

@@ -1,0 +1,122 @@
+"""The inside of a Mamba block between its two projections, differentiated by hand.
+
+Convolution, input-dependent parameters, scan and gate of one or two directions are one autograd
+node: it keeps the input projection's rows, the small projected parameters, the scan's states at
+chunk starts and the sum of the directions, and recomputes the rest, so that memory per position
+is a fraction of what separate operations keep. Kernels come from ``numba`` or ``triton``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+_KERNELS = {
+    "numba": ("prismflow.models.scan.numba_pointwise", "prismflow.models.scan.numba_backend"),
+    "triton": ("prismflow.models.scan.triton_pointwise", "prismflow.models.scan.triton_backend"),
+}
+FUSED_BACKENDS = tuple(_KERNELS)
+
+
+def mix(
+    xz: Tensor,
+    conv_weight: Tensor,
+    conv_bias: Tensor,
+    x_proj: Tensor,
+    dt_proj: Tensor,
+    dt_bias: Tensor,
+    A: Tensor,
+    D: Tensor,
+    backend: str,
+) -> Tensor:
+    """silu(z) * sum over directions of scan(silu(conv(x))), with x and z the halves of xz.
+
+    Args:
+        xz: (B, L, 2 D) input projection.
+        conv_weight: (G, D, W); the first of the G <= 2 groups runs forward, the second in reverse.
+        conv_bias, dt_bias, D: (G, D).
+        x_proj: (G, R + 2 N, D), giving the low-rank step, B and C.
+        dt_proj: (G, D, R).
+        A: (G, D, N), negative.
+        backend: one of :data:`FUSED_BACKENDS`.
+
+    Returns:
+        (B, L, D) in the dtype of xz.
+    """
+    pointwise, scan = (importlib.import_module(name) for name in _KERNELS[backend])
+    parameters = (conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D)
+    if xz.device.type == "cpu" and xz.dtype not in (torch.float32, torch.float64):
+        return _Mix.apply(xz.float(), *parameters, pointwise, scan).to(xz.dtype)
+    return _Mix.apply(xz, *parameters, pointwise, scan)
+
+
+class _Mix(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        xz: Tensor,
+        conv_weight: Tensor,
+        conv_bias: Tensor,
+        x_proj: Tensor,
+        dt_proj: Tensor,
+        dt_bias: Tensor,
+        A: Tensor,
+        D: Tensor,
+        pointwise: ModuleType,
+        scan: ModuleType,
+    ) -> Tensor:
+        with torch.autocast(xz.device.type, enabled=False):
+            xz = xz.contiguous()
+            reverse = (False, True)[: len(A)]
+            u = pointwise.conv_forward(xz, conv_weight, conv_bias, reverse)
+            rows = u.flatten(1, 2)
+            proj = torch.bmm(rows, x_proj.transpose(1, 2).to(u.dtype))
+            delta = _steps(proj, dt_proj).view_as(u)
+            rank = dt_proj.shape[2]
+            proj = proj.view(*u.shape[:3], -1)
+            keep = any(ctx.needs_input_grad)
+            y, _, bounds = scan.forward(u, delta, A, proj, D, dt_bias, rank, True, reverse, keep)
+            out, total = pointwise.gate_forward(y, xz)
+        ctx.modules = (pointwise, scan)
+        ctx.save_for_backward(
+            xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, proj, bounds, total
+        )
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
+        pointwise, scan = ctx.modules
+        saved = ctx.saved_tensors
+        xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, proj, bounds, total = saved
+        reverse, rank = (False, True)[: len(A)], dt_proj.shape[2]
+        dxz = torch.empty_like(xz)
+        dy = pointwise.gate_backward(dout.contiguous(), xz, total, dxz)
+        u = pointwise.conv_forward(xz, conv_weight, conv_bias, reverse)
+        rows, small = u.flatten(1, 2), proj.flatten(1, 2)
+        delta = _steps(small, dt_proj).view_as(u)
+        du, ddelta, dA, dBC, dD, dbias = scan.backward(
+            u, delta, A, proj, D, dt_bias, rank, True, reverse, bounds, dy
+        )
+        ddelta = ddelta.flatten(1, 2)
+        ddt = torch.bmm(ddelta, dt_proj.to(u.dtype))
+        dsmall = torch.cat([ddt, dBC.flatten(1, 2).to(u.dtype)], dim=-1)
+        ddt_proj = torch.bmm(small[..., :rank].transpose(1, 2), ddelta).transpose(1, 2)
+        dx_proj = torch.bmm(dsmall.transpose(1, 2), rows)
+        du.flatten(1, 2).baddbmm_(dsmall, x_proj.to(u.dtype))
+        dconv, dconv_bias = pointwise.conv_backward(xz, conv_weight, conv_bias, reverse, du, dxz)
+        grads = (dconv, dconv_bias, dx_proj, ddt_proj, dbias, dA, dD)
+        parameters = (conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D)
+        cast = (g.to(p.dtype) for g, p in zip(grads, parameters, strict=True))
+        return dxz, *cast, None, None
+
+
+def _steps(proj: Tensor, dt_proj: Tensor) -> Tensor:
+    """Raw step sizes (G, B L, D) from the first R columns of the projected parameters."""
+    rank = dt_proj.shape[2]
+    return torch.bmm(proj[..., :rank], dt_proj.transpose(1, 2).to(proj.dtype))
