@@ -61,6 +61,41 @@ _EPINFORMER = {
     "feature_mixer.": "add_pos_conv.",
 }
 _EPINFORMER_LAYER = {"attention.": "self_attn.", "mlp.": "ff."}
+_ENFORMER = {
+    "stem.conv.": "stem.0.",
+    "stem.residual.norm.": "stem.1.fn.0.",
+    "stem.residual.conv.": "stem.1.fn.2.",
+    "stem.pool.logits.": "stem.2.to_attn_logits.",
+    "output.norm.": "final_pointwise.1.0.",
+    "output.conv.": "final_pointwise.1.2.",
+}
+_ENFORMER_STAGE = {
+    "conv.norm.": "0.0.",
+    "conv.conv.": "0.2.",
+    "residual.norm.": "1.fn.0.",
+    "residual.conv.": "1.fn.2.",
+    "pool.logits.": "2.to_attn_logits.",
+}
+_ENFORMER_LAYER = {
+    "norm1.": "0.fn.0.",
+    "attention.query.": "0.fn.1.to_q.",
+    "attention.key.": "0.fn.1.to_k.",
+    "attention.value.": "0.fn.1.to_v.",
+    "attention.position_key.": "0.fn.1.to_rel_k.",
+    "attention.content_bias": "0.fn.1.rel_content_bias",
+    "attention.position_bias": "0.fn.1.rel_pos_bias",
+    "attention.output.": "0.fn.1.to_out.",
+    "norm2.": "1.fn.0.",
+    "mlp.0.": "1.fn.1.",
+    "mlp.3.": "1.fn.4.",
+}
+# The library behind the released Enformer lists its parts a second time, as one sequence.
+_ENFORMER_TRUNK = {
+    "stem.": "_trunk.1.",
+    "conv_tower.": "_trunk.2.",
+    "transformer.": "_trunk.4.",
+    "final_pointwise.": "_trunk.6.",
+}
 _PREFIXES: dict[str, dict[str, str]] = {
     "prism": _PRISM,
     "caduceus": {"embedding.": "input_layer."},
@@ -68,14 +103,19 @@ _PREFIXES: dict[str, dict[str, str]] = {
     "mamba": {"embedding.": "model.embedding."},
     "hyena": _HYENA,
     "epinformer": _EPINFORMER,
+    "enformer": _ENFORMER,
     "seq2exp_soft": _SEQ2EXP,
     "seq2exp_hard": _SEQ2EXP,
     "peak_mask": _EMBEDDINGS,
 }
-_LAYERS: dict[str, tuple[str, dict[str, str]]] = {
-    "hyena": ("model.layers", _HYENA_LAYER),
-    "epinformer": ("attn_encoder", _EPINFORMER_LAYER),
+_NUMBERED: dict[tuple[str, str], tuple[str, dict[str, str]]] = {
+    ("hyena", "layers"): ("model.layers", _HYENA_LAYER),
+    ("epinformer", "layers"): ("attn_encoder", _EPINFORMER_LAYER),
+    ("enformer", "layers"): ("transformer", _ENFORMER_LAYER),
+    ("enformer", "stages"): ("conv_tower", _ENFORMER_STAGE),
 }
+_UNUSED = {"enformer": ("enformer._heads.",)}
+"""Prefixes of released tensors that take no part in the prediction."""
 _BACKBONES: dict[str, dict[str, tuple[str, ...]]] = {
     "prism": {"backbone": ("caduceus.backbone.",)},
     "caduceus": {"backbone": ("caduceus.backbone.",)},
@@ -123,22 +163,24 @@ def released_keys(model: ExpressionModel) -> dict[str, str]:
 
 
 def _released_names(architecture: str, ours: str) -> tuple[str, ...]:
-    for mine, theirs in {**_PREFIXES.get(architecture, {}), **HEAD}.items():
-        if ours.startswith(mine):
-            return (theirs + ours[len(mine) :],)
-    if architecture in _LAYERS and ours.startswith("layers."):
-        return (_layer_name(architecture, ours),)
-    return (ours,)
+    if ours.startswith("head."):
+        return (_renamed(ours, HEAD),)
+    parts = ours.split(".", 2)
+    if (architecture, parts[0]) in _NUMBERED:
+        stem, names = _NUMBERED[architecture, parts[0]]
+        name = f"{stem}.{parts[1]}.{_renamed(parts[2], names)}"
+    else:
+        name = _renamed(ours, _PREFIXES.get(architecture, {}))
+    if architecture != "enformer":
+        return (name,)
+    return (f"enformer.{name}", f"enformer.{_renamed(name, _ENFORMER_TRUNK)}")
 
 
-def _layer_name(architecture: str, ours: str) -> str:
-    stem, names = _LAYERS[architecture]
-    _, index, rest = ours.split(".", 2)
-    for mine, theirs in names.items():
-        if rest.startswith(mine):
-            rest = theirs + rest[len(mine) :]
-            break
-    return f"{stem}.{index}.{rest}"
+def _renamed(name: str, prefixes: Mapping[str, str]) -> str:
+    for mine, theirs in prefixes.items():
+        if name.startswith(mine):
+            return theirs + name[len(mine) :]
+    return name
 
 
 def from_released(
@@ -156,7 +198,8 @@ def from_released(
     """
     mapping = released_keys(model)
     missing = [key for key in mapping if key not in tensors]
-    unexpected = [key for key in tensors if key not in mapping]
+    unused = _UNUSED.get(model.architecture, ())
+    unexpected = [key for key in tensors if key not in mapping and not key.startswith(unused)]
     if missing or unexpected:
         raise InputError(
             f"{where}: the tensors are not those of {model.architecture}: "

@@ -6,9 +6,9 @@ pre-norm attention layers let the promoter and the enhancers see each other but 
 one; the promoter's token and the gene features go to the head (Lin et al.; sizes of the released
 baseline).
 
-A batch may bring its elements: extras ``elements`` (B, 1 + n, element_bp, 4), the promoter first and
-absent ones all zero, and ``element_features`` (B, 1 + n, 3): distance in kb, log10(1 + contact),
-activity. Otherwise they are cut from the window itself, see :func:`window_elements`.
+A batch may bring its elements: extras ``elements`` (B, 1 + n, element_bp, 4), the promoter first
+and absent ones all zero, and ``element_features`` (B, 1 + n, 3): distance in kb,
+log10(1 + contact), activity. Otherwise they are cut from the window itself, see :func:`window_elements`.
 """
 
 from __future__ import annotations

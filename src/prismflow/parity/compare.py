@@ -129,13 +129,13 @@ class Report:
         scale = float(reference.abs().max()) if reference.numel() else 0.0
         difference = float((ours - reference).abs().max()) if reference.numel() else 0.0
         if gradient and scale < F64_ATOL:
-            self.add(name, difference, 0.0, tolerances.zero_gradient, "mathematically zero")
-            return
-        allowed = (tolerances.gradient if gradient else tolerances.forward) * scale
+            allowed, scale, note = tolerances.zero_gradient, 0.0, "mathematically zero"
+        else:
+            allowed, note = (tolerances.gradient if gradient else tolerances.forward) * scale, ""
         if reference32 is not None and reference32.numel():
             noise = float((reference32.double() - reference).abs().max())
             allowed = max(allowed, NOISE_FACTOR * noise)
-        self.add(name, difference, scale, max(allowed, torch.finfo(torch.float32).tiny))
+        self.add(name, difference, scale, max(allowed, torch.finfo(torch.float32).tiny), note)
 
     def _shape_failure(self, name: str, ours: Tensor, reference: Tensor) -> None:
         note = f"shape {tuple(ours.shape)}, expected {tuple(reference.shape)}"

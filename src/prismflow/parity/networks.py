@@ -44,6 +44,7 @@ FACTORIES: dict[str, Factory] = {
     "seq2exp_hard": mamba_networks.seq2exp,
     "hyena": other_networks.hyena,
     "epinformer": other_networks.epinformer,
+    "enformer": other_networks.enformer,
 }
 
 

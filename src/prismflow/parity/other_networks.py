@@ -9,9 +9,16 @@ import torch
 from torch import Tensor
 
 from prismflow.models.common import ExpressionModel, InputSpec, ModelOutput
+from prismflow.models.enformer import EnformerSettings, sigmoid_gelu
 from prismflow.models.epinformer import DILATIONS
+from prismflow.parity.compare import Report
 from prismflow.parity.probe import Batch, Probe
-from prismflow.parity.subject import Subject, n_gene_features
+from prismflow.parity.subject import (
+    FIRST_BASE_TOKEN,
+    Subject,
+    n_gene_features,
+    one_hot,
+)
 
 if TYPE_CHECKING:
     from prismflow.parity.networks import Folder
@@ -79,6 +86,57 @@ class EPInformerSubject(Subject):
             "pos_out": seen["pos_out"].transpose(1, 2),
             "attn": torch.stack([seen[f"attn{i}"] for i in range(len(model.layers))]),
         }
+
+
+class EnformerSubject(Subject):
+    """Enformer: the stem's output and the bins' embeddings."""
+
+    def batch(self, inputs: Mapping[str, Tensor], dtype: torch.dtype) -> Batch:
+        sequence = enformer_one_hot(inputs["tokens"] - FIRST_BASE_TOKEN)
+        return super().batch({**inputs, "seqs": sequence}, dtype)
+
+    def observe(self, model: ExpressionModel, probe: Probe) -> None:
+        probe.output("stem_out", model.stem)
+        probe.output("final", model.output)
+
+    def values(
+        self, model: ExpressionModel, output: ModelOutput, seen: dict[str, Tensor], folder: Folder
+    ) -> dict[str, Tensor]:
+        return {"embeddings": sigmoid_gelu(seen["final"]).transpose(1, 2)}
+
+    def compare_rest(self, report: Report, rest: Mapping[str, Tensor]) -> None:
+        for name, reference in rest.items():
+            if name == "one_hot_of_0_1_2_3_4_minus1":
+                tokens = torch.tensor([[0, 1, 2, 3, 4, -1]])
+                report.exact(name, enformer_one_hot(tokens), reference)
+            else:
+                report.not_compared.append(name)
+
+
+def enformer_one_hot(indices: Tensor) -> Tensor:
+    """0 ... 3 -> one-hot rows, 4 (N) -> a zero row, negative (not a base) -> 1/4 each."""
+    rows = one_hot(indices + FIRST_BASE_TOKEN)
+    return torch.where((indices < 0).unsqueeze(-1), 0.25, rows)
+
+
+def enformer(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Subject:
+    """Enformer with the sizes that its configuration overrides."""
+    sizes = config["tiny_hparams"]
+    defaults = EnformerSettings()
+    hyper = {
+        "d_model": sizes.get("dim", defaults.d_model),
+        "n_layers": sizes.get("depth", defaults.n_layers),
+        "n_heads": sizes.get("heads", defaults.n_heads),
+        "n_stages": sum(key.startswith("enformer.conv_tower.") for key in weights) // 15,
+        "key_dim": sizes.get("attn_dim_key", defaults.key_dim),
+        "target_bins": sizes.get("target_length", defaults.target_bins),
+        "channel_multiple": sizes.get("dim_divisible_by", defaults.channel_multiple),
+        "input_bp": config["valid_len_enformer"],
+        "d_hidden": weights["pToExpr.0.weight"].shape[0],
+    }
+    wrapper = config["wrapper"]
+    inputs = InputSpec((), n_gene_features(wrapper), wrapper["seq_range"])
+    return EnformerSubject("enformer", hyper, {}, inputs)
 
 
 def epinformer(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Subject:
