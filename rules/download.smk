@@ -63,6 +63,30 @@ def gene_table_inputs():
     return {use: PLAN.config.references[name].path for use, name in rows.items()}
 
 
+def wanted_downloads():
+    """Everything external that the datasets to run read."""
+    paths = {}
+    for dataset in PLAN.config.datasets.values():
+        paths |= dict.fromkeys(
+            (dataset["genome"], dataset["genes"]["path"], dataset["blacklist"])
+        )
+        for cell in dataset["cells"]:
+            for modality in PLAN.config.modalities_of(cell):
+                paths[PLAN.config.tracks[cell, modality].path] = None
+    table = [GENE_TABLE["path"]] if GENE_TABLE is not None else []
+    made = {*DOWNLOADED_TRACKS, *REFERENCES, *table}
+    return [path for path in paths if path in made]
+
+
+localrules:
+    downloads,
+
+
+rule downloads:
+    input:
+        wanted_downloads(),
+
+
 rule download_file:
     output:
         file="resources/{portal}/{name}",

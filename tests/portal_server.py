@@ -6,10 +6,12 @@ served properly when none is left. Requests are recorded, so that tests can prov
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import re
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -71,6 +73,10 @@ class _Handler(BaseHTTPRequestHandler):
         asked = Asked(self.path, self.headers.get("Range"), self.headers.get("Authorization"))
         self.server.asked.append(asked)
         self.close_connection = True
+        with self.server.counting():
+            self._reply(asked)
+
+    def _reply(self, asked: Asked) -> None:
         served = self.server.files.get(self.path)
         trouble = served.troubles.pop(0) if served is not None and served.troubles else Trouble()
         if served is None or trouble.status not in (None, 200):
@@ -129,7 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(block)
                 self.wfile.flush()
                 asked.sent += len(block)
-                if trouble.pause_s and self.server.stopping.wait(trouble.pause_s):
+                last = at + step >= min(allowed, len(body))
+                if trouble.pause_s and not last and self.server.stopping.wait(trouble.pause_s):
                     return
         except (BrokenPipeError, ConnectionResetError):
             pass
@@ -145,6 +152,9 @@ class PortalServer(ThreadingHTTPServer):
         self.files: dict[str, Served] = {}
         self.asked: list[Asked] = []
         self.stopping = threading.Event()
+        self.most_at_once = 0
+        self._at_once = 0
+        self._lock = threading.Lock()
         self._thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
@@ -161,6 +171,16 @@ class PortalServer(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that leaves is part of the tests."""
+
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count the requests that are answered at the same time."""
+        with self._lock:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        yield
+        with self._lock:
+            self._at_once -= 1
 
     @property
     def url(self) -> str:

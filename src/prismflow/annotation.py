@@ -266,8 +266,7 @@ def _add_labels(
 
 
 def _report_missing(genes: pd.DataFrame, values: np.ndarray, name: str) -> None:
-    missing = np.flatnonzero(np.isnan(values))
-    if len(missing):
+    if len(missing := np.flatnonzero(np.isnan(values))):
         logger.warning(
             "%s is missing for %d genes, e.g. %s",
             name, len(missing), ", ".join(genes["gene_id"].iloc[missing[:3]]),
@@ -322,8 +321,7 @@ def _promoter_activity(path: Path, genes: pd.DataFrame, cell: str) -> np.ndarray
     key, wanted = _promoter_key(path, table, genes)
     rows = table[table[key].isin(set(wanted))].copy()
     rows = _one_row_per_gene(path, rows, key, dict(zip(wanted, genes["tss"], strict=True)))
-    shared = wanted.duplicated(keep=False) & wanted.isin(rows.index)
-    if shared.any():
+    if (shared := wanted.duplicated(keep=False) & wanted.isin(rows.index)).any():
         logger.warning(
             "%d genes share a symbol with another gene, e.g. %s: each gets the promoter activity "
             "of that symbol in %s", int(shared.sum()), wanted[shared].iloc[0], path,

@@ -298,8 +298,8 @@ def test_full_disk_during_the_transfer_keeps_the_bytes(server, bring, monkeypatc
     assert [asked.range for asked in server.asked] == [None, "bytes=100000-"]
 
 
-def _bring_in_process(url: str, target: str, parts: str) -> None:
-    download(Wanted("x", "row", (url,)), target, Network(), Path(parts))
+def _bring_in_process(url: str, target: str, parts: str, per_host: int = 4) -> None:
+    download(Wanted("x", "row", (url,)), target, Network(per_host=per_host), Path(parts))
 
 
 def test_two_jobs_wanting_one_file_transfer_it_once(server, tmp_path):
@@ -318,6 +318,25 @@ def test_two_jobs_wanting_one_file_transfer_it_once(server, tmp_path):
     assert [job.exitcode for job in jobs] == [0, 0]
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes() == BODY
     assert len(server.asked) == 1
+
+
+def test_a_host_gets_no_more_than_its_share_of_downloads(server, tmp_path):
+    slow = [Trouble(pause_s=0.05, pause_every=100_000)]
+    urls = [server.serve(f"/file{number}", BODY, *slow) for number in range(3)]
+    context = multiprocessing.get_context("fork")
+    jobs = [
+        context.Process(
+            target=_bring_in_process,
+            args=(url, str(tmp_path / url[-5:]), str(tmp_path / "parts"), 1),
+        )
+        for url in urls
+    ]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join(timeout=20)
+    assert [job.exitcode for job in jobs] == [0, 0, 0]
+    assert server.most_at_once == 1 and len(server.asked) == 3
 
 
 def test_mirror_is_tried_next_and_its_bytes_are_its_own(server, bring):

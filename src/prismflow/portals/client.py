@@ -82,7 +82,8 @@ def download(
         for url in wanted.urls:
             part = partial.Part(folder, url)
             try:
-                _fetch(url, wanted, part, network)
+                with partial.slot(folder, urlsplit(url).netloc, network.per_host):
+                    _fetch(url, wanted, part, network)
                 return _placed(part, target)
             except Refused as refusal:
                 reasons.append(f"{_shown(url)}: {refusal}")

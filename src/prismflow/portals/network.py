@@ -24,6 +24,7 @@ class Network:
         backoff_s: first wait between attempts; it doubles up to ``max_backoff_s``.
         min_bytes_per_s: a slower transfer is broken off and resumed.
         progress_s: time between two progress lines in the log.
+        per_host: downloads from one host at once.
     """
 
     offline: bool = False
@@ -34,6 +35,7 @@ class Network:
     max_backoff_s: float = 60.0
     min_bytes_per_s: float = 1000.0
     progress_s: float = 10.0
+    per_host: int = 4
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Network:

@@ -65,6 +65,26 @@ def locked(folder: Path, url: str, what: str, poll_s: float = 0.2) -> Iterator[N
         yield
 
 
+@contextlib.contextmanager
+def slot(folder: Path, host: str, count: int, poll_s: float = 0.2) -> Iterator[None]:
+    """Hold one of ``count`` places at a host, whatever started the other jobs."""
+    name = hashlib.sha256(host.encode()).hexdigest()[:16]
+    told = False
+    while True:
+        for number in range(count):
+            with open(folder / f"host_{name}.{number}.lock", "a") as stream:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                yield
+                return
+        if not told:
+            logger.info("%d downloads from %s are running; waiting for one to end", count, host)
+            told = True
+        time.sleep(poll_s)
+
+
 class Part:
     """The kept bytes of one address.
 
