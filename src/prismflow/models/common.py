@@ -218,12 +218,14 @@ class ExpressionModel(nn.Module):
         architecture: its name in the registry.
         uses_signals: whether it reads ``batch.signals``; others refuse modalities, so that a
             table never says that signals were used where they were not.
+        needs: further inputs that must be in ``batch.extras``.
         Settings, LossWeights: dataclasses with the paper's values as defaults.
         TINY: hyper-parameters for tests on a CPU.
     """
 
     architecture: ClassVar[str]
     uses_signals: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ()
     Settings: ClassVar[type]
     LossWeights: ClassVar[type] = NoLossWeights
     TINY: ClassVar[dict[str, Any]]
@@ -249,19 +251,6 @@ class ExpressionModel(nn.Module):
             raise InputError(
                 f"architecture {self.architecture} needs at least one modality, found none."
             )
-
-    def checkpoint_activations(self, enabled: bool) -> None:
-        """Recompute blocks in the backward pass instead of keeping their activations.
-
-        Values and gradients stay the same. Architectures without such blocks ignore it.
-        """
-        for module in self.modules():
-            if module is not self and hasattr(module, "checkpoint_activations"):
-                module.checkpoint_activations = enabled
-
-    def reported_prediction(self, batch: BatchLike) -> Tensor:
-        """(B,) prediction alone, for validation; may be cheaper than a whole forward pass."""
-        return self(batch).prediction
 
     def losses(self, output: ModelOutput, target: Tensor) -> dict[str, Tensor]:
         """Weighted loss terms by name; training minimises their sum.

@@ -8,7 +8,8 @@ baseline).
 
 A batch may bring its elements: extras ``elements`` (B, 1 + n, element_bp, 4), the promoter first
 and absent ones all zero, and ``element_features`` (B, 1 + n, 3): distance in kb,
-log10(1 + contact), activity. Otherwise they are cut from the window itself, see :func:`window_elements`.
+log10(1 + contact), activity. Otherwise they are cut from the window itself, see
+:func:`window_elements`.
 """
 
 from __future__ import annotations

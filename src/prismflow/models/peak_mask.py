@@ -52,6 +52,7 @@ class PeakMask(ExpressionModel):
     """Bases and signals inside peaks: (B, L, 4), (B, L, M), extras ``peak_mask`` (B, L) -> (B,)."""
 
     architecture = "peak_mask"
+    needs = ("peak_mask",)
     Settings = PeakMaskSettings
     TINY: ClassVar[dict[str, Any]] = {
         "d_model": 16,

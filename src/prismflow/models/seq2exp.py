@@ -95,7 +95,7 @@ class Seq2ExpSettings:
     test_pool_bp: int = 0
     isolate_samples: bool = False
 
-    MASKS: ClassVar[tuple[str, ...]] = ("soft", "hard", "top", "top_soft")
+    MASKS = ("soft", "hard", "top", "top_soft")
 
     def __post_init__(self) -> None:
         require_positive(self, "d_model", "n_layers", "d_state", "d_conv", "expand", "center_bp")
@@ -121,7 +121,7 @@ class Seq2ExpHardSettings(Seq2ExpSettings):
     prior_scale: float = 0.1
     test_mask: str = "hard"
 
-    MASKS: ClassVar[tuple[str, ...]] = ("hard", "top")
+    MASKS = ("hard", "top")
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from prismflow.errors import InputError
-from prismflow.parity import networks
+from prismflow.parity import networks, operations
 from prismflow.parity.compare import Report
+
+LAYOUTS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Report]], ...] = (
+    (networks.is_network, networks.check),
+    (operations.is_scan, operations.check_scan),
+    (operations.is_beta, operations.check_beta),
+)
 
 
 def check(path: Path) -> Report:
@@ -17,6 +24,7 @@ def check(path: Path) -> Report:
     """
     if not path.is_dir():
         raise InputError(f"expected a folder of reference data, found none at {path}.")
-    if networks.is_network(path):
-        return networks.check(path)
+    for recognises, compare in LAYOUTS:
+        if recognises(path):
+            return compare(path)
     raise InputError("the folder has none of the layouts of reference data.")

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from prismflow.errors import InputError
@@ -25,9 +23,9 @@ from prismflow.parity.compare import (
 )
 from prismflow.parity.probe import Probe, buffers, common_values
 from prismflow.parity.subject import Subject, UnknownVariant
+from prismflow.parity.tensors import DTYPES, read_tensors
 
 FILES = ("config.json", "weights.safetensors", "inputs.safetensors", "expected.safetensors")
-DTYPES = {"f32": torch.float32, "f64": torch.float64}
 _KEY = re.compile(
     r"(?:extra\.(?P<variant>.+?)\.)?(?P<precision>f32|f64)\.(?:(?P<mode>train|eval)\.)?(?P<name>.+)"
 )
@@ -78,18 +76,6 @@ class Folder:
 def is_network(path: Path) -> bool:
     """Whether the folder has the files of a network folder."""
     return all((path / name).is_file() for name in FILES)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file.
-
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: expected a safetensors file, found {error}.") from None
 
 
 def read_folder(path: Path) -> Folder:
