@@ -252,6 +252,10 @@ class ExpressionModel(nn.Module):
                 f"architecture {self.architecture} needs at least one modality, found none."
             )
 
+    def reported_prediction(self, batch: BatchLike) -> Tensor:
+        """``forward(batch).prediction`` (B,), without outputs that it does not depend on."""
+        return self(batch).prediction
+
     def losses(self, output: ModelOutput, target: Tensor) -> dict[str, Tensor]:
         """Weighted loss terms by name; training minimises their sum.
 
