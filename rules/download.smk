@@ -11,6 +11,7 @@ DOWNLOADED_TRACKS = {
 }
 REFERENCES = {entry.path: entry for entry in PLAN.config.references.values()}
 GENE_TABLE = PLAN.config.values["gene_table"]
+RELEASED_CONTACTS = reference_sheet.released_contacts(PLAN.config.references)
 
 
 def escaped(names):
@@ -74,7 +75,8 @@ def wanted_downloads():
             for modality in PLAN.config.modalities_of(cell):
                 paths[PLAN.config.tracks[cell, modality].path] = None
     table = [GENE_TABLE["path"]] if GENE_TABLE is not None else []
-    made = {*DOWNLOADED_TRACKS, *REFERENCES, *table}
+    contacts = map(reference_sheet.released_contacts_path, RELEASED_CONTACTS)
+    made = {*DOWNLOADED_TRACKS, *REFERENCES, *table, *contacts}
     return [path for path in paths if path in made]
 
 
@@ -159,6 +161,29 @@ rule extract_reference:
         code=code_digest("portals.reference_files"),
     script:
         "../workflow/scripts/extract_reference.py"
+
+
+if RELEASED_CONTACTS:
+
+    rule convert_released_contacts:
+        input:
+            features=lambda wildcards: RELEASED_CONTACTS[wildcards.cell],
+            lengths=PLAN.config.references[reference_sheet.RELEASED_LENGTHS].path,
+        output:
+            contacts=reference_sheet.released_contacts_path("{cell}"),
+        log:
+            "logs/download/{cell}.convert_released_contacts.log",
+        benchmark:
+            "benchmarks/download/{cell}.convert_released_contacts.tsv"
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=2000,
+            runtime=120,
+        params:
+            code=code_digest("portals.released_bundle"),
+        script:
+            "../workflow/scripts/convert_released_contacts.py"
 
 
 if GENE_TABLE is not None:

@@ -48,6 +48,7 @@ def as_dict(path: Path, name: str) -> dict:
 
 
 def test_the_sheet_of_the_paper_is_sound(root: Path):
+    read_references(root / "config" / "released_bundle" / "references.tsv")
     references = read_references(root / "config" / "references.tsv")
     assert references["genome_ucsc"].path == "resources/reference/hg38.fa"
     assert references["expression"].archive == "expression_zip"
@@ -80,6 +81,10 @@ def test_the_sheet_of_the_paper_is_sound(root: Path):
         ([{"name": "a", "file": "a.txt", "url": "u", "md5": "12"}], "32 hexadecimal digits"),
         ([{"name": "a", "file": "a.txt", "url": "u", "size_bytes": "1e6"}], "a whole number"),
         ([{"name": "a", "file": "a.txt", "path": "/absent/file"}], "local copy at /absent/file"),
+        (
+            [{"name": "released_hic_K562_chr1", "file": "a.h5", "url": "u"}],
+            "expected a row 'released_chrom_lengths'",
+        ),
         ([{"name": "a b", "file": "a.txt", "url": "u"}], "expected a reference name"),
     ],
 )
@@ -219,8 +224,9 @@ def test_extracted_file_is_checked(sheet, tmp_path):
     assert (tmp_path / "a.csv").read_text() == "gene"
 
 
-def test_planning_the_default_configuration_opens_no_network(root: Path, tmp_path):
-    """No configfile, no files, every socket forbidden: the plan still stands."""
+@pytest.mark.parametrize("arguments", [[], ["--configfile", "config/released_bundle.yaml"]])
+def test_planning_opens_no_network(root: Path, tmp_path, arguments):
+    """No files, every socket forbidden: the plan still stands."""
     (tmp_path / "sitecustomize.py").write_text(
         "import socket\n"
         "def refuse(*args, **kwargs):\n"
@@ -234,7 +240,7 @@ def test_planning_the_default_configuration_opens_no_network(root: Path, tmp_pat
     for name in ("config", "rules", "workflow", "envs", "Snakefile"):
         (work / name).symlink_to(root / name)
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n", "--cores", "8", "--quiet", "rules"],
+        [sys.executable, "-m", "snakemake", "-n", "--cores", "8", "downloads", *arguments],
         cwd=work, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True,
         timeout=120, check=False,
     )  # fmt: skip

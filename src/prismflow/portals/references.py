@@ -16,6 +16,7 @@ from prismflow.errors import InputError
 from prismflow.sheets import NAME, Row, read_sheet
 
 FOLDER = "resources/reference"
+RELEASED_LENGTHS = "released_chrom_lengths"
 _OPTIONAL = (
     "url", "archive", "member", "path", "md5", "sha256", "size_bytes", "licence", "version", "note",
 )  # fmt: skip
@@ -79,6 +80,11 @@ def read_references(path: str | Path) -> dict[str, Reference]:
                 f"{row['archive']!r}; known are {', '.join(references)}."
             )
         _check_chain(row, references)
+    if released_contacts(references) and RELEASED_LENGTHS not in references:
+        raise InputError(
+            f"{path}: expected a row {RELEASED_LENGTHS!r} (chr_length.json of the released bundle), "
+            "because rows released_hic_... need it; found none; add it."
+        )
     return references
 
 
@@ -161,7 +167,22 @@ def external_files(values: Mapping[str, Any], references: Mapping[str, Reference
     made = {reference.path for reference in references.values()}
     if values["gene_table"] is not None:
         made.add(values["gene_table"]["path"])
-    return made
+    return made | {released_contacts_path(cell) for cell in released_contacts(references)}
+
+
+def released_contacts_path(cell: str) -> str:
+    """Where the released bundle's contacts of a cell are put together."""
+    return f"resources/released/{cell}_hic.cool"
+
+
+def released_contacts(references: Mapping[str, Reference]) -> dict[str, list[str]]:
+    """Paths of the released bundle's contacts by cell: rows ``released_hic_<cell>_<chromosome>``."""
+    paths: dict[str, list[str]] = {}
+    for name, reference in references.items():
+        if name.startswith("released_hic_"):
+            cell = name.removeprefix("released_hic_").rpartition("_")[0]
+            paths.setdefault(cell, []).append(reference.path)
+    return paths
 
 
 def gene_table_rows(settings: Mapping[str, Any], cells: Sequence[str]) -> dict[str, str]:
