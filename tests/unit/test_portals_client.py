@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import multiprocessing
 import os
 import re
 import shutil
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -298,44 +298,29 @@ def test_full_disk_during_the_transfer_keeps_the_bytes(server, bring, monkeypatc
     assert [asked.range for asked in server.asked] == [None, "bytes=100000-"]
 
 
-def _bring_in_process(url: str, target: str, parts: str, per_host: int = 4) -> None:
-    download(Wanted("x", "row", (url,)), target, Network(per_host=per_host), Path(parts))
+def bring_at_once(urls: list[str], tmp_path: Path, network: Network) -> list[Path]:
+    """One job per address; locks hold between open files, so threads stand for processes."""
+    targets = [tmp_path / f"target{number}" for number in range(len(urls))]
+
+    def one(url: str, target: Path) -> None:
+        download(Wanted("x", "row", (url,)), target, network, tmp_path / "parts")
+
+    with ThreadPoolExecutor(len(urls)) as pool:
+        list(pool.map(one, urls, targets))
+    return targets
 
 
 def test_two_jobs_wanting_one_file_transfer_it_once(server, tmp_path):
     url = server.serve("/file", BODY, Trouble(pause_s=0.1, pause_every=60_000))
-    context = multiprocessing.get_context("fork")
-    jobs = [
-        context.Process(
-            target=_bring_in_process, args=(url, str(tmp_path / name), str(tmp_path / "parts"))
-        )
-        for name in ("one", "two")
-    ]
-    for job in jobs:
-        job.start()
-    for job in jobs:
-        job.join(timeout=20)
-    assert [job.exitcode for job in jobs] == [0, 0]
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes() == BODY
+    for target in bring_at_once([url, url], tmp_path, Network()):
+        assert target.read_bytes() == BODY
     assert len(server.asked) == 1
 
 
 def test_a_host_gets_no_more_than_its_share_of_downloads(server, tmp_path):
     slow = [Trouble(pause_s=0.05, pause_every=100_000)]
     urls = [server.serve(f"/file{number}", BODY, *slow) for number in range(3)]
-    context = multiprocessing.get_context("fork")
-    jobs = [
-        context.Process(
-            target=_bring_in_process,
-            args=(url, str(tmp_path / url[-5:]), str(tmp_path / "parts"), 1),
-        )
-        for url in urls
-    ]
-    for job in jobs:
-        job.start()
-    for job in jobs:
-        job.join(timeout=20)
-    assert [job.exitcode for job in jobs] == [0, 0, 0]
+    bring_at_once(urls, tmp_path, Network(per_host=1))
     assert server.most_at_once == 1 and len(server.asked) == 3
 
 

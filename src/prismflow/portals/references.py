@@ -82,7 +82,7 @@ def read_references(path: str | Path) -> dict[str, Reference]:
         _check_chain(row, references)
     if released_contacts(references) and RELEASED_LENGTHS not in references:
         raise InputError(
-            f"{path}: expected a row {RELEASED_LENGTHS!r} (chr_length.json of the released bundle), "
+            f"{path}: expected a row {RELEASED_LENGTHS!r} (chr_length.json of the bundle), "
             "because rows released_hic_... need it; found none; add it."
         )
     return references
@@ -176,7 +176,7 @@ def released_contacts_path(cell: str) -> str:
 
 
 def released_contacts(references: Mapping[str, Reference]) -> dict[str, list[str]]:
-    """Paths of the released bundle's contacts by cell: rows ``released_hic_<cell>_<chromosome>``."""
+    """Paths of the bundle's contacts by cell: rows ``released_hic_<cell>_<chromosome>``."""
     paths: dict[str, list[str]] = {}
     for name, reference in references.items():
         if name.startswith("released_hic_"):
