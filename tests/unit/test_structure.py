@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 RULE = re.compile(r"^(?:    )?rule ?(\w*):\n((?:(?:    .*)?\n)+)", re.MULTILINE)
-LOCAL = {"all", "figures", "tables", "stores", "report"}
+LOCAL = {"all", "figures", "tables", "stores", "downloads", "report"}
 
 
 def rules(root: Path) -> dict[str, tuple[Path, str]]:
