@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from prismflow.batches import Batch, GeneBatches, batches_per_epoch, rows_of_step
+from prismflow.captured import CapturedStep, make_capturable
 from prismflow.errors import InputError
 from prismflow.inference import autocast, predict
 from prismflow.metrics import regression_metrics
@@ -193,6 +194,7 @@ def train_model(
     check_every = 1 if train.device.type == "cpu" else CUDA_CHECK_STEPS
     progress = Progress(settings.steps, label, first=state.step)
     batches = train.stream(chosen_rows(seed, len(train), settings, state.step))
+    captured = _captured_step(state.model, state.optimiser, settings, train.device)
     started, waited, validating = time.monotonic(), 0.0, 0.0
     first_step = state.step
     first_bad = torch.full((), math.inf, device=train.device)
@@ -203,15 +205,19 @@ def train_model(
         waited += time.monotonic() - before
         rate = set_learning_rate(state.optimiser, step, schedule)
         torch.manual_seed(step_seed(seed, step))
-        terms = accumulate_gradients(state.model, passes, settings.precision)
-        norm = clip_gradients(parameters, settings.clip_norm or math.inf)
+        if captured is not None:
+            terms, norm = captured(passes[0])
+        else:
+            terms = accumulate_gradients(state.model, passes, settings.precision)
+            norm = clip_gradients(parameters, settings.clip_norm or math.inf)
         healthy = torch.isfinite(terms["loss"]) & torch.isfinite(norm)
         first_bad = torch.where(healthy, first_bad, first_bad.clamp(max=step))
         due = validation_is_due(step, len(train), settings)
         if (due or (step + 1) % check_every == 0) and math.isfinite(first_bad.item()):
             _refuse_divergence(int(first_bad.item()), seed, train, settings)
-        state.optimiser.step()
-        state.optimiser.zero_grad(set_to_none=True)
+        if captured is None:
+            state.optimiser.step()
+            state.optimiser.zero_grad(set_to_none=True)
         state.count(terms)
         if due:
             before = time.monotonic()
@@ -227,6 +233,26 @@ def train_model(
         100 * waited / seconds, 100 * validating / seconds, state.best_mse, state.best_step,
     )  # fmt: skip
     return state
+
+
+def _captured_step(
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    settings: TrainingSettings,
+    device: torch.device,
+) -> CapturedStep | None:
+    """The step as a CUDA graph; None on a CPU and where a step is not one fixed forward pass."""
+    if (
+        device.type != "cuda"
+        or settings.accumulate_batches > 1
+        or settings.checkpoint_activations
+        or not getattr(model, "capturable", True)
+    ):
+        return None
+    make_capturable(optimiser)
+    return CapturedStep(
+        model, optimiser, accumulate_gradients, settings.precision, settings.clip_norm
+    )
 
 
 def accumulate_gradients(

@@ -144,9 +144,13 @@ def make_optimiser(
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, step: int, schedule: Schedule) -> float:
     """Set the rate of optimiser step ``step`` in every group; returns the rate of the first."""
-    for group in optimiser.param_groups:
-        group["lr"] = learning_rate(step, schedule, group["initial_lr"])
-    return optimiser.param_groups[0]["lr"]
+    rates = [learning_rate(step, schedule, g["initial_lr"]) for g in optimiser.param_groups]
+    for group, rate in zip(optimiser.param_groups, rates, strict=True):
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+    return rates[0]
 
 
 def clip_gradients(parameters: list[nn.Parameter], max_norm: float) -> torch.Tensor:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-PARTS = ("Snakefile", "rules", "workflow", "config", "envs", "slurm", "src", "pyproject.toml")
+PARTS = ("Snakefile", "profiles", "rules", "workflow", "config", "envs", "slurm", "src", "pyproject.toml")
 
 
 @dataclass
