@@ -13,13 +13,7 @@ from torch import Tensor
 from prismflow.losses import beta_kl, context_uniformity, mask_continuity
 from prismflow.models.common import ExpressionModel, ModelOutput
 from prismflow.parity.probe import Batch, Probe
-from prismflow.parity.subject import (
-    N_BASES,
-    Subject,
-    UnknownVariant,
-    at_positions,
-    input_spec,
-)
+from prismflow.parity.subject import Subject, UnknownVariant, at_positions
 
 if TYPE_CHECKING:
     from prismflow.parity.networks import Folder
@@ -155,55 +149,3 @@ class Seq2ExpSubject(Subject):
             raise UnknownVariant(name)
         changes = {"test_mask": found[1], "test_pool_bp": int(found[2] or 0)}
         return replace(self, hyperparameters=self.hyperparameters | changes)
-
-
-def mamba_settings(config: Mapping[str, Any], layers: str = "n_layer") -> dict[str, Any]:
-    ssm = config.get("ssm_cfg") or {}
-    settings = {
-        "d_model": config["d_model"],
-        "n_layers": config[layers],
-        "d_state": ssm.get("d_state", 16),
-        "d_conv": ssm.get("d_conv", 4),
-        "expand": ssm.get("expand", 2),
-        "center_bp": config["center_len"],
-    }
-    return settings
-
-
-def prism(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Subject:
-    generator = "weight_generator.weight_projector.0.weight" in weights
-    hyper = mamba_settings(config) | {
-        "n_contexts": config.get("n_context", 2) if generator else 0,
-        "cnn_channels": config.get("cnn_dim", 8),
-        "weight_activation": config.get("weight_act", "sigmoid"),
-    }
-    return PrismSubject("prism", hyper, {}, input_spec(config, config.get("signal_size", 3)))
-
-
-def caduceus(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Subject:
-    signals = weights["input_layer.weight"].shape[1] - N_BASES
-    architecture = "caduceus_signals" if signals else "caduceus"
-    return Subject(architecture, mamba_settings(config), {}, input_spec(config, signals))
-
-
-def mamba(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Subject:
-    return MambaSubject("mamba", mamba_settings(config), {}, input_spec(config, 0))
-
-
-def seq2exp(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Subject:
-    """Seq2Exp, hard if it has a table of positions."""
-    hard = "pos_emb" in weights
-    constants = [float(value) for value in config["prior_beta"].split(",")]
-    importance = [float(value) for value in config["prior_weight"].split(",")]
-    inputs = input_spec(config, config.get("signal_size", 3))
-    hyper = mamba_settings(config, "enc_n_layer") | {
-        "kappa": float(config["prior_scale_factor"]),
-        "evidence_floor": float(config["beta_min"]),
-        "z_scale": float(config["z_scale"]),
-        "prior_mean": float(config["marginal_mean"]),
-        "prior_scale": float(config["marginal_scale"]),
-        "signal_constants": dict(zip(inputs.modalities, constants, strict=False)),
-        "signal_weights": dict(zip(inputs.modalities, importance, strict=False)),
-        "test_mask": "soft" if config["test_soft"] else "hard",
-    }
-    return Seq2ExpSubject("seq2exp_hard" if hard else "seq2exp_soft", hyper, {}, inputs)

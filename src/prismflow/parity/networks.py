@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from prismflow.parity.compare import (
 from prismflow.parity.probe import Probe, buffers, common_values
 from prismflow.parity.subject import Subject, UnknownVariant
 from prismflow.parity.tensors import DTYPES, read_tensors
+from prismflow.released_settings import released_settings
 
 FILES = ("config.json", "weights.safetensors", "inputs.safetensors", "expected.safetensors")
 _KEY = re.compile(
@@ -33,16 +33,16 @@ _VARIANT_WEIGHT = re.compile(r"extra\.(?P<variant>.+?)\.weight\.(?P<key>.+)")
 _SCALED = re.compile(r"\*\s*\d")
 
 
-Factory = Callable[[Mapping[str, Any], Mapping[str, Tensor]], Subject]
-FACTORIES: dict[str, Factory] = {
-    "prism": mamba_networks.prism,
-    "caduceus": mamba_networks.caduceus,
-    "mamba": mamba_networks.mamba,
-    "seq2exp_soft": mamba_networks.seq2exp,
-    "seq2exp_hard": mamba_networks.seq2exp,
-    "hyena": other_networks.hyena,
-    "epinformer": other_networks.epinformer,
-    "enformer": other_networks.enformer,
+SUBJECTS: dict[str, type[Subject]] = {
+    "prism": mamba_networks.PrismSubject,
+    "caduceus": Subject,
+    "caduceus_signals": Subject,
+    "mamba": mamba_networks.MambaSubject,
+    "seq2exp_soft": mamba_networks.Seq2ExpSubject,
+    "seq2exp_hard": mamba_networks.Seq2ExpSubject,
+    "hyena": other_networks.HyenaSubject,
+    "enformer": other_networks.EnformerSubject,
+    "epinformer": other_networks.EPInformerSubject,
 }
 
 
@@ -116,7 +116,10 @@ def check(path: Path) -> Report:
     architecture = architecture_of(folder.weights)
     if architecture is None:
         raise InputError(f"{path}: the keys of weights.safetensors belong to no known network.")
-    subject = describe(architecture, folder.config["config"], folder.weights)
+    settings = released_settings(architecture, folder.config["config"], folder.weights)
+    subject = SUBJECTS[settings.architecture](
+        settings.architecture, settings.hyperparameters, settings.loss, settings.inputs
+    )
     report = Report(path, subject.architecture)
     for (variant, precision, mode), expected in sorted(folder.runs.items()):
         label = ".".join(part for part in (variant and f"extra.{variant}", precision, mode) if part)
@@ -130,22 +133,6 @@ def check(path: Path) -> Report:
         compare(report, folder, (variant, precision, mode), label, expected, values)
     subject.compare_rest(report, folder.rest)
     return report
-
-
-def describe(
-    architecture: str, config: Mapping[str, Any], weights: Mapping[str, Tensor]
-) -> Subject:
-    """The network that a released configuration and its weights describe.
-
-    Raises:
-        InputError: a key of the configuration is missing.
-    """
-    try:
-        return FACTORIES[architecture](config, weights)
-    except KeyError as error:
-        raise InputError(
-            f"config.json of a {architecture} network: expected the key {error}."
-        ) from None
 
 
 def run(

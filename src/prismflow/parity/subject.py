@@ -17,9 +17,7 @@ from prismflow.parity.probe import Batch, Probe
 if TYPE_CHECKING:
     from prismflow.parity.networks import Folder
 
-SIGNALS = ("h3k27ac", "dnase", "hic")
 FIRST_BASE_TOKEN = 7
-N_BASES = 4
 
 
 class UnknownVariant(Exception):
@@ -92,7 +90,7 @@ class Subject:
 
 def one_hot(tokens: Tensor) -> Tensor:
     """Tokens A7 C8 G9 T10 (N11 and others: zero row) -> one-hot (B, L, 4)."""
-    bases = torch.arange(N_BASES) + FIRST_BASE_TOKEN
+    bases = torch.arange(4) + FIRST_BASE_TOKEN
     return (tokens.unsqueeze(-1) == bases).float()
 
 
@@ -103,13 +101,3 @@ def at_positions(values: dict[str, Tensor], folder: Folder) -> dict[str, Tensor]
         return values
     picked = {"hidden": positions, "inputs_embeds": positions[::8], "embedding_out": positions}
     return {name: value[..., picked[name], :] for name, value in values.items()}
-
-
-def n_gene_features(config: Mapping[str, Any]) -> int:
-    """Length of the gene feature vector of a released configuration."""
-    return config.get("rna_feat_dim", 9) if config.get("useRNAFeat", True) else 0
-
-
-def input_spec(config: Mapping[str, Any], signals: int) -> InputSpec:
-    window = config.get("seq_range") or 1 << 30
-    return InputSpec(SIGNALS[:signals], n_gene_features(config), window)
