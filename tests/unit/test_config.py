@@ -138,9 +138,9 @@ WRONG_YAML = {
         r"prism_n0\.window_bp\): expected an even window length .* found 333",
     ),
     "window longer than the store": (
-        "models.yaml",
-        setting("gene_features", "window_bp", value=4000),
-        r"model gene_features asks for windows of 4,000 bp, but the store of dataset demo holds 2,000",
+        "demo.yaml",
+        setting("model_overrides", "gene_features", "window_bp", value=4000),
+        r"model gene_features asks for windows of 4,000 bp, but the store of dataset demo holds 600",
     ),
     "fold that doesn't exist": (
         "demo.yaml",
