@@ -44,13 +44,18 @@ def released_settings(architecture: str, config: Config, weights: Weights) -> Re
         weights: released state dict without Lightning's prefix.
 
     Raises:
-        InputError: a key of the configuration is missing.
+        InputError: a key of the configuration is missing or of the wrong type.
     """
     try:
         return _READERS[architecture](config, weights)
     except KeyError as error:
         raise InputError(
             f"the configuration of a released {architecture} network lacks the key {error}."
+        ) from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"the configuration of a released {architecture} network has a value of the wrong "
+            f"type ({error})."
         ) from None
 
 

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prismflow.errors import InputError
-from prismflow.parity import networks, operations
+from prismflow.parity import networks, operations, protocol, replay
 from prismflow.parity.compare import Report
 
 LAYOUTS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Report]], ...] = (
     (networks.is_network, networks.check),
     (operations.is_scan, operations.check_scan),
     (operations.is_beta, operations.check_beta),
+    (replay.is_replay, replay.check_replay),
+    (protocol.is_schedule, protocol.check_schedule),
+    (protocol.is_metrics, protocol.check_metrics),
 )
 
 
