@@ -47,6 +47,16 @@ def _without_docstrings(tree: ast.AST) -> ast.AST:
     return tree
 
 
+def _loaded_by_name(tree: ast.Module) -> tuple[str, ...]:
+    """Modules that a module says it loads at run time, in a constant ``LOADED_BY_NAME``."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == "LOADED_BY_NAME" for target in node.targets
+        ):
+            return tuple(ast.literal_eval(node.value))
+    return ()
+
+
 @functools.cache
 def _parsed(module: str) -> tuple[str, frozenset[str]]:
     """Digest of one module's syntax tree, and the modules of this package that it imports."""
@@ -71,6 +81,7 @@ def _parsed(module: str) -> tuple[str, frozenset[str]]:
             if name.split(".")[0] == PACKAGE and _file_of(name):
                 parts = name.split(".")
                 imported.update(".".join(parts[:end]) for end in range(2, len(parts) + 1))
+    imported.update(_loaded_by_name(tree))
     dump = ast.dump(_without_docstrings(tree))
     return hashlib.sha256(dump.encode()).hexdigest(), frozenset(imported - {module})
 
@@ -79,8 +90,9 @@ def _parsed(module: str) -> tuple[str, frozenset[str]]:
 def code_digest(*modules: str) -> str:
     """Short digest over the syntax trees of ``modules`` and all that they import in this package.
 
-    Comments, layout and docstrings do not count. Modules that are loaded by name at run time (model
-    architectures, plots) are not reached through imports and must be named by the rule.
+    Comments, layout and docstrings do not count. Modules that are loaded by name at run time are
+    not reached through imports: model architectures and plots are named by the rule, others by a
+    constant ``LOADED_BY_NAME`` in the module that loads them.
     """
     pending = [name if name.startswith(PACKAGE) else f"{PACKAGE}.{name}" for name in modules]
     reached: dict[str, str] = {}
