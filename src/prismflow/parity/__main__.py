@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prismflow.errors import InputError
 from prismflow.parity.compare import Report
-from prismflow.parity.folders import check
+from prismflow.parity.folders import check, expand
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,11 +17,17 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m prismflow.parity",
         description="Compare this package with numbers computed by the released code.",
     )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+    parser.add_argument(
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="a folder of reference data, or a folder of such folders",
+    )
     parser.add_argument("--failures", type=int, default=5, help="failures listed per folder")
     options = parser.parse_args(arguments)
     status = 0
-    for folder in options.folders:
+    for folder in (found for given in options.folders for found in expand(given)):
         try:
             report = check(folder)
         except InputError as error:
