@@ -1,0 +1,223 @@
+"""The selective scan on CUDA devices with Triton: see ``triton_kernels`` for the kernels."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from prismflow.models.scan.triton_kernels import (
+    LOG2E,
+    backward_kernel,
+    flow_kernel,
+    forward_kernel,
+    join_kernel,
+)
+
+TILE = 8
+"""Positions per tile; the states at tile starts are kept for the backward pass."""
+CHANNELS = 64
+"""Channels per program."""
+PROGRAMS = 2048
+"""Programs that sequences are cut into segments for, where batch and channels give fewer."""
+
+
+def problem(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why this backend cannot serve tensors of this kind, or None."""
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    if device.type != "cuda" and not interpreted:
+        return f"triton works on CUDA devices only, the tensors are on {device.type}"
+    if dtype != torch.float32:
+        return f"triton computes in float32, not {dtype}"
+    return None
+
+
+def scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    reverse: tuple[bool, ...],
+) -> tuple[Tensor, Tensor]:
+    """Scan G independent groups (shapes: see ``prismflow.models.scan.scan_groups``)."""
+    zeros = u.new_zeros(u.shape[0], u.shape[3])
+    return _TritonScan.apply(
+        u,
+        delta,
+        A,
+        torch.cat([B, C], dim=-1),
+        zeros if D is None else D,
+        zeros if delta_bias is None else delta_bias,
+        delta_softplus,
+        reverse,
+    )
+
+
+class _TritonScan(torch.autograd.Function):
+    """Autograd around :func:`forward` and :func:`backward`."""
+
+    @staticmethod
+    def forward(ctx: Any, u, delta, A, BC, D, bias, softplus, reverse):
+        tensors = [x.contiguous() for x in (u, delta, A, BC, D, bias)]
+        keep = any(ctx.needs_input_grad)
+        y, last, bounds = forward(*tensors, 0, softplus, reverse, keep)
+        ctx.save_for_backward(*tensors, bounds)
+        ctx.flags = (softplus, reverse)
+        ctx.mark_non_differentiable(last)
+        return y, last
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy, _dlast):
+        u, delta, A, BC, D, bias, bounds = ctx.saved_tensors
+        softplus, reverse = ctx.flags
+        grads = backward(
+            u, delta, A, BC, D, bias, 0, softplus, reverse, bounds, dy.contiguous()
+        )
+        return *grads, None, None
+
+
+class _Plan(NamedTuple):
+    """How a scan is divided."""
+
+    sequences: int
+    batch: int
+    length: int
+    dim: int
+    state: int
+    segments: int
+    segment_tiles: int
+    blocks: int
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        return (self.sequences * self.segments, self.blocks)
+
+
+def _plan(u: Tensor, A: Tensor) -> _Plan:
+    groups, batch, length, dim = u.shape
+    blocks, tiles = -(-dim // CHANNELS), -(-length // TILE)
+    wanted = -(-PROGRAMS // max(1, groups * batch * blocks))
+    segment_tiles = -(-tiles // max(1, min(wanted, tiles)))
+    segments = -(-tiles // max(1, segment_tiles))
+    return _Plan(
+        groups * batch, batch, length, dim, A.shape[-1], segments, segment_tiles, blocks
+    )
+
+
+def forward(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    proj: Tensor,
+    D: Tensor,
+    bias: Tensor,
+    first: int,
+    softplus: bool,
+    reverse: tuple[bool, ...],
+    keep: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Outputs, last states, and the states at tile starts if ``keep``.
+
+    Arguments and results as of ``numba_backend.forward``; u, delta and proj may be bfloat16, and
+    y is in the dtype of u.
+    """
+    plan = _plan(u, A)
+    y = torch.empty_like(u)
+    bounds = _states(u, plan, plan.segments * plan.segment_tiles if keep else 0)
+    carry = _states(u, plan, plan.segments).zero_()
+    if u.numel() == 0:
+        return y, u.new_zeros(*u.shape[:2], plan.dim, plan.state, dtype=torch.float32), bounds
+    decay = carry.new_empty(plan.sequences, plan.segments, plan.dim)
+    matrix = _matrix(A)
+    tensors = (u, delta, proj, matrix, D, bias, y, bounds, carry, decay)
+    numbers = (_bits(reverse), plan.batch, plan.length, plan.dim, proj.shape[-1], first)
+    sizes = (*numbers, plan.segments, plan.segment_tiles)
+    shape = {"N": plan.state, "T": TILE, "BD": CHANNELS, "SOFTPLUS": softplus, "num_warps": 1}
+    if plan.segments > 1:
+        forward_kernel[plan.grid](*tensors, *sizes, OUTPUT=False, KEEP=False, **shape)
+        _join(plan, matrix, carry, decay, from_end=False)
+    forward_kernel[plan.grid](*tensors, *sizes, OUTPUT=True, KEEP=keep, **shape)
+    last = carry[:, -1].transpose(1, 2).reshape(*u.shape[:2], plan.dim, plan.state)
+    return y, last, bounds
+
+
+def backward(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    proj: Tensor,
+    D: Tensor,
+    bias: Tensor,
+    first: int,
+    softplus: bool,
+    reverse: tuple[bool, ...],
+    bounds: Tensor,
+    dy: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of u, delta, A, [B, C] side by side (G, B, L, 2N), D and bias.
+
+    Arguments as in :func:`forward`; dy is (G, B, L, D), or (B, L, D) for all groups alike.
+    """
+    plan = _plan(u, A)
+    groups, batch = u.shape[:2]
+    du, ddelta = torch.empty_like(u), torch.empty_like(delta)
+    carry, dmatrix = (_states(u, plan, plan.segments).zero_() for _ in range(2))
+    dbc = carry.new_zeros(plan.blocks, groups, batch, plan.length, 2 * plan.state)
+    decay, dskip, dbias = (
+        carry.new_zeros(plan.sequences, plan.segments, plan.dim) for _ in range(3)
+    )
+    if u.numel() > 0:
+        matrix = _matrix(A)
+        # Rows of dy repeat after this many sequences.
+        dy_batch = plan.batch if dy.dim() == 3 else plan.sequences
+        numbers = (plan.length, plan.dim, proj.shape[-1], first, plan.segments, plan.segment_tiles)
+        shape = {"N": plan.state, "T": TILE, "BD": CHANNELS, "SOFTPLUS": softplus, "num_warps": 1}
+        where = (_bits(reverse), plan.batch, dy_batch)
+        if plan.segments > 1:
+            tensors = (delta, proj, matrix, bias, dy, carry, decay)
+            flow_kernel[plan.grid](*tensors, *where, *numbers, **shape)
+            _join(plan, matrix, carry, decay, from_end=True)
+        inputs = (u, delta, proj, matrix, D, bias, bounds, dy, carry)
+        outputs = (du, ddelta, dbc, dmatrix, dskip, dbias)
+        backward_kernel[plan.grid](*inputs, *outputs, *where, plan.sequences, *numbers, **shape)
+    shares = (groups, batch * plan.segments)
+    dA = dmatrix.view(*shares, plan.state, plan.dim).sum(1).transpose(1, 2)
+    dD, db = (x.view(*shares, plan.dim).sum(1) for x in (dskip, dbias))
+    return du, ddelta, dA, dbc.sum(0), dD, db
+
+
+def _join(plan: _Plan, matrix: Tensor, carry: Tensor, decay: Tensor, from_end: bool) -> None:
+    join_kernel[(plan.sequences * plan.state, plan.blocks)](
+        matrix,
+        carry,
+        decay,
+        plan.batch,
+        plan.dim,
+        plan.segments,
+        N=plan.state,
+        BD=CHANNELS,
+        FROM_END=from_end,
+        num_warps=1,
+    )
+
+
+def _matrix(A: Tensor) -> Tensor:
+    """A * log2(e) with channels last, as the kernels read it: (G, N, D)."""
+    return (A.float() * LOG2E.value).transpose(1, 2).contiguous()
+
+
+def _states(u: Tensor, plan: _Plan, count: int) -> Tensor:
+    shape = (plan.sequences, count, plan.state, plan.dim)
+    return torch.empty(shape, dtype=torch.float32, device=u.device)
+
+
+def _bits(reverse: tuple[bool, ...]) -> int:
+    return sum(1 << group for group, backwards in enumerate(reverse) if backwards)
