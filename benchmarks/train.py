@@ -76,13 +76,13 @@ def measure(store: Store, arguments: argparse.Namespace, precision: str, capture
         {
             "steps": arguments.steps, "batch_size": arguments.batch_size, "precision": precision,
             "warmup_steps": max(1, arguments.steps // 10), "validations_per_epoch": 2,
+            "cuda_graph": captured,
         },
         "training",
     )  # fmt: skip
     device = choose_device(arguments.device)
     torch.manual_seed(2)
     model = build_model(settings).to(device)
-    model.capturable = captured
     inputs = open_inputs(store, settings, ())
     cut = int(0.9 * store.n_genes)
     train = GeneBatches(inputs, np.arange(cut), device)

@@ -56,6 +56,8 @@ class TrainingSettings:
             for one every few passes. There is always one after the last step.
         precision: ``fp32``, or ``bf16`` autocast.
         checkpoint_activations: recompute activations in the backward pass to save memory.
+        cuda_graph: on a CUDA device, record the step once and replay it, which removes the cost of
+            launching its kernels; for models whose step has one fixed shape.
     """
 
     steps: int = 50_000
@@ -72,6 +74,7 @@ class TrainingSettings:
     validations_per_epoch: float = 2
     precision: str = "fp32"
     checkpoint_activations: bool = False
+    cuda_graph: bool = False
 
     def __post_init__(self) -> None:
         require_positive(self, "steps", "batch_size", "accumulate_batches", "eval_batch_size")
@@ -241,14 +244,14 @@ def _captured_step(
     settings: TrainingSettings,
     device: torch.device,
 ) -> CapturedStep | None:
-    """The step as a CUDA graph; None on a CPU and where a step is not one fixed forward pass."""
-    if (
-        device.type != "cuda"
-        or settings.accumulate_batches > 1
-        or settings.checkpoint_activations
-        or not getattr(model, "capturable", True)
-    ):
+    """The step as a CUDA graph where the settings ask for it and the device is one."""
+    if not settings.cuda_graph or device.type != "cuda":
         return None
+    if settings.accumulate_batches > 1 or settings.checkpoint_activations:
+        raise InputError(
+            "training: cuda_graph expects accumulate_batches 1 and checkpoint_activations false, "
+            f"found {settings.accumulate_batches} and {settings.checkpoint_activations}."
+        )
     make_capturable(optimiser)
     return CapturedStep(
         model, optimiser, accumulate_gradients, settings.precision, settings.clip_norm

@@ -307,3 +307,28 @@ def test_training_on_cuda(data, tmp_path):
     chosen = settings("prism")
     train_run(*data, "fold11", 2, chosen, *(tmp_path / name for name in OUTPUTS), device="cuda")
     assert "cuda" in json.loads((tmp_path / "model.json").read_text())["device"]
+
+
+def test_a_captured_step_must_be_one_forward_pass(data):
+    from prismflow.loop import _captured_step
+
+    model = torch.nn.Linear(2, 1)
+    optimiser = torch.optim.AdamW(model.parameters())
+    asked = TrainingSettings(steps=20, warmup_steps=2, cuda_graph=True, accumulate_batches=2)
+    assert _captured_step(model, optimiser, asked, torch.device("cpu")) is None
+    with pytest.raises(InputError, match="cuda_graph expects accumulate_batches 1 .* found 2"):
+        _captured_step(model, optimiser, asked, torch.device("cuda"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_replayed_steps_equal_eager_steps(data, tmp_path):
+    histories = []
+    for captured in (False, True):
+        chosen = settings("prism")
+        chosen["training"] = {**chosen["training"], "cuda_graph": captured}
+        paths = [tmp_path / f"{captured}_{name}" for name in OUTPUTS]
+        train_run(*data, "fold11", 2, chosen, *paths, device="cuda")
+        histories.append(read_tsv(paths[2]))
+    for column in ("train_loss", "valid_mse"):
+        np.testing.assert_allclose(histories[0][column], histories[1][column], rtol=1e-3)
