@@ -26,6 +26,7 @@ from torch.utils.checkpoint import checkpoint
 from prismflow.models.scan import choose_backend, selective_scan_bld
 from prismflow.models.scan.conv import causal_conv
 from prismflow.models.scan.mixer import FUSED_BACKENDS, mix
+from prismflow.models.scan.norm import add_norm
 
 DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4
 NORM_EPS = 1e-5
@@ -151,16 +152,9 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(d_model))
 
     def forward(self, hidden: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Norm of hidden + residual, and that sum; both in the dtype of ``hidden``.
-
-        In low precision the unrounded sum is normalised and the rounded one is passed on, as
-        in the released configuration (residuals are not kept in float32).
-        """
-        total = hidden.to(compute_dtype(hidden.dtype))
-        if residual is not None:
-            total = total + residual
-        scale = torch.rsqrt(total.square().mean(dim=-1, keepdim=True) + self.eps)
-        return (total * scale * self.weight).to(hidden.dtype), total.to(hidden.dtype)
+        """Norm of hidden + residual, and that sum; both in the dtype of ``hidden``."""
+        backend = choose_backend(hidden.device, compute_dtype(hidden.dtype))
+        return add_norm(hidden, residual, self.weight, self.eps, backend)
 
 
 class Block(nn.Module):

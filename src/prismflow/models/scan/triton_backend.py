@@ -78,9 +78,7 @@ class _TritonScan(torch.autograd.Function):
     def backward(ctx: Any, dy, _dlast):
         u, delta, A, BC, D, bias, bounds = ctx.saved_tensors
         softplus, reverse = ctx.flags
-        grads = backward(
-            u, delta, A, BC, D, bias, 0, softplus, reverse, bounds, dy.contiguous()
-        )
+        grads = backward(u, delta, A, BC, D, bias, 0, softplus, reverse, bounds, dy.contiguous())
         return *grads, None, None
 
 
@@ -107,9 +105,7 @@ def _plan(u: Tensor, A: Tensor) -> _Plan:
     wanted = -(-PROGRAMS // max(1, groups * batch * blocks))
     segment_tiles = -(-tiles // max(1, min(wanted, tiles)))
     segments = -(-tiles // max(1, segment_tiles))
-    return _Plan(
-        groups * batch, batch, length, dim, A.shape[-1], segments, segment_tiles, blocks
-    )
+    return _Plan(groups * batch, batch, length, dim, A.shape[-1], segments, segment_tiles, blocks)
 
 
 def forward(

@@ -9,6 +9,7 @@ of a zero state and how much it decays, a small one joins these, and then all se
 Positions are in scanning order throughout; in reverse groups step s is position L - 1 - s.
 """
 
+# ruff: noqa: RUF005, B007 - tuples are concatenated because kernels know no unpacking.
 from __future__ import annotations
 
 import triton
