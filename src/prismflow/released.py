@@ -29,7 +29,7 @@ from prismflow.files import write_json, write_tsv
 from prismflow.layouts import architecture_of, from_released
 from prismflow.models import build
 from prismflow.models.common import parameter_count
-from prismflow.released_settings import released_settings
+from prismflow.released_settings import loss_weights, released_settings
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,8 @@ def read_released(path: str | Path) -> ReleasedModel:
     if architecture is None:
         raise InputError(f"{path}: the weights belong to no network that is known here.")
     found = released_settings(architecture, model_config, tensors)
-    loss = _loss_weights(config) if found.architecture == "prism" else {}
+    task = (config.get("task") or {}).get("loss") or {}
+    loss = loss_weights(task) if found.architecture == "prism" else {}
     # On the meta device sizes cost nothing, whatever a configuration claims.
     with torch.device("meta"):
         model = build(found.architecture, found.hyperparameters, loss, found.inputs)
@@ -140,12 +141,6 @@ def _network_tensors(tree: Any, path: str | Path) -> dict[str, Tensor]:
             f" ({len(odd)} such entries)."
         )
     return {key[len(PREFIX) :]: value for key, value in state.items()}
-
-
-def _loss_weights(config: Mapping[str, Any]) -> dict[str, float]:
-    loss = (config.get("task") or {}).get("loss") or {}
-    names = {"intervention": "intervention_loss_weight", "uniform": "uniform_loss_weight"}
-    return {ours: float(loss[theirs]) for ours, theirs in names.items() if theirs in loss}
 
 
 def _best(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ in the code is read from the shapes of the weights where a shape shows it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -27,12 +27,11 @@ Weights = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class ReleasedSettings:
-    """Arguments of ``prismflow.models.build`` for a released network."""
+    """Arguments of ``prismflow.models.build`` for a released network, except its loss weights."""
 
     architecture: str
     hyperparameters: dict[str, Any]
     inputs: InputSpec
-    loss: dict[str, Any] = field(default_factory=dict)
 
 
 def released_settings(architecture: str, config: Config, weights: Weights) -> ReleasedSettings:
@@ -113,10 +112,23 @@ def _seq2exp(config: Config, weights: Weights) -> ReleasedSettings:
         "prior_scale": float(config["marginal_scale"]),
         "signal_constants": dict(zip(inputs.modalities, constants, strict=False)),
         "signal_weights": dict(zip(inputs.modalities, importance, strict=False)),
-        "test_mask": "soft" if config["test_soft"] else "hard",
+        "test_mask": _test_mask(config),
+        "test_fraction": config.get("test_top_percent"),
     }
     architecture = "seq2exp_hard" if "pos_emb" in weights else "seq2exp_soft"
     return ReleasedSettings(architecture, hyper, inputs)
+
+
+def _test_mask(config: Config) -> str:
+    """The flag that is set among those of the evaluation masks."""
+    masks = ("soft", "top_soft", "top", "hard")
+    return next((mask for mask in masks if config.get(f"test_{mask}")), "hard")
+
+
+def loss_weights(released: Config) -> dict[str, float]:
+    """Prism's loss weights from their released names; unnamed ones keep their defaults."""
+    names = {"intervention": "intervention_loss_weight", "uniform": "uniform_loss_weight"}
+    return {ours: float(released[theirs]) for ours, theirs in names.items() if theirs in released}
 
 
 def _hyena(config: Config, weights: Weights) -> ReleasedSettings:

@@ -23,7 +23,7 @@ from prismflow.parity.compare import (
 from prismflow.parity.probe import Probe, buffers, common_values
 from prismflow.parity.subject import Subject, UnknownVariant
 from prismflow.parity.tensors import DTYPES, read_tensors
-from prismflow.released_settings import released_settings
+from prismflow.released_settings import loss_weights, released_settings
 
 FILES = ("config.json", "weights.safetensors", "inputs.safetensors", "expected.safetensors")
 _KEY = re.compile(
@@ -117,8 +117,9 @@ def check(path: Path) -> Report:
     if architecture is None:
         raise InputError(f"{path}: the keys of weights.safetensors belong to no known network.")
     settings = released_settings(architecture, folder.config["config"], folder.weights)
+    loss = loss_weights(folder.config.get("loss_weights") or {})
     subject = SUBJECTS[settings.architecture](
-        settings.architecture, settings.hyperparameters, settings.loss, settings.inputs
+        settings.architecture, settings.hyperparameters, loss, settings.inputs
     )
     report = Report(path, subject.architecture)
     for (variant, precision, mode), expected in sorted(folder.runs.items()):

@@ -21,7 +21,7 @@ from prismflow.parity.probe import LOSS_NAMES, Batch
 from prismflow.parity.protocol import compare_metrics, relative, released_schedule
 from prismflow.parity.tensors import read_tensors
 from prismflow.released import PREFIX, ReleasedModel, read_released
-from prismflow.released_settings import released_settings
+from prismflow.released_settings import loss_weights, released_settings
 
 STATE_ATOL = 5e-6
 """Adam divides by tiny second moments in its first steps and so amplifies rounding."""
@@ -101,12 +101,8 @@ def _compare_checkpoint(
 def _model(tree: dict[str, Any], initial: dict[str, Tensor]) -> ExpressionModel:
     config = plain_values(tree["hyper_parameters"])
     found = released_settings("prism", config["model"]["config"], initial)
-    loss = config["task"]["loss"]
-    weights = {
-        "intervention": float(loss["intervention_loss_weight"]),
-        "uniform": float(loss["uniform_loss_weight"]),
-    }
-    return build(found.architecture, found.hyperparameters, weights, found.inputs)
+    loss = loss_weights(config["task"]["loss"])
+    return build(found.architecture, found.hyperparameters, loss, found.inputs)
 
 
 def _batch(data: dict[str, Tensor], rows: slice) -> Batch:
