@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
 import struct
 import zipfile
 from collections import OrderedDict
@@ -37,6 +38,7 @@ _STORAGES: dict[str, torch.dtype] = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
+_MEMO_OPCODES = ("PUT", "BINPUT", "LONG_BINPUT")
 _BUILTINS = ("builtins", "__builtin__")
 _PICKLE_ERRORS = (
     pickle.UnpicklingError,
@@ -210,6 +212,7 @@ def read_checkpoint(path: str | Path) -> tuple[Any, tuple[str, ...]]:
             if order in archive.namelist() and _member(archive, order).strip() != b"little":
                 raise InputError(f"{path}: expected a little-endian checkpoint, found another.")
             pickled = _member(archive, prefix + PICKLE_NAME)
+            _check_memo(pickled)
             unpickler = _Unpickler(archive, prefix, pickled)
             tree = unpickler.load()
             return tree, tuple(sorted(unpickler.inert))
@@ -232,6 +235,13 @@ def _prefix(archive: zipfile.ZipFile, path: Path) -> str:
             f"{path}: expected a checkpoint with one {PICKLE_NAME} inside, found {len(found)}."
         )
     return found[0].removesuffix(PICKLE_NAME)
+
+
+def _check_memo(pickled: bytes) -> None:
+    """Refuse a memo index that no pickle of this length can need: each costs memory at once."""
+    for opcode, argument, _ in pickletools.genops(pickled):
+        if opcode.name in _MEMO_OPCODES and argument > len(pickled):
+            raise pickle.UnpicklingError(f"memo index {argument}")
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
