@@ -14,8 +14,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TORCH = "torch==2.13.0"
-TORCH_NEEDS = ["filelock", "fsspec", "jinja2", "networkx", "setuptools>=77", "sympy",
-               "typing-extensions"]  # fmt: skip
+TORCH_NEEDS = [
+    "filelock",
+    "fsspec",
+    "jinja2",
+    "networkx",
+    "setuptools>=77",
+    "sympy",
+    "typing-extensions",
+]
 HEADER = """# Locked with hashes for Python 3.11 to 3.13 by envs/make_lock.py; edit pyproject.toml and run
 # it again (`make lock`). torch is installed first and apart: see envs/setup.sh.
 """
@@ -36,8 +43,8 @@ def lock() -> str:
 
 def conda_environment(lock_text: str) -> str:
     """The conda environment of the rules: the lock's pins of the direct dependencies."""
-    pins = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)(?:\s*;\s*python_full_version < '3.12')?",
-                           lock_text, flags=re.MULTILINE)[::-1])  # fmt: skip
+    pinned = re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", lock_text, flags=re.MULTILINE)
+    pins = dict(reversed(pinned))  # where Python versions differ, the oldest Python's pin is first
     pins = {name.lower(): version for name, version in pins.items()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = [re.split(r"[<>=!~ ]", d)[0].lower() for d in project["dependencies"]]

@@ -59,9 +59,8 @@ def _settings_class(module: str, node: ast.ClassDef) -> tuple[str, ast.ClassDef]
     for item in node.body:
         targets = item.targets if isinstance(item, ast.Assign) else [getattr(item, "target", None)]
         value = getattr(item, "value", None)
-        if (
-            any(isinstance(t, ast.Name) and t.id == "Settings" for t in targets)
-            and isinstance(value, ast.Name)
+        if any(isinstance(t, ast.Name) and t.id == "Settings" for t in targets) and isinstance(
+            value, ast.Name
         ):
             return _class(module, value.id)
     for base_module, base in _bases(module, node):

@@ -15,9 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from prismflow import architectures, schema
+from prismflow.element_settings import check_elements
 from prismflow.errors import InputError
 from prismflow.portals.references import (
-    Reference, check_gene_table, external_files, read_references, size_of,
+    Reference,
+    check_gene_table,
+    external_files,
+    read_references,
+    size_of,
 )  # fmt: skip
 from prismflow.sheets import Row, check_name, read_sheet
 from prismflow.simulate import simulated_files
@@ -91,9 +96,7 @@ def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLik
         InputError: one sentence on the first thing that is wrong.
     """
     schemas = Path(schemas)
-    values = schema.validate(
-        copy.deepcopy(dict(raw)), schemas / "config.schema.yaml", files
-    )
+    values = schema.validate(copy.deepcopy(dict(raw)), schemas / "config.schema.yaml", files)
     sheets = values["sheets"]
     cells = _read_cells(sheets["cells"])
     tracks = _read_tracks(sheets["tracks"], cells, values, files)
@@ -166,7 +169,8 @@ def _read_tracks(
                 check_name(row[column], column, row.where)
                 raise InputError(
                     f"{row.where}: unknown {column} {row[column]!r}; known are "
-                    f"{', '.join(known)} (from {_home(column, values)}); add it there or correct it."
+                    f"{', '.join(known)} (from {_home(column, values)}); add it there or correct "
+                    "it."
                 )
         kind = values["modalities"][row["modality"]]["kind"]
         tracks[row["cell"], row["modality"]] = _track(row, kind)
@@ -340,6 +344,7 @@ def _check_datasets(config: Config) -> None:
                 track = config.tracks[cell, modality]
                 if not track.downloaded:
                     _check_exists(track.path, made, track.where)
+        check_elements(config.values, config.tracks, name, config.files)
         if dataset["splits"]["by"] == "chromosome":
             for fold in dataset["splits"]["folds"]:
                 if not re.fullmatch(r"fold([1-9]|1[0-2])", fold):

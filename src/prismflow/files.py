@@ -84,7 +84,9 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 def write_tsv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write a table with header as TSV; floats keep 9 significant digits (float32 round trip)."""
-    text = table.to_csv(sep="\t", index=False, float_format="%.9g", lineterminator="\n", na_rep="NA")
+    text = table.to_csv(
+        sep="\t", index=False, float_format="%.9g", lineterminator="\n", na_rep="NA"
+    )
     write_bytes(text.encode("utf-8"), path)
 
 

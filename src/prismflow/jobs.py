@@ -1,4 +1,4 @@
-"""What every scripted rule does around its call: log, and end with a sentence instead of a traceback."""
+"""What every scripted rule does around its call: log, and end with a sentence on bad input."""
 
 from __future__ import annotations
 

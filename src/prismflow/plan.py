@@ -245,9 +245,7 @@ def make_plan(config: Config) -> Plan:
                     "modalities that its models need; remove it from `run.experiments`."
                 )
             for run in runs:
-                scenarios.setdefault(run, {"full": None}).update(
-                    dict.fromkeys(entry["scenarios"])
-                )
+                scenarios.setdefault(run, {"full": None}).update(dict.fromkeys(entry["scenarios"]))
             experiments[dataset, identifier] = Experiment(identifier, entry, names, tuple(runs))
     ordered = {run: tuple(sorted(names)) for run, names in scenarios.items()}
     return Plan(config, models, experiments, ordered, tuple(skipped))

@@ -51,7 +51,8 @@ def _loaded_by_name(tree: ast.Module) -> tuple[str, ...]:
     """Modules that a module says it loads at run time, in a constant ``LOADED_BY_NAME``."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id == "LOADED_BY_NAME" for target in node.targets
+            isinstance(target, ast.Name) and target.id == "LOADED_BY_NAME"
+            for target in node.targets
         ):
             return tuple(ast.literal_eval(node.value))
     return ()

@@ -51,9 +51,7 @@ def _line_in(path: Path, location: Location) -> tuple[int, int]:
             for name, value in node.value:
                 if name.value == str(key):
                     found, line = value, name.start_mark.line + 1
-        elif (
-            isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value)
-        ):
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
             found = node.value[key]
             line = found.start_mark.line + 1
         if found is None:
@@ -101,9 +99,13 @@ def _sentence(error: jsonschema.ValidationError) -> str:
         return f"unknown key {', '.join(map(repr, unknown))}: {expected}; {advice}"
     if error.validator == "required":
         missing = [k for k in error.validator_value if k not in value]
-        return f"expected the key {', '.join(map(repr, missing))}, found only {sorted(value)}; add it."
+        return (
+            f"expected the key {', '.join(map(repr, missing))}, found only {sorted(value)}; add it."
+        )
     if error.validator == "propertyNames":
-        return f"the name {value!r} is not allowed: {_expectation(error.schema)}; choose another name."
+        return (
+            f"the name {value!r} is not allowed: {_expectation(error.schema)}; choose another name."
+        )
     found = f"found {value!r}"
     advice = "correct the value."
     if isinstance(value, str) and error.validator == "type":

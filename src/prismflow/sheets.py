@@ -13,8 +13,28 @@ NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
 
 #: Names that would collide with files and folders of results/.
 RESERVED = frozenset(
-    "all dropped figures full genes genome labels metrics none plan plots report results runs "
-    "sequence splits store tables tracks windows".split()
+    {
+        "all",
+        "dropped",
+        "figures",
+        "full",
+        "genes",
+        "genome",
+        "labels",
+        "metrics",
+        "none",
+        "plan",
+        "plots",
+        "report",
+        "results",
+        "runs",
+        "sequence",
+        "splits",
+        "store",
+        "tables",
+        "tracks",
+        "windows",
+    }
 )
 
 

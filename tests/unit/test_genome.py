@@ -77,7 +77,10 @@ def test_current_index_beside_is_used_and_a_stale_one_is_not(fasta: Path) -> Non
 
 def test_index_of_another_file(fasta: Path) -> None:
     Path(f"{fasta}.fai").write_text("chr1\t500\t12\t5\t6\n")
-    with Genome(fasta) as genome, pytest.raises(InputError, match="the index belongs to another file"):
+    with (
+        Genome(fasta) as genome,
+        pytest.raises(InputError, match="the index belongs to another file"),
+    ):
         genome.chromosome("chr1")
 
 

@@ -316,7 +316,7 @@ def test_a_captured_step_must_be_one_forward_pass(data):
     optimiser = torch.optim.AdamW(model.parameters())
     asked = TrainingSettings(steps=20, warmup_steps=2, cuda_graph=True, accumulate_batches=2)
     assert _captured_step(model, optimiser, asked, torch.device("cpu")) is None
-    with pytest.raises(InputError, match="cuda_graph expects accumulate_batches 1 .* found 2"):
+    with pytest.raises(InputError, match=r"cuda_graph expects accumulate_batches 1 .* found 2"):
         _captured_step(model, optimiser, asked, torch.device("cuda"))
 
 

@@ -13,7 +13,17 @@ from pathlib import Path
 
 import pytest
 
-PARTS = ("Snakefile", "profiles", "rules", "workflow", "config", "envs", "slurm", "src", "pyproject.toml")
+PARTS = (
+    "Snakefile",
+    "profiles",
+    "rules",
+    "workflow",
+    "config",
+    "envs",
+    "slurm",
+    "src",
+    "pyproject.toml",
+)
 
 
 @dataclass
@@ -43,7 +53,10 @@ class Workflow:
                 shutil.copy2(source, folder / part)
 
     def run(
-        self, *arguments: str, configfiles: tuple[str, ...] = ("config/demo.yaml",), timeout: int = 900
+        self,
+        *arguments: str,
+        configfiles: tuple[str, ...] = ("config/demo.yaml",),
+        timeout: int = 900,
     ) -> subprocess.CompletedProcess[str]:
         """Call snakemake in the folder, with the folder's own copy of the package."""
         environment = os.environ | {

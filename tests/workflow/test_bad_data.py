@@ -116,7 +116,9 @@ def test_damaged_file(project: Workflow, data: Path, case: str) -> None:
 
 
 def test_absent_normalisation_prints_what_is_there(project: Workflow, data: Path) -> None:
-    project.edit("config/demo/tracks.tsv", "mcool\tsimulated\t5000\tNONE", "mcool\tsimulated\t5000\tKR")
+    project.edit(
+        "config/demo/tracks.tsv", "mcool\tsimulated\t5000\tNONE", "mcool\tsimulated\t5000\tKR"
+    )
     result = project.run("stores", configfiles=CONFIGS)
     assert result.returncode != 0
     assert re.search(r"error: .*tracks\.tsv, line 4.*KR.*(weight|VC|NONE)", result.stderr)

@@ -51,7 +51,9 @@ def test_comment_and_docstring_rerun_nothing(workflow: Workflow) -> None:
         path = workflow.folder / "src" / "prismflow" / file
         text = path.read_text()
         quotes = text.index('"""')
-        path.write_text(text[: quotes + 3] + "Other words. " + text[quotes + 3 :] + "\n# a comment\n")
+        path.write_text(
+            text[: quotes + 3] + "Other words. " + text[quotes + 3 :] + "\n# a comment\n"
+        )
     assert not plan(workflow).rules
 
 
@@ -99,7 +101,9 @@ def test_changed_setting_of_one_model_retrains_it_only(workflow: Workflow) -> No
 
 
 def test_added_model_is_the_only_one_trained(workflow: Workflow) -> None:
-    workflow.edit("config/small.yaml", "[gbm, cnn, caduceus, prism]", "[gbm, cnn, caduceus, prism, prism_n0]")
+    workflow.edit(
+        "config/small.yaml", "[gbm, cnn, caduceus, prism]", "[gbm, cnn, caduceus, prism, prism_n0]"
+    )
     planned = plan(workflow)
     assert planned.models() == {"prism_n0"}
     assert planned.rules["aggregate_metrics"] == 1
@@ -143,6 +147,8 @@ def test_same_configuration_gives_the_same_bytes(workflow: Workflow) -> None:
     before = {name: (run / name).read_bytes() for name in names}
     for name in ("model.safetensors", "predictions.tsv.gz"):
         (run / name).unlink()
-    result = workflow.run(str(run.relative_to(workflow.folder) / "metrics.tsv"), configfiles=CONFIGS)
+    result = workflow.run(
+        str(run.relative_to(workflow.folder) / "metrics.tsv"), configfiles=CONFIGS
+    )
     assert result.returncode == 0, result.stderr[-2000:]
     assert {name: (run / name).read_bytes() for name in names} == before
