@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from make_store import FEATURES, make_store
 from safetensors.torch import load_file
 
 from prismflow.checkpoints import Inert, plain_values, read_checkpoint
 from prismflow.errors import InputError
+from prismflow.files import read_tsv
 from prismflow.layouts import architecture_of, from_released, load_released, released_keys
 from prismflow.models import build, model_class
 from prismflow.models.common import InputSpec
-from prismflow.released import main, read_released
+from prismflow.prediction import evaluate_run
+from prismflow.released import adopt_run, main, read_released
 
 MODALITIES = ("h3k27ac", "dnase", "hic")
 
@@ -410,3 +413,108 @@ def test_layouts_cover_every_tensor_and_come_back(architecture: str) -> None:
     released.pop(next(iter(released)))
     with pytest.raises(InputError, match="there: the tensors are not those of"):
         from_released(other, released, "there")
+
+
+# ---- in the workflow
+
+
+@pytest.fixture
+def adopted(tmp_path: Path) -> dict:
+    """Arguments of a run that takes its weights from a checkpoint."""
+    store, splits = make_store(tmp_path / "data", window_bp=128)
+    torch.manual_seed(0)
+    hyper = {"d_model": 16, "n_layers": 1, "d_state": 4, "cnn_channels": 2, "center_bp": 64}
+    model = build("prism", hyper, {}, InputSpec(MODALITIES, 3, 128))
+    state = model.state_dict()
+    tensors = {released: state[ours].clone() for released, ours in released_keys(model).items()}
+    config, _ = small_prism(rna_feat_dim=3)
+    path = write_checkpoint(
+        tmp_path / "cellA_22.ckpt",
+        config,
+        tensors,
+        hyper_parameters=tree_of(
+            {
+                "model": {"config": config},
+                "dataset": {"cell_type": "cellA"},
+                "train": {"seed": 22, "single_CV": 11},
+            }
+        ),
+    )
+    out = tmp_path / "run"
+    return {
+        "checkpoint": str(path).replace("cellA", "{cell}").replace("22.", "{seed}."),
+        "store_dir": store,
+        "splits_path": splits,
+        "fold": "fold11",
+        "seed": 22,
+        "settings": {
+            "model": "prism_released",
+            "architecture": "prism",
+            "hyperparameters": {"n_contexts": 2},
+            "loss": {},
+            "modalities": list(MODALITIES),
+            "window_bp": 128,
+            "transforms": {"h3k27ac": "raw", "dnase": "raw", "hic": "log10p1"},
+            "gene_features": list(FEATURES),
+            "training": {},
+        },
+        "weights_path": out / "model.safetensors",
+        "model_json_path": out / "model.json",
+        "history_path": out / "history.tsv",
+    }
+
+
+def test_an_adopted_run_is_evaluated_like_a_trained_one(adopted: dict, tmp_path: Path) -> None:
+    adopt_run(**adopted)
+    evaluate_run(
+        adopted["store_dir"],
+        adopted["splits_path"],
+        adopted["weights_path"],
+        adopted["model_json_path"],
+        {"full": {}, "backdoor": {"output": "backdoor"}},
+        tmp_path / "predictions.tsv.gz",
+        tmp_path / "metrics.tsv",
+        tmp_path / "extras.safetensors",
+        device="cpu",
+    )
+    metrics = read_tsv(tmp_path / "metrics.tsv")
+    assert set(metrics["scenario"]) == {"full", "backdoor"}
+    assert set(metrics["model"]) == {"prism_released"}
+    history = read_tsv(adopted["history_path"])
+    assert history["step"].tolist() == [17]
+    assert history["valid_mse"].tolist() == [0.25]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seed": 2}, "no such file"),
+        ({"fold": "fold1"}, "trained with fold fold11, the run asks for fold fold1"),
+    ],
+)
+def test_an_adopted_run_must_be_the_same_run(adopted: dict, change: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        adopt_run(**{**adopted, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"hyperparameters": {"n_contexts": 4}}, "n_contexts is 2, the model's settings say 4"),
+        ({"window_bp": 64}, "window_bp is 128, the model's settings say 64"),
+        ({"modalities": ["dnase"]}, "the model's settings say"),
+        ({"gene_features": []}, "number of gene features is 3, the model's settings say 0"),
+    ],
+)
+def test_adopted_settings_must_agree(adopted: dict, change: dict, words: str) -> None:
+    settings = {**adopted["settings"], **change}
+    with pytest.raises(InputError, match=words):
+        adopt_run(**{**adopted, "settings": settings})
+
+
+def test_the_reported_output_of_an_adopted_run_can_be_chosen(adopted: dict) -> None:
+    settings = {**adopted["settings"], "hyperparameters": {"reported": "backdoor"}}
+    adopt_run(**{**adopted, "settings": settings})
+    record = json.loads(adopted["model_json_path"].read_text())
+    assert record["settings"]["hyperparameters"]["reported"] == "backdoor"
+    assert record["settings"]["hyperparameters"]["center_bp"] == 64
