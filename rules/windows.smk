@@ -3,6 +3,11 @@ def optional_blacklist(wildcards):
     return dataset_of(wildcards)["blacklist"] or []
 
 
+def blacklist_of_elements(wildcards):
+    """Candidate enhancers in blacklisted regions are left out of the store."""
+    return optional_blacklist(wildcards) if dataset_of(wildcards)["elements"] else []
+
+
 rule define_windows:
     input:
         genes=lambda wildcards: dataset_of(wildcards)["genes"]["path"],
@@ -34,6 +39,7 @@ rule build_store:
     input:
         genes="results/{dataset}/genes.tsv",
         fasta=lambda wildcards: dataset_of(wildcards)["genome"],
+        blacklist=blacklist_of_elements,
         tracks=lambda wildcards: [
             PLAN.config.tracks[wildcards.cell, modality].path
             for modality in PLAN.config.modalities_of(wildcards.cell)

@@ -48,8 +48,8 @@ class Batch:
         gene_features: (B, F).
         target: (B,) labels, or None.
         rows: (B,) int64 rows of the store.
-        extras: further inputs that an architecture declares in ``needs``, such as ``peak_mask``
-            (B, L).
+        extras: further inputs that an architecture declares: ``peak_mask`` (B, L), ``elements``
+            (B, P, element_bp, 4) one-hot, ``element_features`` (B, P, 3).
     """
 
     sequence: Tensor
@@ -101,7 +101,7 @@ class GeneInputs:
         transforms: transform of each modality.
         gene_features: names of the gene features, in order.
         window_bp: length of the centre crop.
-        extras: names of further inputs (``peak_mask``).
+        extras: names of further inputs (``peak_mask``, ``elements``, ``element_features``).
         replaced_signals: (w,) transformed values by modality, used for every gene instead of
             its own.
         replaced_features: value by gene feature, used for every gene instead of its own.
@@ -153,15 +153,22 @@ class GeneInputs:
         return self.store.labels[rows]
 
     def extra(self, name: str, rows: np.ndarray) -> np.ndarray:
-        """(n, w) float32 of a further input.
+        """A further input: ``peak_mask`` float32 (n, w), ``elements`` uint8 (n, P, element_bp)
+        base codes, ``element_features`` float32 (n, P, 3).
+
+        Features of elements that come from a removed modality are 0 for every gene.
 
         Raises:
             InputError: the store cannot supply it.
         """
+        if name == "elements":
+            return self.store.element_codes(rows)
+        if name == "element_features":
+            return self._element_features(rows)
         if name != "peak_mask":
             raise InputError(
                 f"the model needs the input {name!r}, which stores do not hold; they can supply "
-                "peak_mask."
+                "peak_mask, elements and element_features."
             )
         if len(self.store.peaks) != 1:
             raise InputError(
@@ -170,6 +177,16 @@ class GeneInputs:
                 f"{', '.join(self.store.peaks) or 'none'}; add one to the sheet of tracks."
             )
         return self.store.signal(self.store.peaks[0], rows, self.window_bp)
+
+    def _element_features(self, rows: np.ndarray) -> np.ndarray:
+        values = self.store.element_features(rows)
+        entry = self.store.manifest["elements"]
+        removed = {*self.replaced_signals, *self.donors}
+        if entry["contacts"] in removed:
+            values[..., 1] = 0
+        if removed.intersection(entry["activity"]):
+            values[..., 2] = 0
+        return values
 
     def mean_signal(self, name: str, rows: np.ndarray) -> np.ndarray:
         """(w,) float32: position-wise mean of the transformed values over ``rows``."""
@@ -209,8 +226,9 @@ class GeneBatches:
 
         self.inputs, self.rows = inputs, np.asarray(rows, dtype=np.int64)
         self.device = torch.device(device)
-        per_base = 1 + 4 * (len(inputs.modalities) + len(inputs.extras))
-        self.resident = self.rows.size * inputs.window_bp * per_base <= resident_bytes
+        per_gene = inputs.window_bp * (1 + 4 * len(inputs.modalities))
+        per_gene += sum(inputs.extra(name, self.rows[:1]).nbytes for name in inputs.extras)
+        self.resident = self.rows.size * per_gene <= resident_bytes
         self._one_hot = torch.from_numpy(_ONE_HOT).to(self.device)
         self._features = torch.from_numpy(inputs.features(self.rows)).to(self.device)
         self._labels = torch.from_numpy(inputs.labels(self.rows)).to(self.device)
@@ -255,7 +273,8 @@ class GeneBatches:
         n, width = self.rows.size, self.inputs.window_bp
         codes = np.empty((n, width), np.uint8)
         signals = np.empty((n, width, len(self.inputs.modalities)), np.float32)
-        extras = [np.empty((n, width), np.float32) for _ in self.inputs.extras]
+        one = [self.inputs.extra(name, self.rows[:1]) for name in self.inputs.extras]
+        extras = [np.empty((n, *array.shape[1:]), array.dtype) for array in one]
         for first in range(0, n, READ_GENES):
             part = slice(first, first + READ_GENES)
             codes[part], signals[part], read = self._read(self.rows[part])
@@ -293,7 +312,15 @@ class GeneBatches:
             target=self._labels[chosen],
             rows=self._store_rows[chosen],
             extras={
-                name: values.to(self.device, non_blocking=True)
+                name: self._expanded(values.to(self.device, non_blocking=True))
                 for name, values in zip(self.inputs.extras, extras, strict=True)
             },
         )
+
+    def _expanded(self, values: Tensor) -> Tensor:
+        """Base codes become one-hot rows; everything else stays as it is."""
+        import torch
+
+        if values.dtype != torch.uint8:
+            return values
+        return torch.nn.functional.embedding(values.int(), self._one_hot)

@@ -19,7 +19,14 @@ from prismflow.errors import InputError
 from prismflow.files import atomic_path, write_tsv
 from prismflow.metrics import regression_metrics
 from prismflow.models import ARCHITECTURES, TABULAR, model_class
-from prismflow.runs import Split, check_agreement, check_finite, open_inputs, read_model_record
+from prismflow.runs import (
+    Split,
+    check_agreement,
+    check_finite,
+    extras_of,
+    open_inputs,
+    read_model_record,
+)
 from prismflow.store import Store
 
 logger = logging.getLogger(__name__)
@@ -136,7 +143,7 @@ def evaluate_run(
     store = Store.open(store_dir)
     split = Split.read(splits_path, record["fold"], store)
     check_agreement(record, model_json_path, store, split)
-    needs = tuple(getattr(model_class(settings["architecture"]), "needs", ()))
+    needs = extras_of(model_class(settings["architecture"]), store)
     inputs = open_inputs(store, settings, needs)
     check_finite(inputs, split)
     if settings["architecture"] in TABULAR:

@@ -84,6 +84,12 @@ class Split:
         return cls(fold, rows, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
+def extras_of(architecture: type, store: Store) -> tuple[str, ...]:
+    """Further inputs of an architecture: those it needs, and those it takes where there are any."""
+    needs = tuple(getattr(architecture, "needs", ()))
+    return needs + (tuple(getattr(architecture, "takes", ())) if store.has_elements else ())
+
+
 def open_inputs(
     store: Store, settings: Mapping[str, Any], extras: tuple[str, ...] = ()
 ) -> GeneInputs:
@@ -150,7 +156,10 @@ def check_finite(inputs: GeneInputs, split: Split) -> None:
 def store_identity(store: Store, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What of a store a trained model depends on, apart from the numbers themselves."""
     manifest = store.manifest
+    # Only EPInformer reads elements; a change of theirs doesn't concern the others' models.
+    reads_elements = settings["architecture"] == "epinformer" and store.has_elements
     return {
+        **({"elements": manifest["elements"]} if reads_elements else {}),
         "dataset": manifest["dataset"],
         "cell": manifest["cell"],
         "label": manifest["label"],

@@ -90,7 +90,9 @@ def define_windows(
 
 def store_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a dataset's settings that its stores depend on."""
+    elements = settings.get("elements")
     return {
+        "elements": elements and {**elements, "blacklist": settings["blacklist"]},
         "window_bp": settings["window_bp"],
         "features": settings["genes"]["features"],
         "promoter_activity": settings["genes"]["promoter_activity"],

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,13 @@ GENE_COLUMNS = (
     "gene_id", "chrom", "tss", "strand", "window_start", "window_end", "pad_left", "pad_right",
     "label",
 )  # fmt: skip
+ELEMENT_FILES = {
+    "sequence": "element_sequence.npy",
+    "index": "element_index.npy",
+    "features": "element_features.npy",
+    "table": "elements.tsv",
+}
+N_ELEMENT_FEATURES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +45,8 @@ class Store:
         genes: N rows, columns of ``genes.tsv`` (:data:`GENE_COLUMNS`).
         gene_features: float32 (N, F), columns as in ``manifest["gene_features"]``.
         labels: float32 (N,).
+        arrays: memory-mapped arrays by name.
+        element_arrays: sequence, index and features of candidate enhancers; empty without them.
     """
 
     path: Path
@@ -46,6 +55,7 @@ class Store:
     gene_features: np.ndarray
     labels: np.ndarray
     arrays: Mapping[str, np.ndarray]
+    element_arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: str | Path, verify_digests: bool = False) -> Store:
@@ -68,6 +78,7 @@ class Store:
             arrays[name] = _load(path, entry["file"], (n_genes, width), (entry["dtype"],))
         features = _load(path, "gene_features.npy", (n_genes, n_features), ("float32",))
         labels = _load(path, "labels.npy", (n_genes,), ("float32",))
+        element_arrays = _load_elements(path, manifest) if "elements" in manifest else {}
         genes = read_tsv(path / "genes.tsv", dtype={"gene_id": str, "chrom": str})
         if tuple(genes.columns) != GENE_COLUMNS or len(genes) != n_genes:
             raise InputError(
@@ -77,7 +88,9 @@ class Store:
             )
         if verify_digests:
             _verify_digests(path, manifest)
-        return cls(path, manifest, genes, np.array(features), np.array(labels), arrays)
+        return cls(
+            path, manifest, genes, np.array(features), np.array(labels), arrays, element_arrays
+        )
 
     @property
     def window_bp(self) -> int:
@@ -130,6 +143,41 @@ class Store:
             int(entry["resolution_bp"]),
             double_padding=bool(entry.get("double_padding", False)),
         )
+
+    @property
+    def has_elements(self) -> bool:
+        """Whether the store holds candidate enhancers."""
+        return bool(self.element_arrays)
+
+    def element_codes(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Base codes uint8 (n, 1 + m, element_bp): the promoter, then candidates, nearest first.
+
+        Absent elements are 4 everywhere.
+
+        Raises:
+            InputError: the store has no elements.
+        """
+        self._require_elements()
+        index = self.element_arrays["index"][np.asarray(rows)]
+        codes = self.element_arrays["sequence"][np.maximum(index, 0)]
+        codes[index < 0] = 4
+        return codes
+
+    def element_features(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Distance in kb, log10(1 + contact) and activity, float32 (n, 1 + m, 3).
+
+        Raises:
+            InputError: the store has no elements.
+        """
+        self._require_elements()
+        return np.array(self.element_arrays["features"][np.asarray(rows)])
+
+    def _require_elements(self) -> None:
+        if not self.has_elements:
+            raise InputError(
+                f"{self.path}: the store of cell {self.manifest['cell']!r} has no candidate "
+                "enhancers; declare `elements` for the dataset and build the store again."
+            )
 
     def modality(self, name: str) -> dict[str, Any]:
         """Entry of a modality in ``store.json``.
@@ -193,6 +241,17 @@ def _check_manifest(path: Path, manifest: Any) -> None:
                 f"{where}: {name} needs {expected} bins of {entry['resolution_bp']} bp for "
                 f"windows of {manifest['window_bp']} bp, found n_bins {entry['n_bins']}."
             )
+
+
+def _load_elements(path: Path, manifest: dict[str, Any]) -> dict[str, np.ndarray]:
+    entry, files = manifest["elements"], ELEMENT_FILES
+    shape = (manifest["n_genes"], 1 + entry["n_nearest"])
+    size = (entry["n_elements"], entry["sequence_bp"])
+    return {
+        "sequence": _load(path, files["sequence"], size, ("uint8",)),
+        "index": _load(path, files["index"], shape, ("int32",)),
+        "features": _load(path, files["features"], (*shape, N_ELEMENT_FEATURES), ("float32",)),
+    }
 
 
 def _load(path: Path, file: str, shape: tuple[int, ...], dtypes: tuple[str, ...]) -> np.ndarray:

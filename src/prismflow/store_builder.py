@@ -13,6 +13,8 @@ import pandas as pd
 from prismflow import tracks as reading
 from prismflow.bigwig import BigWig
 from prismflow.contacts import contact_bins
+from prismflow.element_settings import ElementSettings
+from prismflow.element_writer import write_elements
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
 from prismflow.genes import label_name, promoter_activity_name
@@ -44,6 +46,7 @@ def build_store(
     signal_dtype: str = "float32",
     simulated: bool = False,
     chrom_aliases: Mapping[str, str] | None = None,
+    elements: Mapping[str, Any] | None = None,
 ) -> None:
     """Build the store of one cell from a genome and tracks.
 
@@ -67,6 +70,8 @@ def build_store(
         signal_dtype: ``float32`` or ``float16``.
         simulated: whether the data are simulated.
         chrom_aliases: name in a file -> name in the gene table.
+        elements: settings of candidate enhancers, see
+            :class:`prismflow.element_settings.ElementSettings`; None for a store without them.
 
     Raises:
         InputError: genes, genome and tracks don't fit together; nothing is left behind.
@@ -106,6 +111,11 @@ def build_store(
             "promoter_activity": promoter_activity,
             "simulated": bool(simulated),
         }
+        if elements is not None:
+            chosen_elements = ElementSettings.parse(elements)
+            manifest["elements"] = write_elements(
+                folder, genome, genes, tracks, chosen_elements, cell
+            )
         finish_store(folder, manifest, _store_genes(table, cell, genes), chosen)
     logger.info("%s: %d genes, window %d bp, %s", path, len(table), window_bp, list(entries))
 

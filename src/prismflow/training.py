@@ -14,7 +14,7 @@ from prismflow.batches import GeneInputs
 from prismflow.errors import InputError
 from prismflow.files import write_json, write_tsv
 from prismflow.models import ARCHITECTURES, TABULAR, model_class
-from prismflow.runs import Split, check_finite, model_record, open_inputs
+from prismflow.runs import Split, check_finite, extras_of, model_record, open_inputs
 from prismflow.store import Store
 
 logger = logging.getLogger(__name__)
@@ -63,8 +63,8 @@ def train_run(
         raise InputError(f"seed: expected a whole number of at least 0, found {seed!r}.")
     store = Store.open(store_dir)
     split = Split.read(splits_path, fold, store)
-    needs = tuple(getattr(model_class(settings["architecture"]), "needs", ()))
-    inputs = open_inputs(store, settings, needs)
+    extras = extras_of(model_class(settings["architecture"]), store)
+    inputs = open_inputs(store, settings, extras)
     check_finite(inputs, split)
     logger.info(
         "model %s (%s), cell %s, fold %s, seed %d: %d training and %d validation genes, %d bp, "

@@ -152,6 +152,7 @@ class EPInformer(ExpressionModel):
     """Promoter and enhancers: (B, L, 4), (B, L, M) -> (B,)."""
 
     architecture = "epinformer"
+    takes = ("elements", "element_features")
     Settings = EPInformerSettings
     TINY: ClassVar[dict[str, Any]] = {
         "n_enhancers": 3,
@@ -191,13 +192,15 @@ class EPInformer(ExpressionModel):
                 self.settings.n_enhancers,
                 self.settings.element_bp,
             )
-        elements = batch.extras["elements"].to(batch.sequence.dtype)
+        # The nearest come first; more than the model was built for are left out.
+        nearest = slice(1 + self.settings.n_enhancers)
+        elements = batch.extras["elements"][:, nearest].to(batch.sequence.dtype)
         if elements.shape[2] != self.settings.element_bp:
             raise InputError(
                 f"EPInformer was built for elements of {self.settings.element_bp} bp, "
                 f"found {elements.shape[2]}."
             )
-        return elements, batch.extras["element_features"].to(batch.sequence.dtype)
+        return elements, batch.extras["element_features"][:, nearest].to(batch.sequence.dtype)
 
     def forward(self, batch: BatchLike) -> ModelOutput:
         """Predictions (B,)."""
