@@ -111,6 +111,19 @@ def test_output_shapes_and_reported_prediction(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", NETWORKS)
+def test_low_precision_is_near_full_precision(architecture: str) -> None:
+    model = tiny(architecture).eval()
+    batch = matching_batch(model)
+    with torch.no_grad():
+        full = model(batch).prediction
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            output = model(batch)
+            total = sum(model.losses(output, batch.target).values())
+    assert total.dtype == torch.float32
+    torch.testing.assert_close(output.prediction.float(), full, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("architecture", NETWORKS)
 def test_equal_seeds_give_equal_weights(architecture: str) -> None:
     first, second = tiny(architecture).state_dict(), tiny(architecture).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
