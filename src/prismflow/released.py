@@ -49,6 +49,7 @@ GENE_FEATURES = (
 )
 """The gene features of the released models, in their order."""
 TRANSFORMS = {"h3k27ac": "raw", "dnase": "raw", "hic": "log10p1"}
+HISTORY_COLUMNS = ("step", "epoch", "learning_rate", "train_loss", "valid_mse", "valid_pearson")
 OWN_SETTINGS = ("reported", "intervention_average")
 """Hyper-parameters that change what is computed from the same weights."""
 
@@ -250,15 +251,8 @@ def adopt_run(
         packages=PACKAGES[1:],
     )
     save_weights(released.state, weights_path)
-    row = {
-        "step": released.best["step"],
-        "epoch": math.nan,
-        "learning_rate": math.nan,
-        "train_loss": math.nan,
-        "valid_mse": released.best["valid_mse"],
-        "valid_pearson": math.nan,
-    }
-    write_tsv(pd.DataFrame([row]), history_path)
+    row = dict.fromkeys(HISTORY_COLUMNS, math.nan) | released.best
+    write_tsv(pd.DataFrame([row])[list(HISTORY_COLUMNS)], history_path)
     write_json(record | {"released": {"file": path.name}}, model_json_path)
 
 
