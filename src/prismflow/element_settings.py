@@ -83,11 +83,11 @@ def check_elements(
     entry = dataset["elements"]
     if entry is None:
         return
-    wanted = {entry["peaks"]: "peaks", **dict.fromkeys(entry["activity"], "signal")}
+    wanted = [(entry["peaks"], "peaks"), *((name, "signal") for name in entry["activity"])]
     if entry["contacts"]:
-        wanted[entry["contacts"]] = "contacts"
+        wanted.append((entry["contacts"], "contacts"))
     where = schema.where(files, ("datasets", name, "elements"))
-    for modality, kind in wanted.items():
+    for modality, kind in wanted:
         found = values["modalities"].get(modality, {}).get("kind", "none of that name")
         if found != kind:
             raise InputError(

@@ -140,8 +140,10 @@ def test_a_mask_that_the_store_lacks_is_refused(tmp_path):
     store = Store.open(make_store(tmp_path)[0])
     with pytest.raises(InputError, match=r"exactly one track of kind 'peaks'.*has: none"):
         GeneBatches(inputs_of(store, extras=("peak_mask",)), np.arange(3))
-    with pytest.raises(InputError, match="'elements'"):
+    with pytest.raises(InputError, match="has no candidate enhancers; declare `elements`"):
         GeneBatches(inputs_of(store, extras=("elements",)), np.arange(3))
+    with pytest.raises(InputError, match="'blacklist', which stores do not hold"):
+        GeneBatches(inputs_of(store, extras=("blacklist",)), np.arange(3))
 
 
 def test_batches_are_frozen(store):

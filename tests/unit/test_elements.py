@@ -250,3 +250,43 @@ def test_activity_follows_the_windows(files: dict[str, Any]) -> None:
     values, _ = read_windows(files["folder"] / "dnase.bw", genes, 1000)
     means = region_means(files["folder"] / "dnase.bw", regions, genes)
     np.testing.assert_allclose(means, values.mean(axis=1, dtype=np.float64), rtol=1e-6)
+
+
+def test_scores_against_published_ones(realdata_dir: Path) -> None:
+    """Candidate regions, H3K27ac and DHS counts and contacts of K562 chr22; docs/data_checks.md."""
+    folder = realdata_dir / "elements"
+    table = pd.read_csv(realdata_dir / "genes" / "genes_K562_chr22.tsv", sep="\t")
+    table["chrom"] = table["chr"]
+    genes = Genes.from_table(table, {"chr22": 50_818_468})
+    regions = pd.read_csv(folder / "elements_K562_chr22.tsv", sep="\t").rename(
+        columns={"chr": "chrom"}
+    )
+    published = pd.read_csv(folder / "ABC_K562_chr22_predictions_threshold0.027.tsv", sep="\t")
+    published = published[~published["isSelfPromoter"]]
+    keys = ["start", "end"]
+    regions["element"] = np.arange(len(regions))
+    published = published.merge(regions[[*keys, "element"]], on=keys, how="left")
+    published["gene"] = published["TargetGene"].map(dict(zip(table["symbol"], table.index)))
+    tracks = [
+        {"path": realdata_dir / "signals" / f"K562_{name}.chr22.APPROX.bw"}
+        for name in ("H3K27ac", "DHS")
+    ]
+    hic = {
+        "path": realdata_dir / "hic" / "K562_chr22_hg38.hic",
+        "resolution_bp": 5000, "normalisation": "NONE",
+    }  # fmt: skip
+    activity = element_activity(regions, tracks, genes)
+    pairs = nearest_elements(
+        genes, regions, n_nearest=None, max_distance_bp=1_600_000, promoter_bp=0
+    )
+    centre = ((regions["start"] + regions["end"]) // 2).to_numpy()
+    contact, _ = pair_contacts(pairs, centre, genes, hic)
+    pairs["score"] = activity_by_contact(
+        pairs["gene"].to_numpy(), activity[pairs["element"]], contact
+    )
+    both = published.merge(pairs, on=["gene", "element"], suffixes=("_published", ""))
+    assert len(both) == len(published) == 723
+    assert (both["distance"] - both["distance_published"]).abs().max() <= 1
+    own = activity[both["element"]]
+    assert own.size and pd.Series(own).corr(both["activity_base"], method="spearman") > 0.95
+    assert both["score"].corr(both["ABC.Score"], method="spearman") > 0.65
