@@ -6,6 +6,10 @@ def training_modules(wildcards):
     return code_digest(stage, module_of(architecture))
 
 
+def adopted_models():
+    return [name for name, entry in PLAN.models.items() if "checkpoint" in entry]
+
+
 rule train:
     input:
         store="results/{dataset}/{cell}/store",
@@ -16,6 +20,8 @@ rule train:
         history="results/{dataset}/{cell}/{model}/{run}/history.tsv",
     log:
         "logs/{dataset}/{cell}/{model}/{run}/train.log",
+    wildcard_constraints:
+        model=one_of(set(PLAN.models) - set(adopted_models())),
     benchmark:
         "benchmarks/{dataset}/{cell}/{model}/{run}/train.tsv"
     params:
@@ -34,3 +40,34 @@ rule train:
         ENVIRONMENT
     script:
         "../workflow/scripts/train.py"
+
+
+rule adopt_checkpoint:
+    input:
+        checkpoint=lambda wildcards: PLAN.checkpoint(run_of(wildcards)),
+        store="results/{dataset}/{cell}/store",
+        splits="results/{dataset}/splits.tsv",
+    output:
+        weights="results/{dataset}/{cell}/{model}/{run}/model.safetensors",
+        model="results/{dataset}/{cell}/{model}/{run}/model.json",
+        history="results/{dataset}/{cell}/{model}/{run}/history.tsv",
+    log:
+        "logs/{dataset}/{cell}/{model}/{run}/adopt_checkpoint.log",
+    wildcard_constraints:
+        model=one_of(adopted_models()),
+    benchmark:
+        "benchmarks/{dataset}/{cell}/{model}/{run}/adopt_checkpoint.tsv"
+    params:
+        settings=lambda wildcards: PLAN.settings_json(
+            wildcards.dataset, wildcards.cell, wildcards.model
+        ),
+        fold=lambda wildcards: run_of(wildcards).fold,
+        seed=lambda wildcards: run_of(wildcards).seed,
+        code=lambda wildcards: code_digest("released"),
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/adopt_checkpoint.py"

@@ -275,7 +275,8 @@ def _resolve(
             f"{base!r} {problem}; known are {', '.join(entries)}."
         )
     parent = _resolve(base, entries, sources, (*seen, name))
-    parent.pop("label", None)
+    for own in ("label", "checkpoint"):
+        parent.pop(own, None)
     return _merge(parent, entry)
 
 

@@ -7,6 +7,7 @@ that ask for the same run share it.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,6 +68,10 @@ class Plan:
         """The run with these wildcards."""
         fold, _, seed = name.rpartition("_seed")
         return Run(dataset, cell, model, fold, int(seed))
+
+    def checkpoint(self, run: Run) -> str:
+        """The released checkpoint that a run evaluates."""
+        return self.models[run.model]["checkpoint"].format(cell=run.cell, seed=run.seed)
 
     def scenarios_json(self, run: Run) -> str:
         """Scenario definitions of a run as sorted JSON (a stable rule parameter)."""
@@ -248,7 +253,20 @@ def make_plan(config: Config) -> Plan:
                 scenarios.setdefault(run, {"full": None}).update(dict.fromkeys(entry["scenarios"]))
             experiments[dataset, identifier] = Experiment(identifier, entry, names, tuple(runs))
     ordered = {run: tuple(sorted(names)) for run, names in scenarios.items()}
-    return Plan(config, models, experiments, ordered, tuple(skipped))
+    plan = Plan(config, models, experiments, ordered, tuple(skipped))
+    _check_checkpoints(plan)
+    return plan
+
+
+def _check_checkpoints(plan: Plan) -> None:
+    for run in plan.scenarios:
+        if "checkpoint" in plan.models[run.model] and not os.path.exists(plan.checkpoint(run)):
+            sources = [*plan.config.files, plan.config.values["sheets"]["models"]]
+            raise InputError(
+                f"{schema.where(sources, (run.model, 'checkpoint'))}: expected a checkpoint at "
+                f"{plan.checkpoint(run)} for cell {run.cell} and seed {run.seed}, found none; "
+                "correct the path or put the file there."
+            )
 
 
 def _check_windows(

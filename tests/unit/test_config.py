@@ -237,6 +237,11 @@ WRONG_YAML = {
         setting("model_overrides", "prsm", value={"window_bp": 500}),
         r"model_overrides\.prsm\): expected a name that stands in .*models\.yaml, found 'prsm'",
     ),
+    "checkpoint that isn't there": (
+        "models.yaml",
+        setting("prism", "checkpoint", value="authors/{cell}/seed_{seed}.ckpt"),
+        r"prism\.checkpoint\): expected a checkpoint at authors/sim[AB]/seed_\d+\.ckpt for cell",
+    ),
     "negative loss weight": (
         "models.yaml",
         setting("prism", "loss", value={"uniform": -1}),

@@ -1,0 +1,19 @@
+"""Take a released checkpoint in the place of training."""
+
+import json
+
+from prismflow.jobs import job
+from prismflow.released import adopt_run
+
+with job(snakemake):
+    adopt_run(
+        snakemake.input.checkpoint,
+        snakemake.input.store,
+        snakemake.input.splits,
+        snakemake.params.fold,
+        snakemake.params.seed,
+        json.loads(snakemake.params.settings),
+        snakemake.output.weights,
+        snakemake.output.model,
+        snakemake.output.history,
+    )
