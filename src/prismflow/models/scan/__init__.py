@@ -11,6 +11,7 @@ anywhere, ``numba`` is compiled for CPUs and ``triton`` for CUDA devices.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import logging
@@ -212,9 +213,14 @@ def _problem(name: str, device: torch.device, dtype: torch.dtype) -> str | None:
     """Why the backend cannot serve here, or None."""
     if name not in ("numba", "triton"):
         return None
-    if importlib.util.find_spec(name) is None or importlib.util.find_spec(_MODULES[name]) is None:
+    if not _is_installed(name):
         return f"the package {name} is not installed"
     return load_backend(name).problem(device, dtype)
+
+
+@functools.cache
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def _check_shapes(

@@ -12,6 +12,8 @@ Positions are in scanning order throughout; in reverse groups step s is position
 # ruff: noqa: RUF005, B007 - tuples are concatenated because kernels know no unpacking.
 from __future__ import annotations
 
+import inspect
+
 import triton
 import triton.language as tl
 
@@ -99,7 +101,20 @@ def _scalars(proj, rows, width, column, T: tl.constexpr):
     return values
 
 
-@triton.jit(do_not_specialize=["length", "dim", "width", "first", "n_segments", "segment_tiles"])
+# Numbers are not specialised: a channel count known to be divisible would spread neighbouring
+# channels over a lane's registers and positions over lanes, and compile again for every length.
+_NUMBERS = (
+    "reverse", "batch", "dy_batch", "n_sequences", "length", "dim", "width", "first",
+    "n_segments", "segment_tiles",
+)  # fmt: skip
+
+
+def _kernel(function):
+    names = inspect.signature(function).parameters
+    return triton.jit(function, do_not_specialize=[n for n in _NUMBERS if n in names])
+
+
+@_kernel
 def forward_kernel(
     u, raw, proj, matrix, skip, bias, y, bounds, carry, decay,
     reverse, batch, length, dim, width, first, n_segments, segment_tiles,
@@ -160,7 +175,7 @@ def forward_kernel(
         tl.store(decay + (sequence * n_segments + segment) * dim + d, total, mask=inside)
 
 
-@triton.jit(do_not_specialize=["dim", "n_segments"])
+@_kernel
 def join_kernel(
     matrix, carry, decay, batch, dim, n_segments,
     N: tl.constexpr, BD: tl.constexpr, FROM_END: tl.constexpr,
@@ -180,7 +195,7 @@ def join_kernel(
         state = tl.exp2(total * a) * state + added
 
 
-@triton.jit(do_not_specialize=["length", "dim", "width", "first", "n_segments", "segment_tiles"])
+@_kernel
 def flow_kernel(
     raw, proj, matrix, bias, dy, carry, decay,
     reverse, batch, dy_batch, length, dim, width, first, n_segments, segment_tiles,
@@ -215,7 +230,7 @@ def flow_kernel(
     tl.store(decay + (sequence * n_segments + segment) * dim + d, total, mask=inside)
 
 
-@triton.jit(do_not_specialize=["length", "dim", "width", "first", "n_segments", "segment_tiles"])
+@_kernel
 def backward_kernel(
     u, raw, proj, matrix, skip, bias, bounds, dy, carry,
     du, ddelta, dbc, dmatrix, dskip, dbias,

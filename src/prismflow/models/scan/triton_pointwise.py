@@ -15,6 +15,7 @@ from prismflow.models.scan.triton_kernels import sigmoid
 ROWS, CHANNELS, WARPS = 32, 64, 4
 """Positions and channels per program."""
 NORM_ROWS = 16
+_NUMBERS = ["reverse", "batch", "length"]
 
 
 def conv_forward(xz: Tensor, weight: Tensor, bias: Tensor, reverse: tuple[bool, ...]) -> Tensor:
@@ -172,7 +173,7 @@ def _preactivation(xz, weight, bias, group, sequence, t, d, step, length, dim, T
     return value
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_NUMBERS)
 def _conv_forward(
     xz, weight, bias, u, reverse, batch, length, dim,
     TAPS: tl.constexpr, T: tl.constexpr, BD: tl.constexpr,
@@ -187,7 +188,7 @@ def _conv_forward(
     tl.store(u + at, (value * sigmoid(value)).to(u.dtype.element_ty), mask=mask)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_NUMBERS)
 def _conv_gradients(
     xz, weight, bias, du, sums, reverse, batch, length, dim,
     TAPS: tl.constexpr, T: tl.constexpr, BD: tl.constexpr,
@@ -215,7 +216,7 @@ def _conv_gradients(
         tl.store(out + (TAPS - 1 - back) * dim, share, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_NUMBERS)
 def _conv_inputs(
     weight, grads, dxz, reverse, batch, length, dim,
     TAPS: tl.constexpr, T: tl.constexpr, BD: tl.constexpr, GROUPS: tl.constexpr,
@@ -240,7 +241,7 @@ def _conv_inputs(
     tl.store(dxz + at, value.to(dxz.dtype.element_ty), mask=mask)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def _gate_forward(
     y, xz, total, out, rows, dim, GROUPS: tl.constexpr, T: tl.constexpr, BD: tl.constexpr
 ):
@@ -258,7 +259,7 @@ def _gate_forward(
     tl.store(out + at, (value * z * sigmoid(z)).to(out.dtype.element_ty), mask=mask)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def _gate_backward(dout, xz, total, dxz, dy, rows, dim, T: tl.constexpr, BD: tl.constexpr):
     row = tl.program_id(0).to(tl.int64) * T + tl.arange(0, T)
     d = tl.program_id(1) * BD + tl.arange(0, BD)
@@ -274,7 +275,7 @@ def _gate_backward(dout, xz, total, dxz, dy, rows, dim, T: tl.constexpr, BD: tl.
     tl.store(dxz + z_at, dz.to(dxz.dtype.element_ty), mask=mask)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def _norm_forward(
     hidden, residual, weight, normed, total, scale, rows, dim, eps,
     RESIDUAL: tl.constexpr, T: tl.constexpr, BD: tl.constexpr,
@@ -293,7 +294,7 @@ def _norm_forward(
     tl.store(scale + row, r, mask=row < rows)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def _norm_backward(
     dnormed, dtotal, total, scale, weight, dhidden, sums, rows, dim,
     T: tl.constexpr, BD: tl.constexpr,
