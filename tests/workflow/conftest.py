@@ -112,10 +112,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Workflow:
 def real_chr22(
     tmp_path_factory: pytest.TempPathFactory, root: Path, realdata_dir: Path
 ) -> Workflow:
-    """The finished run on real chr22 data."""
+    """The finished short run on real chr22 data."""
     base = tmp_path_factory.mktemp("real")
     (base / "shared").mkdir()
     (base / "shared" / "realdata").symlink_to(realdata_dir)
     workflow = Workflow(base / "project", root)
     shutil.copytree(root / "tests" / "real_chr22", workflow.folder / "tests" / "real_chr22")
-    return finished(workflow, configfiles=("tests/real_chr22/real_chr22.yaml",))
+    files = ("tests/real_chr22/real_chr22.yaml", "tests/real_chr22/short.yaml")
+    return finished(workflow, configfiles=files)
