@@ -10,9 +10,8 @@ from prismflow.architectures import module_of
 from prismflow.errors import InputError
 from prismflow.figures import needed_files
 from prismflow.models import TABULAR
-from prismflow.plan import make_plan
+from prismflow.plan import make_plan, store_settings
 from prismflow.provenance import code_digest
-from prismflow.stages import store_settings
 
 ENVIRONMENT = "../envs/prismflow.yaml"
 

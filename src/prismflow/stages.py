@@ -88,22 +88,6 @@ def define_windows(
     write_tsv(assigned, outputs["splits"])
 
 
-def store_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a dataset's settings that its stores depend on."""
-    elements = settings.get("elements")
-    return {
-        "elements": elements and {**elements, "blacklist": settings["blacklist"]},
-        "window_bp": settings["window_bp"],
-        "features": settings["genes"]["features"],
-        "promoter_activity": settings["genes"]["promoter_activity"],
-        "label_column": settings["label"]["column"],
-        "label_transform": settings["label"]["transform"],
-        "signal_dtype": settings["signal_dtype"],
-        "chrom_aliases": settings["chrom_aliases"],
-        "simulated": settings["simulate"] is not None,
-    }
-
-
 def inspect_track(
     track: Mapping[str, Any],
     aliases: Mapping[str, str],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -120,3 +121,14 @@ def test_no_file_names_this_machine(root: Path) -> None:
     if listed.returncode > 1:
         pytest.skip("not a git checkout")
     assert not listed.stdout.split()
+
+
+def test_planning_imports_nothing_heavy() -> None:
+    # hictkpy keeps a thread busy for as long as its process lives; torch takes seconds to load.
+    heavy = ("torch", "hictkpy", "numba", "scipy", "sklearn", "matplotlib", "pyBigWig")
+    code = (
+        "import sys, prismflow.config, prismflow.plan, prismflow.provenance, prismflow.figures, "
+        f"prismflow.portals.references; print(*[m for m in {heavy!r} if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not result.stdout.split()
