@@ -1,10 +1,12 @@
 # Figures and tables of the experiments, and the report that gathers them.
 def figure_files(dataset, suffixes=("pdf", "png")):
+    experiments = [
+        experiment for name, experiment in PLAN.experiments if name == dataset
+    ]
     return [
-        f"results/{dataset}/figures/{experiment}.{suffix}"
-        for name, experiment in PLAN.experiments
+        f"results/{dataset}/figures/{figure}.{suffix}"
+        for figure in ("data_checks", *experiments)
         for suffix in suffixes
-        if name == dataset
     ]
 
 

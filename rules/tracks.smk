@@ -25,3 +25,95 @@ rule inspect_track:
         ENVIRONMENT
     script:
         "../workflow/scripts/inspect_track.py"
+
+
+def tracks_of_dataset(wildcards):
+    """Cell -> settings of its tracks."""
+    return {
+        cell: [
+            track_settings(cell, modality) for modality in PLAN.config.modalities_of(cell)
+        ]
+        for cell in dataset_of(wildcards)["cells"]
+    }
+
+
+def summaries_of_dataset(wildcards):
+    return {
+        cell: {
+            track["modality"]: f"results/{wildcards.dataset}/tracks/{cell}/{track['modality']}.json"
+            for track in tracks
+        }
+        for cell, tracks in tracks_of_dataset(wildcards).items()
+    }
+
+
+rule check_data:
+    input:
+        tracks=lambda wildcards: [
+            track["path"]
+            for tracks in tracks_of_dataset(wildcards).values()
+            for track in tracks
+        ],
+        summaries=lambda wildcards: [
+            path
+            for paths in summaries_of_dataset(wildcards).values()
+            for path in paths.values()
+        ],
+        genes="results/{dataset}/genes.tsv",
+        dropped="results/{dataset}/dropped.tsv",
+        sizes="results/{dataset}/genome/chrom.sizes",
+    output:
+        checks="results/{dataset}/checks/checks.tsv",
+        profiles="results/{dataset}/checks/profiles.tsv",
+        examples="results/{dataset}/checks/examples.tsv",
+        summary="results/{dataset}/checks/summary.json",
+    log:
+        "logs/{dataset}/check_data.log",
+    benchmark:
+        "benchmarks/{dataset}/check_data.tsv"
+    params:
+        settings=lambda wildcards: as_json(
+            {
+                "cells": tracks_of_dataset(wildcards),
+                "summaries": summaries_of_dataset(wildcards),
+                "aliases": dataset_of(wildcards)["chrom_aliases"],
+            }
+        ),
+        code=code_digest("checks"),
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/check_data.py"
+
+
+rule plot_data_checks:
+    input:
+        checks="results/{dataset}/checks/checks.tsv",
+        profiles="results/{dataset}/checks/profiles.tsv",
+        examples="results/{dataset}/checks/examples.tsv",
+        summary="results/{dataset}/checks/summary.json",
+    output:
+        pdf="results/{dataset}/figures/data_checks.pdf",
+        png=report(
+            "results/{dataset}/figures/data_checks.png",
+            caption="../workflow/report/data_checks.rst",
+            category="Checks",
+            labels={"experiment": "data checks", "kind": "figure"},
+        ),
+    log:
+        "logs/{dataset}/figures/data_checks.log",
+    benchmark:
+        "benchmarks/{dataset}/figures/data_checks.tsv"
+    params:
+        context=lambda wildcards: as_json(PLAN.context(wildcards.dataset)),
+        code=code_digest("figures", "plots.data_checks"),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/plot_data_checks.py"

@@ -10,14 +10,14 @@ import ast
 import functools
 import importlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from prismflow.aggregate import read_metrics
-from prismflow.files import read_tsv
+from prismflow.files import read_json, read_tsv
 
 #: Name of a renderer's need -> file of a run that holds it.
 RUN_FILES = {
@@ -115,6 +115,24 @@ def plot_figure(
     module = importlib.import_module(f"prismflow.plots.{renderer}")
     data = _data(request, renderer_needs(renderer), Path(root), metrics)
     figure = module.draw(data, request["experiment"], _context(request, published))
+    plots.save(figure, pdf, png)
+
+
+def plot_data_checks(context_json: str, files: Mapping[str, str], pdf: str, png: str) -> None:
+    """Draw the figure of :func:`prismflow.checks.check_data`.
+
+    Args:
+        context_json: what the plan says about the dataset.
+        files: ``checks``, ``profiles``, ``examples`` (TSV) and ``summary`` (JSON).
+        pdf, png: outputs.
+    """
+    from prismflow import plots
+
+    # By name, so that an edit of this one figure doesn't redraw the experiments'.
+    data_checks = importlib.import_module("prismflow.plots.data_checks")
+    data = {name: read_tsv(files[name]) for name in ("checks", "profiles", "examples")}
+    data["summary"] = read_json(files["summary"])
+    figure = data_checks.draw(data, {"id": "data_checks"}, json.loads(context_json))
     plots.save(figure, pdf, png)
 
 

@@ -246,7 +246,8 @@ def test_removing_a_file_of_elements_is_noticed(files: dict[str, Any], tmp_path:
 def test_activity_follows_the_windows(files: dict[str, Any]) -> None:
     """The promoters' means are those that the windows of the store have."""
     genes = files["genes"]
-    regions = pd.DataFrame({"chrom": genes.chroms, "start": genes.tss - 500, "end": genes.tss + 500})
+    ends = {"start": genes.tss - 500, "end": genes.tss + 500}
+    regions = pd.DataFrame({"chrom": genes.chroms, **ends})
     values, _ = read_windows(files["folder"] / "dnase.bw", genes, 1000)
     means = region_means(files["folder"] / "dnase.bw", regions, genes)
     np.testing.assert_allclose(means, values.mean(axis=1, dtype=np.float64), rtol=1e-6)
@@ -266,7 +267,9 @@ def test_scores_against_published_ones(realdata_dir: Path) -> None:
     keys = ["start", "end"]
     regions["element"] = np.arange(len(regions))
     published = published.merge(regions[[*keys, "element"]], on=keys, how="left")
-    published["gene"] = published["TargetGene"].map(dict(zip(table["symbol"], table.index)))
+    published["gene"] = published["TargetGene"].map(
+        dict(zip(table["symbol"], table.index, strict=True))
+    )
     tracks = [
         {"path": realdata_dir / "signals" / f"K562_{name}.chr22.APPROX.bw"}
         for name in ("H3K27ac", "DHS")

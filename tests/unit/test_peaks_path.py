@@ -155,5 +155,5 @@ def test_elements_need_declared_peaks(
     with pytest.raises(InputError, match="found 'none of that name'"):
         plan_of(root, changes)
     changes["modalities"]["chip_peaks"] = {"kind": "peaks"}
-    with pytest.raises(InputError, match="for every cell of the dataset, found none for simA, simB"):
+    with pytest.raises(InputError, match="every cell of the dataset, found none for simA, simB"):
         plan_of(root, changes)

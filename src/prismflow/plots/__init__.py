@@ -18,7 +18,8 @@ from prismflow.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SHARED = {"common", "forest", "labels", "style"}
+# The checks are drawn per dataset, not per experiment.
+_SHARED = {"common", "data_checks", "forest", "labels", "style"}
 
 
 def renderers() -> tuple[str, ...]:

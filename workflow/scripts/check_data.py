@@ -1,0 +1,18 @@
+"""Check tracks, genes, strands and labels of a dataset against each other."""
+
+import json
+
+from prismflow.checks import check_data
+from prismflow.jobs import job
+
+with job(snakemake):
+    settings = json.loads(snakemake.params.settings)
+    check_data(
+        settings["cells"],
+        settings["summaries"],
+        settings["aliases"],
+        genes=snakemake.input.genes,
+        dropped=snakemake.input.dropped,
+        sizes=snakemake.input.sizes,
+        outputs=dict(snakemake.output.items()),
+    )

@@ -1,0 +1,12 @@
+"""Draw the checks of a dataset."""
+
+from prismflow.figures import plot_data_checks
+from prismflow.jobs import job
+
+with job(snakemake):
+    plot_data_checks(
+        snakemake.params.context,
+        dict(snakemake.input.items()),
+        snakemake.output.pdf,
+        snakemake.output.png,
+    )
