@@ -34,12 +34,6 @@ if workflow.is_main_process:
         print(f"note: {note}", file=sys.stderr)
 
 
-onstart:
-    # In Snakemake 9.27 the limit of job starts per second sets a timer after every finished job,
-    # for ever; each re-examines all ready jobs. With hundreds of runs that keeps a core busy.
-    workflow.scheduler.job_rate_limiter = None
-
-
 def one_of(names):
     return "|".join(sorted(names)) or "none"
 
