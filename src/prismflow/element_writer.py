@@ -21,7 +21,7 @@ from prismflow.elements import (
 )
 from prismflow.errors import InputError
 from prismflow.files import write_tsv
-from prismflow.genome import UNKNOWN, Genome, by_chromosome
+from prismflow.genome import Genome, by_chromosome
 from prismflow.store import ELEMENT_FILES as FILES
 from prismflow.store_writer import RowFile
 
@@ -133,10 +133,8 @@ def _write_sequences(
     names = genes.names_in(genome.path, genome.lengths, "error")
     with RowFile(path, (len(centre), sequence_bp), "uint8") as file:
         for chrom, rows in by_chromosome(chroms):
-            codes = genome.chromosome(names[chrom])
+            genome.prepare(names[chrom], len(rows) * sequence_bp)
             for row in rows[np.argsort(centre[rows], kind="stable")].tolist():
                 start = int(centre[row]) - sequence_bp // 2
-                window = np.full((1, sequence_bp), UNKNOWN, dtype=np.uint8)
-                first, last = max(start, 0), min(start + sequence_bp, len(codes))
-                window[0, first - start : last - start] = codes[first:last]
-                file.write(np.array([row]), window)
+                window = genome.codes(names[chrom], start, start + sequence_bp)
+                file.write(np.array([row]), window[None])

@@ -26,6 +26,7 @@ UNKNOWN = 4
 _IUPAC = 5
 _ILLEGAL = 6
 _BLOCK_BP = 1 << 24
+_PIECES = 8
 _BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
@@ -114,6 +115,14 @@ class Genome:
                 inside, _ = self._read(chrom, first, last)
             result[first - start : last - start] = inside
         return result
+
+    def prepare(self, chrom: str, n_bases: int) -> None:
+        """Keep a chromosome in memory if ``n_bases`` of it, in pieces, are going to be read.
+
+        Few windows are cheaper to read one by one than with all the bases between them.
+        """
+        if n_bases > self.length(chrom) // _PIECES:
+            self.chromosome(chrom)
 
     def chromosome(self, chrom: str) -> np.ndarray:
         """Base codes uint8 (length,) of a whole chromosome (read-only; the last one is kept).

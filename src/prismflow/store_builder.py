@@ -18,7 +18,7 @@ from prismflow.element_writer import write_elements
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
 from prismflow.genes import label_name, promoter_activity_name
-from prismflow.genome import UNKNOWN, Genome, by_chromosome
+from prismflow.genome import Genome, by_chromosome
 from prismflow.modality import check_kind
 from prismflow.store_writer import RowFile, finish_store, new_store
 from prismflow.windows import check_window
@@ -193,13 +193,11 @@ def _write_sequence(folder: Path, genome: Genome, genes: reading.Genes, window_b
     names = genes.names_in(genome.path, genome.lengths, "error")
     with RowFile(folder / "sequence.npy", (len(genes.tss), window_bp), "uint8") as file:
         for chrom, rows in by_chromosome(genes.chroms):
-            codes = genome.chromosome(names[chrom])
+            genome.prepare(names[chrom], len(rows) * window_bp)
             for row in rows[np.argsort(genes.tss[rows], kind="stable")].tolist():
                 start = int(genes.tss[row]) - window_bp // 2
-                window = np.full((1, window_bp), UNKNOWN, dtype=np.uint8)
-                first, last = max(start, 0), min(start + window_bp, len(codes))
-                window[0, first - start : last - start] = codes[first:last]
-                file.write(np.array([row]), window)
+                window = genome.codes(names[chrom], start, start + window_bp)
+                file.write(np.array([row]), window[None])
             logger.info("sequence: %s, %d genes", chrom, len(rows))
 
 

@@ -17,7 +17,13 @@ import pandas as pd
 
 from prismflow.errors import InputError
 from prismflow.files import write_bytes, write_tsv
-from prismflow.genome import Genome, by_chromosome, match_chromosomes, unknown_runs
+from prismflow.genome import (
+    UNKNOWN,
+    Genome,
+    by_chromosome,
+    match_chromosomes,
+    unknown_runs,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -151,9 +157,17 @@ def _unknown_bases(
     names = match_chromosomes("the gene table", counts, genome.path, genome.lengths, aliases)
     result = np.zeros(len(windows), dtype=np.int64)
     for chrom, rows in by_chromosome(windows["chrom"]):
+        length = genome.lengths[names[chrom]]
+        first = np.clip(windows["window_start"].to_numpy()[rows], 0, length)
+        last = np.clip(windows["window_end"].to_numpy()[rows], 0, length)
+        if int((last - first).sum()) < length // 8:
+            # Few short windows: the bases between them need not be read.
+            for row, low, high in zip(rows, first.tolist(), last.tolist(), strict=True):
+                codes = genome.codes(names[chrom], low, high)
+                result[row] = np.count_nonzero(codes == UNKNOWN)
+            continue
         starts, ends = unknown_runs(genome.chromosome(names[chrom]))
         before = np.concatenate([[0], np.cumsum(ends - starts)])
-        length = genome.lengths[names[chrom]]
 
         def unknown_below(
             position: np.ndarray,
@@ -168,8 +182,6 @@ def _unknown_bases(
             beyond = np.where(run > 0, np.maximum(ends[last] - position, 0), 0)
             return before[run] - beyond
 
-        first = np.clip(windows["window_start"].to_numpy()[rows], 0, length)
-        last = np.clip(windows["window_end"].to_numpy()[rows], 0, length)
         result[rows] = unknown_below(last) - unknown_below(first)
     return result
 
