@@ -4,6 +4,7 @@ rule index_genome:
         fasta=lambda wildcards: dataset_of(wildcards)["genome"],
     output:
         sizes="results/{dataset}/genome/chrom.sizes",
+        index=directory("results/{dataset}/genome/index"),
     log:
         "logs/{dataset}/index_genome.log",
     benchmark:

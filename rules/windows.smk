@@ -13,6 +13,7 @@ rule define_windows:
         genes=lambda wildcards: dataset_of(wildcards)["genes"]["path"],
         sizes="results/{dataset}/genome/chrom.sizes",
         fasta=lambda wildcards: dataset_of(wildcards)["genome"],
+        index="results/{dataset}/genome/index",
         blacklist=optional_blacklist,
     output:
         genes="results/{dataset}/genes.tsv",
@@ -39,6 +40,7 @@ rule build_store:
     input:
         genes="results/{dataset}/genes.tsv",
         fasta=lambda wildcards: dataset_of(wildcards)["genome"],
+        index="results/{dataset}/genome/index",
         blacklist=blacklist_of_elements,
         tracks=lambda wildcards: [
             PLAN.config.tracks[wildcards.cell, modality].path

@@ -45,8 +45,9 @@ _TABLE = _lookup_table()
 class Genome:
     """Random access to the bases of a plain or bgzip-compressed FASTA.
 
-    An index beside the FASTA is used when it is not older than the FASTA; otherwise one is made
-    in ``index_dir`` (default: a temporary folder), so the FASTA's folder may be read-only.
+    An index beside the FASTA or in ``index_dir`` is used when it is not older than the FASTA;
+    otherwise one is made in ``index_dir`` (default: a temporary folder), so the FASTA's folder may
+    be read-only.
 
     Attributes:
         path: the FASTA.
@@ -208,13 +209,14 @@ def _check_fasta(path: Path) -> bool:
 
 
 def _fasta_index(path: Path, compressed: bool, folder: Path) -> tuple[str, str | None]:
-    beside = [Path(f"{path}.fai")] + ([Path(f"{path}.gzi")] if compressed else [])
     made = path.stat().st_mtime
-    if all(file.is_file() and file.stat().st_mtime >= made for file in beside):
-        index, block_index = f"{path}.fai", f"{path}.gzi"
+    for stem in (str(path), str(folder / path.name)):
+        index, block_index = f"{stem}.fai", f"{stem}.gzi"
+        files = [Path(index)] + ([Path(block_index)] if compressed else [])
+        if all(file.is_file() and file.stat().st_mtime >= made for file in files):
+            break
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        index, block_index = str(folder / f"{path.name}.fai"), str(folder / f"{path.name}.gzi")
         logger.info("%s: no current index beside it, indexing", path)
         options = ["--fai-idx", index] + (["--gzi-idx", block_index] if compressed else [])
         try:
@@ -243,13 +245,19 @@ def unknown_runs(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return edges[0::2], edges[1::2]
 
 
-def index_genome(fasta: str | Path, sizes_path: str | Path) -> dict[str, int]:
+def index_genome(
+    fasta: str | Path, sizes_path: str | Path, index_dir: str | Path | None = None
+) -> dict[str, int]:
     """Write chromosome names and lengths of a FASTA as TSV (columns chrom, length).
+
+    With ``index_dir`` an index is kept there (made if need be), where none stands beside the FASTA.
 
     Raises:
         InputError: see :class:`Genome`.
     """
-    with Genome(fasta) as genome:
+    if index_dir is not None:
+        Path(index_dir).mkdir(parents=True, exist_ok=True)
+    with Genome(fasta, index_dir) as genome:
         lengths = genome.lengths
     table = pd.DataFrame({"chrom": list(lengths), "length": list(lengths.values())})
     write_tsv(table, sizes_path)

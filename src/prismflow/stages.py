@@ -29,6 +29,7 @@ def define_windows(
     fasta: str | Path,
     sizes: str | Path,
     outputs: Mapping[str, str | Path],
+    index: str | Path | None = None,
 ) -> None:
     """Place the windows of a dataset and assign its splits.
 
@@ -37,6 +38,7 @@ def define_windows(
         genes: the gene table.
         fasta: the genome.
         sizes: chromosome lengths written by ``index_genome``.
+        index: folder of the genome's index, if one is kept.
         outputs: paths of ``genes``, ``windows``, ``dropped`` and ``splits``.
 
     Raises:
@@ -64,7 +66,7 @@ def define_windows(
         table,
         lengths,
         settings["window_bp"],
-        genome=Genome(fasta),
+        genome=Genome(fasta, index),
         min_acgt_fraction=1 - limit if limit < 1 else None,
         blacklist=settings["blacklist"],
         drop_blacklisted=settings["drop_blacklisted"],

@@ -47,6 +47,7 @@ def build_store(
     simulated: bool = False,
     chrom_aliases: Mapping[str, str] | None = None,
     elements: Mapping[str, Any] | None = None,
+    fasta_index: str | Path | None = None,
 ) -> None:
     """Build the store of one cell from a genome and tracks.
 
@@ -72,6 +73,7 @@ def build_store(
         chrom_aliases: name in a file -> name in the gene table.
         elements: settings of candidate enhancers, see
             :class:`prismflow.element_settings.ElementSettings`; None for a store without them.
+        fasta_index: folder of the genome's index, if one is kept.
 
     Raises:
         InputError: genes, genome and tracks don't fit together; nothing is left behind.
@@ -80,7 +82,7 @@ def build_store(
     if signal_dtype not in SIGNAL_DTYPES:
         raise InputError(f"signal_dtype: expected float32 or float16, found {signal_dtype!r}.")
     table = _read_gene_rows(Path(genes_path), cell, window_bp)
-    with Genome(fasta) as genome, new_store(path) as folder:
+    with Genome(fasta, fasta_index) as genome, new_store(path) as folder:
         genes = reading.Genes.from_table(
             table,
             _canonical(genome.lengths, chrom_aliases),

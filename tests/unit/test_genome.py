@@ -34,6 +34,18 @@ def fasta(tmp_path: Path) -> Path:
     return path
 
 
+def test_index_is_kept_where_it_is_asked_for(tmp_path: Path) -> None:
+    fasta = tmp_path / "g.fa"
+    fasta.write_text(">chr1\nACGT\n")
+    assert index_genome(fasta, tmp_path / "sizes", tmp_path / "index") == {"chr1": 4}
+    kept = tmp_path / "index" / "g.fa.fai"
+    before = kept.stat().st_mtime_ns
+    with Genome(fasta, tmp_path / "index") as genome:
+        assert genome.codes("chr1", 1, 3).tolist() == [1, 2]
+    assert kept.stat().st_mtime_ns == before
+    assert not (tmp_path / "g.fa.fai").exists()
+
+
 def test_codes_case_iupac_and_padding(fasta: Path) -> None:
     with Genome(fasta) as genome:
         assert genome.lengths == {"chr1": 13, "chr2": 4}

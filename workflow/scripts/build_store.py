@@ -12,6 +12,7 @@ with job(snakemake):
         cell=snakemake.wildcards.cell,
         genes_path=snakemake.input.genes,
         fasta=snakemake.input.fasta,
+        fasta_index=snakemake.input.index,
         tracks=json.loads(snakemake.params.tracks),
         **json.loads(snakemake.params.settings),
     )

@@ -11,5 +11,6 @@ with job(snakemake):
         genes=snakemake.input.genes,
         fasta=snakemake.input.fasta,
         sizes=snakemake.input.sizes,
+        index=snakemake.input.index,
         outputs=dict(snakemake.output.items()),
     )

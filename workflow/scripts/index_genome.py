@@ -4,4 +4,4 @@ from prismflow.genome import index_genome
 from prismflow.jobs import job
 
 with job(snakemake):
-    index_genome(snakemake.input.fasta, snakemake.output.sizes)
+    index_genome(snakemake.input.fasta, snakemake.output.sizes, snakemake.output.index)
