@@ -78,7 +78,7 @@ class _Mix(torch.autograd.Function):
             proj = torch.bmm(rows, x_proj.transpose(1, 2).to(u.dtype))
             delta = _steps(proj, dt_proj).view_as(u)
             rank = dt_proj.shape[2]
-            proj = proj.view(*u.shape[:3], -1)
+            proj = proj.view(*u.shape[:3], x_proj.shape[1])
             keep = any(ctx.needs_input_grad)
             y, _, bounds = scan.forward(u, delta, A, proj, D, dt_bias, rank, True, reverse, keep)
             out, total = pointwise.gate_forward(y, xz)
@@ -91,29 +91,36 @@ class _Mix(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
-        pointwise, scan = ctx.modules
-        saved = ctx.saved_tensors
-        xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, proj, bounds, total = saved
-        reverse, rank = (False, True)[: len(A)], dt_proj.shape[2]
-        dxz = torch.empty_like(xz)
-        dy = pointwise.gate_backward(dout.contiguous(), xz, total, dxz)
-        u = pointwise.conv_forward(xz, conv_weight, conv_bias, reverse)
-        rows, small = u.flatten(1, 2), proj.flatten(1, 2)
-        delta = _steps(small, dt_proj).view_as(u)
-        du, ddelta, dA, dBC, dD, dbias = scan.backward(
-            u, delta, A, proj, D, dt_bias, rank, True, reverse, bounds, dy
-        )
-        ddelta = ddelta.flatten(1, 2)
-        ddt = torch.bmm(ddelta, dt_proj.to(u.dtype))
-        dsmall = torch.cat([ddt, dBC.flatten(1, 2).to(u.dtype)], dim=-1)
-        ddt_proj = torch.bmm(small[..., :rank].transpose(1, 2), ddelta).transpose(1, 2)
-        dx_proj = torch.bmm(dsmall.transpose(1, 2), rows)
-        du.flatten(1, 2).baddbmm_(dsmall, x_proj.to(u.dtype))
-        dconv, dconv_bias = pointwise.conv_backward(xz, conv_weight, conv_bias, reverse, du, dxz)
-        grads = (dconv, dconv_bias, dx_proj, ddt_proj, dbias, dA, dD)
-        parameters = (conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D)
-        cast = (g.to(p.dtype) for g, p in zip(grads, parameters, strict=True))
-        return dxz, *cast, None, None
+        with torch.autocast(dout.device.type, enabled=False):
+            return *_gradients(ctx.modules, ctx.saved_tensors, dout), None, None
+
+
+def _gradients(
+    modules: tuple[ModuleType, ModuleType], saved: tuple[Tensor, ...], dout: Tensor
+) -> tuple[Tensor, ...]:
+    """Gradients of xz and the parameters, in the order of :func:`mix`."""
+    pointwise, scan = modules
+    xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, proj, bounds, total = saved
+    reverse, rank = (False, True)[: len(A)], dt_proj.shape[2]
+    dxz = torch.empty_like(xz)
+    dy = pointwise.gate_backward(dout.contiguous(), xz, total, dxz)
+    u = pointwise.conv_forward(xz, conv_weight, conv_bias, reverse)
+    rows, small = u.flatten(1, 2), proj.flatten(1, 2)
+    delta = _steps(small, dt_proj).view_as(u)
+    du, ddelta, dA, dBC, dD, dbias = scan.backward(
+        u, delta, A, proj, D, dt_bias, rank, True, reverse, bounds, dy
+    )
+    ddelta = ddelta.flatten(1, 2)
+    ddt = torch.bmm(ddelta, dt_proj.to(u.dtype))
+    dsmall = torch.cat([ddt, dBC.flatten(1, 2).to(u.dtype)], dim=-1)
+    ddt_proj = torch.bmm(small[..., :rank].transpose(1, 2), ddelta).transpose(1, 2)
+    dx_proj = torch.bmm(dsmall.transpose(1, 2), rows)
+    du.flatten(1, 2).baddbmm_(dsmall, x_proj.to(u.dtype))
+    dconv, dconv_bias = pointwise.conv_backward(xz, conv_weight, conv_bias, reverse, du, dxz)
+    grads = (dconv, dconv_bias, dx_proj, ddt_proj, dbias, dA, dD)
+    parameters = (conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D)
+    cast = (g.to(p.dtype) for g, p in zip(grads, parameters, strict=True))
+    return dxz, *cast
 
 
 def _steps(proj: Tensor, dt_proj: Tensor) -> Tensor:
