@@ -31,6 +31,7 @@ import pyfaidx
 from prismflow.batches import GeneBatches, GeneInputs
 from prismflow.contacts import contact_bins
 from prismflow.files import read_tsv, write_json, write_tsv
+from prismflow.genome import index_genome
 from prismflow.store import Store
 from prismflow.store_builder import build_store
 
@@ -232,6 +233,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("prismflow").setLevel(logging.WARNING)
     arguments.scratch.mkdir(parents=True, exist_ok=True)
+    # As the rule index_genome does: no build pays for an index of the whole FASTA.
+    index_genome(arguments.files / "genome.fa", arguments.scratch / "sizes", arguments.files)
     genes = read_tsv(arguments.genes, dtype={"gene_id": str, "chrom": str})
     order = np.random.default_rng(2).permutation(len(genes))
     result: dict[str, Any] = {"builds": []}
