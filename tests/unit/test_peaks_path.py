@@ -17,10 +17,10 @@ from prismflow import config as configuration
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
 from prismflow.genome import index_genome
-from prismflow.plan import Plan, make_plan
+from prismflow.plan import Plan, make_plan, store_settings
 from prismflow.prediction import evaluate_run
 from prismflow.simulate import simulate
-from prismflow.stages import define_windows, inspect_track, store_settings
+from prismflow.stages import define_windows, inspect_track
 from prismflow.store import Store
 from prismflow.store_builder import build_store
 from prismflow.training import train_run
