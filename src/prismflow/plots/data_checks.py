@@ -113,9 +113,9 @@ def _window(
     for level, name in enumerate(reversed(names)):
         own = rows[rows["modality"] == name]
         top = max(float(own["value"].max()), 1e-9)
-        axes.fill_between(own["position_bp"], level, level + 0.85 * own["value"] / top, step="mid",
+        axes.fill_between(own["position_bp"], level, level + 0.72 * own["value"] / top, step="mid",
                           color=colours[name], linewidth=0)  # fmt: skip
-        axes.text(1, level + 0.85, f"max {top:.3g}", transform=axes.get_yaxis_transform(),
+        axes.text(1, level + 0.98, f"max {top:.3g}", transform=axes.get_yaxis_transform(),
                   ha="right", va="top", fontsize=style.SMALL_SIZE, color=style.MUTED)  # fmt: skip
     axes.axvline(0, color=style.FAINT, zorder=0, linewidth=0.8)
     axes.set_ylim(0, len(names))
