@@ -18,7 +18,7 @@ demo: setup
 	@echo "report: $(CURDIR)/results/demo/report.html"
 
 test: setup
-	CORES=$(CORES) .venv/bin/python -m pytest
+	CORES=$(CORES) .venv/bin/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/snakefmt --check Snakefile rules
