@@ -30,6 +30,9 @@ from prismflow.models.scan.norm import add_norm
 
 DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4
 NORM_EPS = 1e-5
+CPU_POSITIONS = 8192
+"""Positions that a mixer works on at a time on a CPU: what its steps hand to each other then stays
+in the cache, and in memory that is used again instead of being mapped anew."""
 
 
 class Direction(nn.Module):
@@ -105,14 +108,25 @@ class Mixer(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, L, d_model) -> (B, L, d_model)."""
-        xz = self.mamba_fwd.in_proj(hidden)
-        backend = choose_backend(xz.device, compute_dtype(xz.dtype))
+        backend = choose_backend(hidden.device, compute_dtype(hidden.dtype))
         if backend in FUSED_BACKENDS:
-            return self.mamba_fwd.out_proj(mix(xz, *self.stacked(), backend))
+            return self._fused(hidden, backend)
+        xz = self.mamba_fwd.in_proj(hidden)
         x, z = xz.chunk(2, dim=-1)
         scanned = [d.scan(x, reverse=i == 1) for i, d in enumerate(self.directions)]
         y = scanned[0] if len(scanned) == 1 else scanned[0] + scanned[1]
         return self.mamba_fwd.out_proj(y * F.silu(z))
+
+    def _fused(self, hidden: Tensor, backend: str) -> Tensor:
+        parameters = self.stacked()
+        pieces = [hidden]
+        if hidden.device.type == "cpu" and hidden.numel() > 0:
+            pieces = hidden.split(max(1, CPU_POSITIONS // hidden.shape[1]))
+        outputs = [
+            self.mamba_fwd.out_proj(mix(self.mamba_fwd.in_proj(piece), *parameters, backend))
+            for piece in pieces
+        ]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
     def stacked(self) -> tuple[Tensor, ...]:
         """Parameters of the directions side by side, as :func:`scan.mixer.mix` takes them."""
