@@ -1,4 +1,4 @@
-"""Write envs/requirements.lock and envs/prismflow.yaml from pyproject.toml (needs uv).
+"""Write envs/*.lock and envs/prismflow.yaml from pyproject.toml (needs uv).
 
 torch itself stays out of the lock: its builds carry local tags and differ by platform. What torch
 needs at run time is locked with everything else.
@@ -23,9 +23,23 @@ TORCH_NEEDS = [
     "sympy",
     "typing-extensions",
 ]
-HEADER = """# Locked with hashes for Python 3.11 to 3.13 by envs/make_lock.py; edit pyproject.toml and run
-# it again (`make lock`). torch is installed first and apart: see envs/setup.sh.
+TRITON = "triton==3.9.0 ; sys_platform == 'linux'"
+TRITON_HEADER = """# For tests of the CUDA kernels in Triton's interpreter; by envs/make_lock.py.
+# On machines with a CUDA device torch brings its own Triton.
 """
+HEADER = """# Locked with hashes for Python 3.11 to 3.13 by envs/make_lock.py; edit pyproject.toml
+# and run it again (`make lock`). torch is installed first and apart: see envs/setup.sh.
+"""
+
+
+def resolve(wanted: list[str]) -> str:
+    """Pins with hashes for some requirements and what they need."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "requirements.in"
+        source.write_text("\n".join(wanted) + "\n")
+        command = ["uv", "pip", "compile", str(source), "--universal", "--python-version", "3.11"]
+        command += ["--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def lock() -> str:
@@ -33,12 +47,7 @@ def lock() -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [d for d in project["dependencies"] if not d.startswith("torch")]
     wanted += project["optional-dependencies"]["test"] + TORCH_NEEDS
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "requirements.in"
-        source.write_text("\n".join(wanted) + "\n")
-        command = ["uv", "pip", "compile", str(source), "--universal", "--python-version", "3.11"]
-        command += ["--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
-        return HEADER + subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return HEADER + resolve(wanted)
 
 
 def conda_environment(lock_text: str) -> str:
@@ -73,4 +82,6 @@ def conda_environment(lock_text: str) -> str:
 if __name__ == "__main__":
     text = lock()
     (ROOT / "envs" / "requirements.lock").write_text(text)
+    triton = resolve([TRITON])
+    (ROOT / "envs" / "triton.lock").write_text(TRITON_HEADER + triton)
     (ROOT / "envs" / "prismflow.yaml").write_text(conda_environment(text))

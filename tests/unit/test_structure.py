@@ -130,5 +130,7 @@ def test_planning_imports_nothing_heavy() -> None:
         "import sys, prismflow.config, prismflow.plan, prismflow.provenance, prismflow.figures, "
         f"prismflow.portals.references; print(*[m for m in {heavy!r} if m in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert not result.stdout.split()
