@@ -34,12 +34,15 @@ SOFTPLUS_IDENTITY = 20.0
 _FASTMATH = {"contract", "nsz"}
 _SCOPES = ("read", "write0", "write1", "write2", "write3", "write4", "write5")
 _LN2 = math.log(2.0)
-# Taylor series of 2**f for |f| <= 1/2, by number of bits; exactly 1 at 0, since an error there
-# would grow with the length of a long memory.
+# 2**f for |f| <= 1/2 by number of bits, highest power first: a minimax fit to 5e-9, and a Taylor
+# series. Both are exactly 1 at 0, since an error there would grow with the length of a memory.
 _EXP2 = {
-    bits: [_LN2**k / math.factorial(k) for k in range(terms, -1, -1)]
-    for bits, terms in ((32, 7), (64, 13))
-}
+    32: [
+        1.54614475e-04, 1.33908674e-03, 9.61805667e-03, 5.55035710e-02, 2.40226509e-01,
+        6.93147188e-01, 1.0,
+    ],
+    64: [_LN2**k / math.factorial(k) for k in range(13, -1, -1)],
+}  # fmt: skip
 # log(1 + x) = s * sum 2 / (2 k + 1) s^(2k) with s = x / (2 + x) <= 1/3.
 _LOG1P = {
     bits: [2.0 / (2 * k + 1) for k in range(terms, -1, -1)] for bits, terms in ((32, 7), (64, 17))

@@ -22,7 +22,7 @@ from prismflow.models.scan.lanes import (
     times_ln2,
 )
 
-CHUNK = 32
+CHUNK = 64
 """Steps between saved states; the backward pass holds the states of one chunk at a time."""
 
 _read, _ = lane_access("read")
