@@ -147,6 +147,6 @@ def _chunk_backward(
     grad.mul_(decay)
     grad[1:].mul_(states[:-1])
     grad[0].mul_(h)
-    dA = torch.einsum("tbdn,tbd->dn", grad, delta)
-    ddelta = torch.addcmul(torch.einsum("tbdn,dn->tbd", grad, A), dx, u)
+    ddelta = torch.addcmul((grad * A).sum(dim=-1), dx, u)
+    dA = grad.mul_(delta[..., None]).sum(dim=(0, 1))
     return (dx * delta, ddelta, dB, dC), dA, g
