@@ -97,6 +97,7 @@ def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLik
     """
     schemas = Path(schemas)
     values = schema.validate(copy.deepcopy(dict(raw)), schemas / "config.schema.yaml", files)
+    values["modalities"] = _in_order_of_files(values["modalities"], files)
     sheets = values["sheets"]
     cells = _read_cells(sheets["cells"])
     tracks = _read_tracks(sheets["tracks"], cells, values, files)
@@ -117,6 +118,19 @@ def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLik
     _check_datasets(config)
     _check_scenarios(config)
     return config
+
+
+def _in_order_of_files(modalities: dict[str, Any], files: Sequence[str]) -> dict[str, Any]:
+    """Modalities as the files name them, first file first; this is the channel order.
+
+    Snakemake's merged configuration has the keys of overriding files first.
+    """
+    named: list[str] = []
+    for file in files:
+        content = schema.read_yaml(file)
+        named += (content.get("modalities") or {}) if isinstance(content, dict) else ()
+    order = dict.fromkeys([*(n for n in named if n in modalities), *sorted(modalities)])
+    return {name: modalities[name] for name in order}
 
 
 def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

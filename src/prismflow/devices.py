@@ -64,13 +64,14 @@ def set_threads(threads: int | None) -> None:
         return
     if threads < 1:
         raise InputError(f"threads: expected at least 1, found {threads}.")
-    torch.set_num_threads(threads)
     # Numba counts its threads apart from torch, and cannot go beyond what it started with.
     numba = sys.modules.get("numba")
     if numba is None:
         os.environ["NUMBA_NUM_THREADS"] = str(threads)
     else:
         numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    # Last, because numba's first call starts its threads, which sets OpenMP's number for all.
+    torch.set_num_threads(threads)
 
 
 def make_deterministic(device: torch.device) -> None:

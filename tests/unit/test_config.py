@@ -370,6 +370,19 @@ def test_empty_sheet(project: Project) -> None:
         project.plan()
 
 
+def test_channels_follow_the_files_not_the_merge(project: Project) -> None:
+    project.edit("demo.yaml", setting("modalities", "extra", value={"kind": "signal"}))
+    project.edit("demo.yaml", setting("modalities", "dnase", value={"label": "Accessibility"}))
+    assert list(project.plan().config.values["modalities"]) == ["h3k27ac", "dnase", "hic", "extra"]
+    files = ["config/config.yaml", "config/demo.yaml"]
+    merged: dict[str, Any] = {}
+    for file in reversed(files):
+        merged = configuration._merge(merged, yaml.safe_load(Path(file).read_text()))
+    merged = configuration._merge(merged, yaml.safe_load(Path(files[1]).read_text()))
+    config = configuration.load(merged, files, project.schemas)
+    assert list(config.values["modalities"]) == ["h3k27ac", "dnase", "hic", "extra"]
+
+
 def test_cell_without_a_modality_is_normal(project: Project) -> None:
     path = Path("config/demo/tracks.tsv")
     path.write_text("".join(x for x in path.open() if not x.startswith("simB\th3k27ac")))

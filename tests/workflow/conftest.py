@@ -56,7 +56,7 @@ class Workflow:
         self,
         *arguments: str,
         configfiles: tuple[str, ...] = ("config/demo.yaml",),
-        timeout: int = 900,
+        timeout: int = 2700,
     ) -> subprocess.CompletedProcess[str]:
         """Call snakemake in the folder, with the folder's own copy of the package."""
         environment = os.environ | {
