@@ -19,6 +19,8 @@ import measure
 import torch
 from peers import peers
 
+from prismflow.devices import keep_freed_memory
+
 DIM, STATE = 256, 16
 LENGTHS = (500, 2000, 10_000, 50_000, 200_000)
 
@@ -103,6 +105,7 @@ def main() -> None:
     arguments = parser.parse_args()
     measure.use_peers(arguments.peers)
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()
     peers_by_name.update(peers())
     if arguments.memory_of:
         make_step(arguments.memory_of, 1, 64)()

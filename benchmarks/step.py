@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from peers import peers
 from torch import Tensor, nn
 
+from prismflow.devices import keep_freed_memory
 from prismflow.models.bimamba import BiMambaBackbone, Mixer
 
 D_MODEL, LAYERS = 128, 4
@@ -169,6 +170,7 @@ def main() -> None:
     arguments = parser.parse_args()
     measure.use_peers(arguments.peers)
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()
     if arguments.memory_at:
         print(peak_at(arguments.memory_at, arguments.checkpoint))
         return

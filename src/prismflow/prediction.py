@@ -260,7 +260,12 @@ def _network_predictor(
     settings: Mapping[str, Any], weights_path: str | Path, device: str, threads: int | None
 ) -> Predictor:
     from prismflow.batches import GeneBatches
-    from prismflow.devices import choose_device, make_deterministic, set_threads
+    from prismflow.devices import (
+        choose_device,
+        keep_freed_memory,
+        make_deterministic,
+        set_threads,
+    )
     from prismflow.inference import build_model, load_weights, predict
     from prismflow.loop import TrainingSettings
     from prismflow.models.common import parse_settings
@@ -269,6 +274,7 @@ def _network_predictor(
         TrainingSettings, settings.get("training", {}), f"training of {settings['model']}"
     )
     set_threads(threads)
+    keep_freed_memory()
     chosen = choose_device(device)
     make_deterministic(chosen)
     model = build_model(settings)

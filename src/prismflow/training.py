@@ -94,7 +94,13 @@ def _fit_network(
     import torch
 
     from prismflow.batches import GeneBatches
-    from prismflow.devices import choose_device, describe_device, make_deterministic, set_threads
+    from prismflow.devices import (
+        choose_device,
+        describe_device,
+        keep_freed_memory,
+        make_deterministic,
+        set_threads,
+    )
     from prismflow.inference import build_model, save_weights
     from prismflow.loop import TrainingSettings, start_state, train_model
     from prismflow.models.common import parameter_count, parse_settings
@@ -103,6 +109,7 @@ def _fit_network(
         TrainingSettings, settings.get("training", {}), f"training of {settings['model']}"
     )
     set_threads(threads)
+    keep_freed_memory()
     chosen = choose_device(device)
     make_deterministic(chosen)
     torch.manual_seed(seed)

@@ -111,9 +111,7 @@ def write_genome(path: Path, sizes: dict[str, int], seed: int) -> None:
                 out.write(bases[whole:].tobytes() + b"\n")
 
 
-def covered_spans(
-    tss: np.ndarray, size: int, reach_bp: int, step_bp: int
-) -> list[tuple[int, int]]:
+def covered_spans(tss: np.ndarray, size: int, reach_bp: int, step_bp: int) -> list[tuple[int, int]]:
     """Union of ``tss +- reach_bp``, on multiples of ``step_bp``, clipped to the chromosome."""
     spans: list[list[int]] = []
     for position in np.sort(tss).tolist():
