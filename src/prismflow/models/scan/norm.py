@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_FUSED = {"triton": "prismflow.models.scan.triton_pointwise"}
+_FUSED = {
+    "numba": "prismflow.models.scan.numba_norm",
+    "triton": "prismflow.models.scan.triton_pointwise",
+}
 
 
 def add_norm(
@@ -27,12 +30,12 @@ def add_norm(
         residual: (..., d) or None for 0.
         weight: (d,).
         eps: added to the mean square.
-        backend: of the scan; ``triton`` has a kernel for this.
+        backend: of the scan; ``numba`` and ``triton`` have kernels for this.
 
     Returns:
         Two tensors of the shape and dtype of ``hidden``.
     """
-    if backend in _FUSED:
+    if backend in _FUSED and (backend == "triton" or _in_one_precision(hidden, residual, weight)):
         module = importlib.import_module(_FUSED[backend])
         return _AddNorm.apply(hidden, residual, weight, eps, module)
     total = hidden.to(torch.float64 if hidden.dtype == torch.float64 else torch.float32)
@@ -40,6 +43,12 @@ def add_norm(
         total = total + residual
     scale = torch.rsqrt(total.square().mean(dim=-1, keepdim=True) + eps)
     return (total * scale * weight).to(hidden.dtype), total.to(hidden.dtype)
+
+
+def _in_one_precision(hidden: Tensor, residual: Tensor | None, weight: Tensor) -> bool:
+    """Whether the compiled CPU loops, which know neither half nor mixed precision, can be used."""
+    dtypes = {x.dtype for x in (hidden, residual, weight) if x is not None}
+    return dtypes in ({torch.float32}, {torch.float64})
 
 
 class _AddNorm(torch.autograd.Function):
