@@ -103,3 +103,30 @@ def make_deterministic(device: torch.device) -> None:
         torch.utils.deterministic.fill_uninitialized_memory = False
     else:
         torch.set_float32_matmul_precision("high")
+
+
+class MemoryAdvice:
+    """A block in which a GPU's running out of memory becomes a sentence with what to lower.
+
+    Can be entered again and again.
+
+    Args:
+        what: is done in the block.
+        advice: which setting to change.
+
+    Raises:
+        InputError: the GPU's memory did not suffice.
+    """
+
+    def __init__(self, what: str, advice: str) -> None:
+        self.what, self.advice = what, advice
+
+    def __enter__(self) -> None:
+        """Nothing is done."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, torch.OutOfMemoryError):
+            said = str(error).partition("\n")[0]
+            raise InputError(
+                f"{self.what}: the GPU's memory is full; {self.advice} ({said})"
+            ) from None

@@ -7,6 +7,7 @@ and on the state before it, and on nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from prismflow.batches import Batch, GeneBatches, batches_per_epoch, rows_of_step
 from prismflow.captured import CapturedStep, make_capturable
+from prismflow.devices import MemoryAdvice
 from prismflow.errors import InputError
 from prismflow.inference import autocast, predict
 from prismflow.metrics import regression_metrics
@@ -32,11 +34,17 @@ from prismflow.optimisation import (
     set_learning_rate,
 )
 from prismflow.progress import Progress
+from prismflow.resume import Keeper
 
 logger = logging.getLogger(__name__)
 
 CUDA_CHECK_STEPS = 50
 """On CUDA the loss is looked at this often, because each look waits for the device."""
+
+TRAINING_MEMORY = (
+    "lower training.batch_size (and raise training.accumulate_batches as much, which keeps the "
+    "genes per step), or set training.checkpoint_activations: true"
+)
 
 
 @dataclass(frozen=True)
@@ -179,6 +187,7 @@ def train_model(
     settings: TrainingSettings,
     seed: int,
     label: str,
+    keeper: Keeper | None = None,
 ) -> TrainingState:
     """Train from ``state`` to the last step; ``state.best`` is the state to keep.
 
@@ -188,46 +197,16 @@ def train_model(
         valid: validation genes, all of them used in every validation.
         seed: of the order of the genes and of the random numbers of each step.
         label: shown with the progress.
+        keeper: keeps the state on disk every few minutes and on signals; None for never.
 
     Raises:
-        InputError: a loss, gradient or validation prediction is not finite.
+        InputError: a loss, gradient or validation prediction is not finite, or the GPU's memory
+            does not suffice.
+        SystemExit: a signal asked the run to end; its state is kept.
     """
-    schedule = settings.schedule()
-    parameters = [p for p in state.model.parameters() if p.requires_grad]
-    check_every = 1 if train.device.type == "cpu" else CUDA_CHECK_STEPS
-    progress = Progress(settings.steps, label, first=state.step)
-    batches = train.stream(chosen_rows(seed, len(train), settings, state.step))
-    captured = _captured_step(state.model, state.optimiser, settings, train.device)
-    started, waited, validating = time.monotonic(), 0.0, 0.0
-    first_step = state.step
-    first_bad = torch.full((), math.inf, device=train.device)
-    state.model.train()
-    for step in range(state.step, settings.steps):
-        before = time.monotonic()
-        passes = [next(batches) for _ in range(settings.accumulate_batches)]
-        waited += time.monotonic() - before
-        rate = set_learning_rate(state.optimiser, step, schedule)
-        torch.manual_seed(step_seed(seed, step))
-        if captured is not None:
-            terms, norm = captured(passes[0])
-        else:
-            terms = accumulate_gradients(state.model, passes, settings.precision)
-            norm = clip_gradients(parameters, settings.clip_norm or math.inf)
-        healthy = torch.isfinite(terms["loss"]) & torch.isfinite(norm)
-        first_bad = torch.where(healthy, first_bad, first_bad.clamp(max=step))
-        due = validation_is_due(step, len(train), settings)
-        if (due or (step + 1) % check_every == 0) and math.isfinite(first_bad.item()):
-            _refuse_divergence(int(first_bad.item()), seed, train, settings)
-        if captured is None:
-            state.optimiser.step()
-            state.optimiser.zero_grad(set_to_none=True)
-        state.count(terms)
-        if due:
-            before = time.monotonic()
-            _validate(state, train, valid, settings, rate)
-            validating += time.monotonic() - before
-        row = state.history[-1] if state.history else None
-        progress.update(state.step, f"validation MSE {row['valid_mse']:.4f}" if row else "")
+    started, first_step = time.monotonic(), state.step
+    with contextlib.nullcontext() if keeper is None else keeper.watching():
+        waited, validating = _train(state, train, valid, settings, seed, label, keeper)
     seconds = max(time.monotonic() - started, 1e-9)
     logger.info(
         "%s: %d steps in %.1f s (%.1f steps/s); %.1f %% of the time waiting for data, %.1f %% "
@@ -236,6 +215,81 @@ def train_model(
         100 * waited / seconds, 100 * validating / seconds, state.best_mse, state.best_step,
     )  # fmt: skip
     return state
+
+
+def _train(
+    state: TrainingState,
+    train: GeneBatches,
+    valid: GeneBatches,
+    settings: TrainingSettings,
+    seed: int,
+    label: str,
+    keeper: Keeper | None,
+) -> tuple[float, float]:
+    """The loop itself; returns the seconds it waited for data and those of validation."""
+    schedule = settings.schedule()
+    parameters = [p for p in state.model.parameters() if p.requires_grad]
+    check_every = 1 if train.device.type == "cpu" else CUDA_CHECK_STEPS
+    progress = Progress(settings.steps, label, first=state.step)
+    batches = train.stream(chosen_rows(seed, len(train), settings, state.step))
+    captured = _captured_step(state.model, state.optimiser, settings, train.device)
+    waited, validating = 0.0, 0.0
+    memory = MemoryAdvice(f"{label}, batch_size {settings.batch_size}", TRAINING_MEMORY)
+    running = _running_statistics(state.model) if keeper is not None else []
+    first_bad = torch.full((), math.inf, device=train.device)
+    state.model.train()
+    for step in range(state.step, settings.steps):
+        before = time.monotonic()
+        passes = [next(batches) for _ in range(settings.accumulate_batches)]
+        waited += time.monotonic() - before
+        rate = set_learning_rate(state.optimiser, step, schedule)
+        torch.manual_seed(step_seed(seed, step))
+        statistics = [buffer.clone() for buffer in running]
+        with memory:
+            if captured is not None:
+                terms, norm = captured(passes[0])
+            else:
+                terms = accumulate_gradients(state.model, passes, settings.precision)
+                norm = clip_gradients(parameters, settings.clip_norm or math.inf)
+        healthy = torch.isfinite(terms["loss"]) & torch.isfinite(norm)
+        first_bad = torch.where(healthy, first_bad, first_bad.clamp(max=step))
+        due = validation_is_due(step, len(train), settings)
+        keeping = keeper is not None and keeper.due
+        look = due or keeping or (step + 1) % check_every == 0
+        if look and math.isfinite(first_bad.item()):
+            if keeper is not None and first_bad.item() == step and captured is None:
+                _keep_before(state, running, statistics, keeper)
+            _refuse_divergence(int(first_bad.item()), seed, train, settings, keeper)
+        if captured is None:
+            with memory:
+                state.optimiser.step()
+            state.optimiser.zero_grad(set_to_none=True)
+        state.count(terms)
+        if due:
+            before = time.monotonic()
+            _validate(state, train, valid, settings, rate)
+            validating += time.monotonic() - before
+        row = state.history[-1] if state.history else None
+        progress.update(state.step, f"validation MSE {row['valid_mse']:.4f}" if row else "")
+        if keeping and state.step < settings.steps:
+            keeper.keep(state)
+    return waited, validating
+
+
+def _running_statistics(model: nn.Module) -> list[Tensor]:
+    """Buffers that a forward pass changes: those of batch normalisation."""
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    return [b for module in model.modules() if isinstance(module, kinds) for b in module.buffers()]
+
+
+def _keep_before(
+    state: TrainingState, running: list[Tensor], statistics: list[Tensor], keeper: Keeper
+) -> None:
+    """Write the state as it was before a step whose forward pass went wrong."""
+    for buffer, value in zip(running, statistics, strict=True):
+        buffer.copy_(value)
+    if state.step:
+        keeper.save(state)
 
 
 def _captured_step(
@@ -289,7 +343,10 @@ def _validate(
     settings: TrainingSettings,
     rate: float,
 ) -> None:
-    predicted, _ = predict(state.model, valid, settings.eval_batch_size, settings.precision)
+    with MemoryAdvice(
+        f"validation, eval_batch_size {settings.eval_batch_size}", "lower training.eval_batch_size"
+    ):
+        predicted, _ = predict(state.model, valid, settings.eval_batch_size, settings.precision)
     if not np.isfinite(predicted).all():
         raise InputError(
             f"training stopped after step {state.step}: validation predictions are not finite "
@@ -317,8 +374,9 @@ def _validate(
 
 
 def _refuse_divergence(
-    step: int, seed: int, train: GeneBatches, settings: TrainingSettings
+    step: int, seed: int, train: GeneBatches, settings: TrainingSettings, keeper: Keeper | None
 ) -> None:
+    kept = [g for g in keeper.generations() if g.run == keeper.run] if keeper is not None else []
     genes = train.inputs.store.genes["gene_id"].to_numpy()
     first = step * settings.accumulate_batches
     chosen = [
@@ -328,8 +386,9 @@ def _refuse_divergence(
     ]
     rate = learning_rate(step, settings.schedule())
     shown = ", ".join(map(str, chosen[:16])) + (", ..." if len(chosen) > 16 else "")
+    where = f" The state after step {kept[0].step} is kept in {keeper.folder}." if kept else ""
     raise InputError(
         f"training stopped at step {step}: the loss or its gradient is not finite (learning rate "
         f"{rate:.3g}, genes of the batch: {shown}); lower the learning rate, or look for extreme "
-        "signals of these genes."
+        f"signals of these genes.{where}"
     )

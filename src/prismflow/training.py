@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from prismflow.store import Store
 
 logger = logging.getLogger(__name__)
 
+CHECKPOINT_MINUTES = 10.0
+"""Time between two states of a running training on disk."""
+
 Fitted = tuple[list[dict[str, Any]], dict[str, Any]]
 
 
@@ -33,11 +37,13 @@ def train_run(
     history_path: str | Path,
     device: str = "auto",
     threads: int | None = None,
+    checkpoint_minutes: float = CHECKPOINT_MINUTES,
 ) -> None:
     """Train a model and write its best state by validation MSE.
 
-    On a CPU the same arguments give the same bytes of all three outputs. Tabular models are
-    fitted without importing torch; ``device`` does not concern them.
+    On a CPU the same arguments give the same bytes of all three outputs, whether or not the run
+    was killed on the way: its state is kept in :func:`state_folder` and continued. Tabular models
+    are fitted without importing torch; ``device`` does not concern them.
 
     Args:
         store_dir: the cell's store.
@@ -54,9 +60,12 @@ def train_run(
             have a row per penalty (ridge) or tree (boosting) instead.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: CPU threads; None leaves them as they are.
+        checkpoint_minutes: time between two states of the training on disk.
 
     Raises:
-        InputError: settings, store and split do not fit together, or the training diverged.
+        InputError: settings, store and split do not fit together, the store's files are damaged,
+            the training diverged or the GPU's memory did not suffice.
+        SystemExit: a signal asked the run to end (its state is kept).
     """
     settings = dict(settings)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
@@ -76,9 +85,19 @@ def train_run(
     if settings["architecture"] in TABULAR:
         history, facts = _fit_tabular(inputs, split, settings, seed, weights_path, threads)
     else:
-        history, facts = _fit_network(inputs, split, settings, seed, weights_path, device, threads)
+        history, facts = _fit_network(
+            inputs, split, settings, seed, weights_path, device, threads, checkpoint_minutes
+        )
     write_tsv(pd.DataFrame(history), history_path)
     write_json(model_record(store, split, settings, seed, **facts), model_json_path)
+    # Only now: until the last output is whole, an accident must find the state.
+    shutil.rmtree(state_folder(weights_path), ignore_errors=True)
+
+
+def state_folder(weights_path: str | Path) -> Path:
+    """Where the state of an unfinished run lies: beside the folder of the run's outputs."""
+    folder = Path(weights_path).absolute().parent
+    return folder.with_name(f"{folder.name}.state")
 
 
 def _fit_network(
@@ -89,6 +108,7 @@ def _fit_network(
     weights_path: str | Path,
     device: str,
     threads: int | None,
+    checkpoint_minutes: float,
 ) -> Fitted:
     # Imported here, because a job for a tabular model should not wait for torch.
     import torch
@@ -104,6 +124,7 @@ def _fit_network(
     from prismflow.inference import build_model, save_weights
     from prismflow.loop import TrainingSettings, start_state, train_model
     from prismflow.models.common import parameter_count, parse_settings
+    from prismflow.resume import Keeper, run_identity
 
     training = parse_settings(
         TrainingSettings, settings.get("training", {}), f"training of {settings['model']}"
@@ -118,7 +139,11 @@ def _fit_network(
     logger.info("%s has %d parameters", settings["model"], parameter_count(model))
     train, valid = (GeneBatches(inputs, split.rows[role], chosen) for role in ("train", "valid"))
     state = start_state(model, training)
-    train_model(state, train, valid, training, seed, f"training {settings['model']} seed {seed}")
+    identity = run_identity(inputs.store, split, settings, seed, chosen)
+    keeper = Keeper(state_folder(weights_path), identity, checkpoint_minutes)
+    keeper.load(state)
+    label = f"training {settings['model']} seed {seed}"
+    train_model(state, train, valid, training, seed, label, keeper)
     save_weights(state.best, weights_path)
     return state.history, {
         "best": {"step": state.best_step, "valid_mse": state.best_mse},
