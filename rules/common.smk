@@ -8,8 +8,8 @@ from snakemake.exceptions import WorkflowError
 from prismflow import config as settings_of
 from prismflow.architectures import module_of
 from prismflow.errors import InputError
-from prismflow.figures import needed_files
 from prismflow.models import TABULAR
+from prismflow.needs import loader_modules, needed_files, needs_of
 from prismflow.plan import make_plan, store_settings
 from prismflow.provenance import code_digest
 

@@ -1,7 +1,9 @@
 # Figures and tables of the experiments, and the report that gathers them.
 def figure_files(dataset, suffixes=("pdf", "png")):
     experiments = [
-        experiment for name, experiment in PLAN.experiments if name == dataset
+        experiment.id
+        for (name, _), experiment in PLAN.experiments.items()
+        if name == dataset and experiment.entry["renderer"]
     ]
     return [
         f"results/{dataset}/figures/{figure}.{suffix}"
@@ -23,18 +25,33 @@ def experiment_of(wildcards):
     return PLAN.experiments[wildcards.dataset, wildcards.experiment]
 
 
-def files_of_runs(wildcards):
-    """Per-run files that the experiment's renderer needs beside the table of metrics."""
-    experiment = experiment_of(wildcards)
-    names = needed_files(experiment.entry["renderer"])
-    return [f"results/{run.folder}/{name}" for run in experiment.runs for name in names]
+def files_for(package, key):
+    """Input function: the files that an experiment's figure or table reads."""
+
+    def files(wildcards):
+        experiment = experiment_of(wildcards)
+        cells = dataset_of(wildcards)["cells"]
+        runs = [(run.cell, run.model, run.fold, run.seed) for run in experiment.runs]
+        needs = needs_of(package, experiment.entry[key])
+        return needed_files(needs, wildcards.dataset, cells, experiment.models, runs)
+
+    return files
+
+
+def digest_for(package, key):
+    """Parameter function: the code that an experiment's figure or table depends on."""
+
+    def digest(wildcards):
+        name = experiment_of(wildcards).entry[key]
+        loaders = loader_modules(needs_of(package, name))
+        return code_digest("figures", f"{package}.{name}", *loaders)
+
+    return digest
 
 
 rule plot_figure:
     input:
-        metrics="results/{dataset}/metrics.tsv",
-        genes="results/{dataset}/genes.tsv",
-        runs=files_of_runs,
+        files=files_for("plots", "renderer"),
         published=PLAN.config.values["sheets"]["published"],
     output:
         pdf="results/{dataset}/figures/{experiment}.pdf",
@@ -53,9 +70,7 @@ rule plot_figure:
         experiment=lambda wildcards: experiment_json(wildcards),
         title=lambda wildcards: experiment_of(wildcards).entry["title"],
         caption=lambda wildcards: experiment_of(wildcards).entry["caption"],
-        code=lambda wildcards: code_digest(
-            "figures", f"plots.{experiment_of(wildcards).entry['renderer']}"
-        ),
+        code=digest_for("plots", "renderer"),
     resources:
         mem_mb=2000,
         runtime=30,
@@ -67,7 +82,7 @@ rule plot_figure:
 
 rule write_table:
     input:
-        metrics="results/{dataset}/metrics.tsv",
+        files=files_for("tables", "table"),
         published=PLAN.config.values["sheets"]["published"],
     output:
         tsv="results/{dataset}/tables/{experiment}.tsv",
@@ -88,9 +103,7 @@ rule write_table:
         experiment=lambda wildcards: experiment_json(wildcards),
         title=lambda wildcards: experiment_of(wildcards).entry["title"],
         caption=lambda wildcards: experiment_of(wildcards).entry["caption"],
-        code=lambda wildcards: code_digest(
-            "figures", f"tables.{experiment_of(wildcards).entry['table']}"
-        ),
+        code=digest_for("tables", "table"),
     resources:
         mem_mb=2000,
         runtime=30,

@@ -127,7 +127,7 @@ def test_planning_imports_nothing_heavy() -> None:
     # hictkpy keeps a thread busy for as long as its process lives; torch takes seconds to load.
     heavy = ("torch", "hictkpy", "numba", "scipy", "sklearn", "matplotlib", "pyBigWig")
     code = (
-        "import sys, prismflow.config, prismflow.plan, prismflow.provenance, prismflow.figures, "
+        "import sys, prismflow.config, prismflow.plan, prismflow.provenance, prismflow.needs, "
         f"prismflow.portals.references; print(*[m for m in {heavy!r} if m in sys.modules])"
     )
     result = subprocess.run(

@@ -6,7 +6,6 @@ from prismflow.jobs import job
 with job(snakemake):
     plot_figure(
         snakemake.params.experiment,
-        snakemake.input.metrics,
         snakemake.input.published,
         snakemake.output.pdf,
         snakemake.output.png,

@@ -6,7 +6,6 @@ from prismflow.jobs import job
 with job(snakemake):
     write_table(
         snakemake.params.experiment,
-        snakemake.input.metrics,
         snakemake.input.published,
         dict(snakemake.output.items()),
     )

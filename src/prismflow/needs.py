@@ -1,0 +1,117 @@
+"""What figures and tables read: named needs, the files that hold them and who loads them.
+
+Planning asks here which files an experiment needs; ``NEEDS`` of a renderer is read from its
+source, so that planning imports neither matplotlib nor pandas.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Run = tuple[str, str, str, int]
+"""Cell, model, fold and seed."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Files of one kind of data.
+
+    Attributes:
+        scope: ``dataset``, ``cell``, ``model`` or ``run``: what there is one file of.
+        files: below the dataset's folder; ``{cell}``, ``{model}`` and ``{run}`` are filled in.
+        loader: module of ``prismflow.loaders`` whose ``load`` reads them.
+    """
+
+    scope: str
+    files: tuple[str, ...]
+    loader: str = "runs"
+
+
+NEEDS: dict[str, Need] = {
+    "metrics": Need("run", ("metrics.tsv",)),
+    "histories": Need("run", ("{cell}/{model}/{run}/history.tsv",)),
+    "predictions": Need("run", ("{cell}/{model}/{run}/predictions.tsv.gz",)),
+    "context_weights": Need(
+        "run",
+        ("{cell}/{model}/{run}/extras.safetensors", "{cell}/{model}/{run}/predictions.tsv.gz"),
+    ),
+    "records": Need("run", ("{cell}/{model}/{run}/model.json",), "records"),
+    "genes": Need("dataset", ("genes.tsv",)),
+    "costs": Need("model", ("costs/{model}.json",), "costs"),
+    "contact_range": Need("cell", ("{cell}/contact_range.tsv",), "contact_range"),
+    "gene_signals": Need("cell", ("{cell}/store",), "signals"),
+    "loci": Need("run", ("{cell}/store", "{cell}/{model}/{run}/predictions.tsv.gz"), "loci"),
+    "model_settings": Need("plan", (), "settings"),
+}
+#: Renderers and tables without this constant are those of the long table of metrics.
+DEFAULT = ("metrics",)
+
+
+@functools.cache
+def needs_of(package: str, name: str) -> tuple[str, ...]:
+    """``NEEDS`` of a module of ``prismflow.plots`` or ``prismflow.tables``."""
+    path = Path(__file__).parent / package / f"{name}.py"
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(t, ast.Name) and t.id == "NEEDS" for t in targets):
+            return tuple(ast.literal_eval(node.value))
+    return DEFAULT
+
+
+def needs_of_experiment(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Needs of an experiment's figure and table together."""
+    found = []
+    for package, key in (("plots", "renderer"), ("tables", "table")):
+        if entry.get(key):
+            found += needs_of(package, entry[key])
+    return tuple(dict.fromkeys(found))
+
+
+def needs_runs(entry: Mapping[str, Any]) -> bool:
+    """Whether models must be trained for an experiment."""
+    return any(NEEDS[need].scope == "run" for need in needs_of_experiment(entry) if need in NEEDS)
+
+
+def needed_files(
+    needs: Iterable[str],
+    dataset: str,
+    cells: Sequence[str],
+    models: Sequence[str],
+    runs: Sequence[Run],
+    root: str = "results",
+) -> list[str]:
+    """Files that hold these needs, each once.
+
+    Args:
+        needs: names in :data:`NEEDS`.
+        dataset, cells, models: of the experiment.
+        runs: its runs.
+        root: the results folder.
+    """
+    places: dict[str, list[dict[str, str]]] = {
+        "plan": [],
+        "dataset": [{}],
+        "cell": [{"cell": cell} for cell in cells],
+        "model": [{"model": model} for model in models],
+        "run": [
+            {"cell": cell, "model": model, "run": f"{fold}_seed{seed}"}
+            for cell, model, fold, seed in runs
+        ],
+    }
+    files = [
+        f"{root}/{dataset}/{pattern.format(**place)}"
+        for need in needs
+        for pattern in NEEDS[need].files
+        for place in places[NEEDS[need].scope]
+    ]
+    return list(dict.fromkeys(files))
+
+
+def loader_modules(needs: Iterable[str]) -> list[str]:
+    """Modules that load these needs, for the digest of the code that a figure depends on."""
+    return sorted({f"loaders.{NEEDS[need].loader}" for need in needs})
