@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from prismflow.bigwig import BigWig
+from prismflow.bigwig_check import verify_bigwig
 from prismflow.contacts import ContactFile
 from prismflow.errors import InputError
 from prismflow.genome import by_chromosome, check_lengths, match_chromosomes
@@ -317,6 +318,8 @@ def inspect_track(
             "n_genes_without_chromosome": _without(genes, names),
         }
     else:
+        if is_bigwig_name(path):
+            verify_bigwig(path)
         masks = list(peak_windows(path, genes, CORE_BP, absent_chromosomes=absent_chromosomes))
         content = {
             "n_peaks": None if is_bigwig_name(path) else len(read_bed(path)),
@@ -332,10 +335,11 @@ def _without(genes: Genes, names: Mapping[str, str]) -> int:
 
 
 def _inspect_signal(path: Path, genes: Genes, absent_chromosomes: str) -> dict[str, Any]:
+    summary = verify_bigwig(path)
     at_tss, count = read_windows(path, genes, CORE_BP, absent_chromosomes=absent_chromosomes)
     with BigWig(path) as bigwig:
         names = genes.names_in(path, bigwig.lengths, absent_chromosomes)
-        summary, lengths = bigwig.summary, bigwig.lengths
+        lengths = bigwig.lengths
         means = [
             np.nan_to_num(values).mean(axis=1, dtype=np.float64)
             for name, starts in _even_positions(names, lengths)
@@ -347,9 +351,9 @@ def _inspect_signal(path: Path, genes: Genes, absent_chromosomes: str) -> dict[s
     ) - np.maximum(genes.tss - CORE_BP // 2, 0)
     return {
         "chromosomes": lengths,
-        "min": _plain(summary.minimum),
-        "max": _plain(summary.maximum),
-        "mean": _plain(summary.mean),
+        "min": summary.minimum,
+        "max": summary.maximum,
+        "mean": summary.mean,
         "covered_bases": summary.covered,
         "missing_share": 1 - summary.covered / sum(lengths.values()),
         "missing_share_tss": count.n_bases / max(int(inside.sum()), 1),
@@ -359,11 +363,6 @@ def _inspect_signal(path: Path, genes: Genes, absent_chromosomes: str) -> dict[s
         },
         "n_genes_without_chromosome": count.n_genes_without_chromosome,
     }
-
-
-def _plain(value: float) -> float:
-    """A writer leaves the smallest positive double where a maximum was never set."""
-    return 0.0 if abs(value) < 1e-300 else float(value)
 
 
 def _even_positions(

@@ -10,7 +10,8 @@ import pyBigWig
 import pytest
 
 from prismflow import bigwig as module
-from prismflow.bigwig import BigWig, check_bigwig
+from prismflow.bigwig import BigWig
+from prismflow.bigwig_check import check_bigwig
 from prismflow.errors import InputError
 
 LENGTHS = {"chr1": 30_000, "chr2": 9000}
