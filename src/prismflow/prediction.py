@@ -26,6 +26,7 @@ from prismflow.runs import (
     extras_of,
     open_inputs,
     read_model_record,
+    verify_files,
 )
 from prismflow.store import Store
 
@@ -135,7 +136,8 @@ def evaluate_run(
         threads: CPU threads; None leaves them as they are.
 
     Raises:
-        InputError: model, store and split do not agree, or a scenario is malformed.
+        InputError: model, store and split do not agree, the store's files are damaged, a scenario
+            is malformed, or the GPU's memory did not suffice.
     """
     parsed = [Scenario.parse(name, values) for name, values in scenarios.items()]
     record = read_model_record(model_json_path)
@@ -145,6 +147,7 @@ def evaluate_run(
     check_agreement(record, model_json_path, store, split)
     needs = extras_of(model_class(settings["architecture"]), store)
     inputs = open_inputs(store, settings, needs)
+    verify_files(inputs, settings)
     check_finite(inputs, split)
     if settings["architecture"] in TABULAR:
         inputs, predictor = _tabular_predictor(inputs, settings, weights_path)
@@ -261,6 +264,7 @@ def _network_predictor(
 ) -> Predictor:
     from prismflow.batches import GeneBatches
     from prismflow.devices import (
+        MemoryAdvice,
         choose_device,
         keep_freed_memory,
         make_deterministic,
@@ -282,8 +286,11 @@ def _network_predictor(
     model.to(chosen)
 
     def predictor(changed: GeneInputs, rows: np.ndarray, extras: bool) -> tuple[np.ndarray, dict]:
-        batches = GeneBatches(changed, rows, chosen)
-        return predict(model, batches, training.eval_batch_size, training.precision, extras)
+        batch_size = training.eval_batch_size
+        advice = "lower training.eval_batch_size"
+        with MemoryAdvice(f"prediction, eval_batch_size {batch_size}", advice):
+            batches = GeneBatches(changed, rows, chosen)
+            return predict(model, batches, batch_size, training.precision, extras)
 
     return predictor
 

@@ -20,7 +20,8 @@ from prismflow.batches import GeneInputs
 from prismflow.errors import InputError
 from prismflow.files import read_json, read_tsv
 from prismflow.modality import DEFAULT_TRANSFORMS
-from prismflow.store import Store
+from prismflow.models import TABULAR
+from prismflow.store import ELEMENT_FILES, Store
 
 FORMAT_VERSION = 1
 ROLES = ("train", "valid", "test")
@@ -129,6 +130,24 @@ def open_inputs(
         window_bp=window_bp,
         extras=extras,
     )
+
+
+def verify_files(inputs: GeneInputs, settings: Mapping[str, Any]) -> None:
+    """Compare the store's files that a run reads with the digests in ``store.json``.
+
+    Raises:
+        InputError: a file was changed after the store was built.
+    """
+    entries = inputs.store.manifest["modalities"]
+    files = {"genes.tsv", "labels.npy", "gene_features.npy"}
+    files |= {entries[name]["file"] for name in inputs.modalities}
+    if settings["architecture"] not in TABULAR:
+        files.add("sequence.npy")
+    if "peak_mask" in inputs.extras:
+        files |= {entries[name]["file"] for name in inputs.store.peaks}
+    if "elements" in inputs.extras:
+        files |= set(ELEMENT_FILES.values())
+    inputs.store.verify(files)
 
 
 def check_finite(inputs: GeneInputs, split: Split) -> None:

@@ -9,7 +9,7 @@ and expanded to bases when they are read.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,11 +86,33 @@ class Store:
                 f"{' '.join(GENE_COLUMNS)}, found {len(genes)} genes with columns "
                 f"{' '.join(map(str, genes.columns))}; build the store again."
             )
-        if verify_digests:
-            _verify_digests(path, manifest)
-        return cls(
+        store = cls(
             path, manifest, genes, np.array(features), np.array(labels), arrays, element_arrays
         )
+        if verify_digests:
+            store.verify(manifest["digests"])
+        return store
+
+    def verify(self, files: Iterable[str]) -> None:
+        """Compare the SHA-256 of files with those in ``store.json``, where it names them.
+
+        Raises:
+            InputError: a file has other bytes, or none.
+        """
+        digests = self.manifest["digests"]
+        for file in sorted(set(files).intersection(digests)):
+            try:
+                found = sha256(self.path / file)
+            except OSError as error:
+                raise InputError(
+                    f"{self.path / file}: store.json names this file, it can't be read "
+                    f"({error.strerror}); build the store again."
+                ) from None
+            if found != digests[file]:
+                raise InputError(
+                    f"{self.path / file}: store.json has the SHA-256 {digests[file]}, found "
+                    f"{found}; the file was changed, build the store again."
+                )
 
     @property
     def window_bp(self) -> int:
@@ -270,13 +292,3 @@ def _load(path: Path, file: str, shape: tuple[int, ...], dtypes: tuple[str, ...]
             f"{array.dtype.name} of shape {array.shape}; build the store again."
         )
     return array
-
-
-def _verify_digests(path: Path, manifest: dict[str, Any]) -> None:
-    for file, expected in sorted(manifest["digests"].items()):
-        found = sha256(path / file)
-        if found != expected:
-            raise InputError(
-                f"{path / file}: store.json has the SHA-256 {expected}, found {found}; the file "
-                "was changed, build the store again."
-            )

@@ -15,7 +15,14 @@ from prismflow.batches import GeneInputs
 from prismflow.errors import InputError
 from prismflow.files import write_json, write_tsv
 from prismflow.models import ARCHITECTURES, TABULAR, model_class
-from prismflow.runs import Split, check_finite, extras_of, model_record, open_inputs
+from prismflow.runs import (
+    Split,
+    check_finite,
+    extras_of,
+    model_record,
+    open_inputs,
+    verify_files,
+)
 from prismflow.store import Store
 
 logger = logging.getLogger(__name__)
@@ -70,18 +77,7 @@ def train_run(
     settings = dict(settings)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"seed: expected a whole number of at least 0, found {seed!r}.")
-    store = Store.open(store_dir)
-    split = Split.read(splits_path, fold, store)
-    extras = extras_of(model_class(settings["architecture"]), store)
-    inputs = open_inputs(store, settings, extras)
-    check_finite(inputs, split)
-    logger.info(
-        "model %s (%s), cell %s, fold %s, seed %d: %d training and %d validation genes, %d bp, "
-        "modalities: %s",
-        settings["model"], settings["architecture"], store.manifest["cell"], fold, seed,
-        split.rows["train"].size, split.rows["valid"].size, settings["window_bp"],
-        ", ".join(settings["modalities"]) or "none",
-    )  # fmt: skip
+    inputs, split = _open(store_dir, splits_path, fold, settings)
     if settings["architecture"] in TABULAR:
         history, facts = _fit_tabular(inputs, split, settings, seed, weights_path, threads)
     else:
@@ -89,9 +85,28 @@ def train_run(
             inputs, split, settings, seed, weights_path, device, threads, checkpoint_minutes
         )
     write_tsv(pd.DataFrame(history), history_path)
-    write_json(model_record(store, split, settings, seed, **facts), model_json_path)
+    write_json(model_record(inputs.store, split, settings, seed, **facts), model_json_path)
     # Only now: until the last output is whole, an accident must find the state.
     shutil.rmtree(state_folder(weights_path), ignore_errors=True)
+
+
+def _open(
+    store_dir: str | Path, splits_path: str | Path, fold: str, settings: dict[str, Any]
+) -> tuple[GeneInputs, Split]:
+    store = Store.open(store_dir)
+    split = Split.read(splits_path, fold, store)
+    extras = extras_of(model_class(settings["architecture"]), store)
+    inputs = open_inputs(store, settings, extras)
+    verify_files(inputs, settings)
+    check_finite(inputs, split)
+    logger.info(
+        "model %s (%s), cell %s, fold %s: %d training and %d validation genes, %d bp, "
+        "modalities: %s",
+        settings["model"], settings["architecture"], store.manifest["cell"], fold,
+        split.rows["train"].size, split.rows["valid"].size, settings["window_bp"],
+        ", ".join(settings["modalities"]) or "none",
+    )  # fmt: skip
+    return inputs, split
 
 
 def state_folder(weights_path: str | Path) -> Path:
