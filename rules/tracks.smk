@@ -14,15 +14,20 @@ rule inspect_track:
         "logs/{dataset}/{cell}/inspect_track_{modality}.log",
     benchmark:
         "benchmarks/{dataset}/{cell}/inspect_track_{modality}.tsv"
-    params:
-        track=lambda wildcards: as_json(track_settings(wildcards.cell, wildcards.modality)),
-        aliases=lambda wildcards: as_json(dataset_of(wildcards)["chrom_aliases"]),
-        code=code_digest("tracks"),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        ENVIRONMENT
+    params:
+        track=lambda wildcards: as_json(
+            {
+                **track_settings(wildcards.cell, wildcards.modality),
+                "md5": track_of(wildcards).md5,
+            }
+        ),
+        aliases=lambda wildcards: as_json(dataset_of(wildcards)["chrom_aliases"]),
+        code=code_digest("tracks"),
     script:
         "../workflow/scripts/inspect_track.py"
 
@@ -31,7 +36,8 @@ def tracks_of_dataset(wildcards):
     """Cell -> settings of its tracks."""
     return {
         cell: [
-            track_settings(cell, modality) for modality in PLAN.config.modalities_of(cell)
+            track_settings(cell, modality)
+            for modality in PLAN.config.modalities_of(cell)
         ]
         for cell in dataset_of(wildcards)["cells"]
     }
@@ -40,7 +46,9 @@ def tracks_of_dataset(wildcards):
 def summaries_of_dataset(wildcards):
     return {
         cell: {
-            track["modality"]: f"results/{wildcards.dataset}/tracks/{cell}/{track['modality']}.json"
+            track[
+                "modality"
+            ]: f"results/{wildcards.dataset}/tracks/{cell}/{track['modality']}.json"
             for track in tracks
         }
         for cell, tracks in tracks_of_dataset(wildcards).items()
@@ -71,6 +79,11 @@ rule check_data:
         "logs/{dataset}/check_data.log",
     benchmark:
         "benchmarks/{dataset}/check_data.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         settings=lambda wildcards: as_json(
             {
@@ -80,11 +93,6 @@ rule check_data:
             }
         ),
         code=code_digest("checks"),
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    conda:
-        ENVIRONMENT
     script:
         "../workflow/scripts/check_data.py"
 
@@ -107,13 +115,13 @@ rule plot_data_checks:
         "logs/{dataset}/figures/data_checks.log",
     benchmark:
         "benchmarks/{dataset}/figures/data_checks.tsv"
-    params:
-        context=lambda wildcards: as_json(PLAN.context(wildcards.dataset)),
-        code=code_digest("figures", "plots.data_checks"),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        ENVIRONMENT
+    params:
+        context=lambda wildcards: as_json(PLAN.context(wildcards.dataset)),
+        code=code_digest("figures", "plots.data_checks"),
     script:
         "../workflow/scripts/plot_data_checks.py"

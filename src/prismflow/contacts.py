@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 hictkpy.logging.setLevel(logging.WARNING)
 
 NO_NORMALISATION = "NONE"
+_READER_ERRORS = (RuntimeError, ValueError, MemoryError, OverflowError, LookupError, OSError)
 COVERAGE_HALF_BP = 500
 COVERAGE_MIN = 0.01
 _GAMMA = 0.87
@@ -88,7 +89,7 @@ class ContactFile:
             matrix = hictkpy.File(str(path), resolution_bp)
             found = {str(name) for name in matrix.avail_normalizations()}
             lengths = {str(name): int(size) for name, size in matrix.chromosomes().items()}
-        except (RuntimeError, ValueError) as error:
+        except _READER_ERRORS as error:
             raise _unreadable(path, error) from None
         normalisations = (NO_NORMALISATION, *sorted(found - {NO_NORMALISATION}))
         if normalisation not in normalisations:
@@ -119,13 +120,16 @@ class ContactFile:
                 count_type="float64",
                 diagonal_band_width=half_bins + 1,
             ).to_coo()
-        except (RuntimeError, ValueError) as error:
+        except _READER_ERRORS as error:
             raise _unreadable(self.path, error) from None
         bin1, bin2 = np.minimum(found.row, found.col), np.maximum(found.row, found.col)
+        n_bins = -(-self.lengths[name] // self.resolution_bp)
+        if len(bin1) and (bin1.min() < 0 or bin2.max() >= n_bins):
+            raise _unreadable(self.path, f"it has contacts outside {name}, of {n_bins} bins")
         return bin1.astype(np.int64), bin2.astype(np.int64), np.asarray(found.data)
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
+def _unreadable(path: Path, error: Exception | str) -> InputError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else "unknown reason"
     return InputError(
         f"{path}: the contact matrix can't be read ({reason}); it may be truncated, copy or "
@@ -148,7 +152,7 @@ def contact_resolutions(path: str | os.PathLike[str]) -> tuple[int, ...]:
             return tuple(int(size) for size in hictkpy.MultiResFile(name).resolutions())
         if hictkpy.is_cooler(name):
             return (int(hictkpy.File(name).resolution()),)
-    except (RuntimeError, ValueError) as error:
+    except _READER_ERRORS as error:
         raise _unreadable(path, error) from None
     raise InputError(
         f"{path}: expected contacts as .hic, .cool or .mcool, found a file of another kind or a "

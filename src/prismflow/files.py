@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from prismflow.errors import InputError
@@ -108,10 +109,25 @@ def read_tsv(path: str | os.PathLike[str], **options: Any) -> pd.DataFrame:
         ) from None
 
 
+def write_array(values: np.ndarray, path: str | os.PathLike[str]) -> None:
+    """Write an array file into a folder that is not yet in its place.
+
+    As numpy.save, which however doesn't tell a full disk from other trouble.
+    """
+    values = np.ascontiguousarray(values)
+    with open(path, "wb") as stream:
+        header = np.lib.format.header_data_from_array_1_0(values)
+        np.lib.format.write_array_header_1_0(stream, header)
+        stream.write(values.tobytes())
+
+
 def sha256(path: str | os.PathLike[str]) -> str:
     """Hex SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
     with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def md5(path: str | os.PathLike[str]) -> str:
+    """Hex MD5 of a file's bytes, as the portals give it; against accidents, not against malice."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -101,8 +101,8 @@ def inspect_track(
     """Check one track against the genes and write its summary as JSON.
 
     Args:
-        track: modality, kind, path, resolution_bp, normalisation, absent_chromosomes and where (the
-            line of the sheet, for messages).
+        track: modality, kind, path, resolution_bp, normalisation, absent_chromosomes, md5 (may be
+            empty) and where (the line of the sheet, for messages).
         aliases: chromosome name in a file -> name in the gene table.
         genes: ``genes.tsv`` of the dataset.
         sizes: chromosome lengths.
@@ -111,8 +111,9 @@ def inspect_track(
     Raises:
         InputError: the track can't be used with these genes; names the line of the sheet.
     """
+    table = read_tsv(genes, dtype={"chrom": str})
     positions = tracks.Genes.from_table(
-        read_tsv(genes, dtype={"chrom": str}),
+        table,
         read_chrom_sizes(sizes),
         source=str(genes),
         lengths_source=str(sizes),
@@ -127,6 +128,8 @@ def inspect_track(
             resolution_bp=track["resolution_bp"],
             normalisation=track["normalisation"],
             absent_chromosomes=track["absent_chromosomes"],
+            window_bp=int((table["window_end"] - table["window_start"]).max()),
+            md5=track.get("md5", ""),
         )
     except InputError as error:
         raise InputError(f"{track['where']}: {error}") from None

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prismflow import files
 from prismflow.bigwig import BigWig
 from prismflow.bigwig_check import verify_bigwig
-from prismflow.contacts import ContactFile
+from prismflow.contact_inspection import REACH_BP, inspect_contacts
 from prismflow.errors import InputError
 from prismflow.genome import by_chromosome, check_lengths, match_chromosomes
 from prismflow.modality import check_kind
@@ -278,6 +279,8 @@ def inspect_track(
     resolution_bp: int | None = None,
     normalisation: str | None = None,
     absent_chromosomes: str = "error",
+    window_bp: int = REACH_BP,
+    md5: str = "",
 ) -> dict[str, Any]:
     """Check a track against the genes and summarise it; the result can be written as JSON.
 
@@ -289,34 +292,41 @@ def inspect_track(
         resolution_bp: bin size of contacts.
         normalisation: normalisation of contacts.
         absent_chromosomes: ``error`` or ``missing``.
+        window_bp: contacts are read up to this distance at least.
+        md5: what the file's MD5 must be; empty if unknown. The only check that sees every changed
+            byte in a format without checksums.
 
     Returns:
-        ``kind``, ``file``, ``bytes``, ``n_genes``, ``n_genes_without_chromosome`` and, by kind:
+        ``kind``, ``file``, ``bytes``, ``md5``, ``n_genes``, ``n_genes_without_chromosome``, and:
         signal: chromosomes, min, max, mean (over bases with a value), covered_bases,
         missing_share and missing_share_tss, quantiles of means over 1 kb at TSS and genome-wide;
-        contacts: chromosomes, resolutions, normalisations and the chosen ones; peaks: n_peaks,
-        n_genes_with_peak (TSS +- 500).
+        contacts: chromosomes, resolutions, normalisations, the chosen ones, n_records;
+        peaks: n_peaks, n_genes_with_peak (TSS +- 500).
 
     Raises:
         InputError: the track can't be used with these genes.
     """
     check_kind(modality, kind)
     path = Path(path)
+    digest = _digest(path, md5)
     if kind == "signal":
         content = _inspect_signal(path, genes, absent_chromosomes)
     elif kind == "contacts":
         if resolution_bp is None:
             raise InputError(f"{path}: contacts need resolution_bp, for example 5000.")
-        file = ContactFile.open(path, resolution_bp, normalisation or "NONE")
-        names = genes.names_in(path, file.lengths, absent_chromosomes)
-        content = {
-            "chromosomes": file.lengths,
-            "resolutions": list(file.resolutions),
-            "normalisations": list(file.normalisations),
-            "resolution_bp": file.resolution_bp,
-            "normalisation": file.normalisation,
-            "n_genes_without_chromosome": _without(genes, names),
-        }
+        content = inspect_contacts(
+            path,
+            resolution_bp,
+            normalisation or "NONE",
+            genes.counts(),
+            genes.chrom_lengths,
+            genes_source=genes.source,
+            lengths_source=genes.lengths_source,
+            chrom_aliases=genes.aliases,
+            absent_chromosomes=absent_chromosomes,
+            window_bp=window_bp,
+        )
+        genes.names_in(path, content["chromosomes"], absent_chromosomes)
     else:
         if is_bigwig_name(path):
             verify_bigwig(path)
@@ -326,12 +336,20 @@ def inspect_track(
             "n_genes_with_peak": sum(int(mask.any(axis=1).sum()) for _, mask in masks),
             "n_genes_without_chromosome": 0,
         }
-    size = {"file": path.name, "bytes": path.stat().st_size, "n_genes": len(genes.tss)}
-    return {"modality": modality, "kind": kind, **size, **content}
+    size = {"file": path.name, "bytes": path.stat().st_size, "md5": digest}
+    return {"modality": modality, "kind": kind, **size, "n_genes": len(genes.tss), **content}
 
 
-def _without(genes: Genes, names: Mapping[str, str]) -> int:
-    return sum(n for chrom, n in genes.counts().items() if chrom not in names)
+def _digest(path: Path, expected: str) -> str:
+    if not path.is_file():
+        raise InputError(f"{path}: expected a data file, found no such file.")
+    found = files.md5(path)
+    if expected and found != expected.strip().lower():
+        raise InputError(
+            f"{path}: expected a file with the md5 {expected.strip().lower()}, found {found}; the "
+            "file differs from the one that the sheet means, copy or download it again."
+        )
+    return found
 
 
 def _inspect_signal(path: Path, genes: Genes, absent_chromosomes: str) -> dict[str, Any]:
