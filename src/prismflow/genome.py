@@ -229,9 +229,15 @@ def _fasta_index(path: Path, compressed: bool, folder: Path) -> tuple[str, str |
 
 
 def _check_index(path: Path, index: Path) -> None:
-    names = [line.split("\t")[0] for line in index.read_text().splitlines()]
+    names = [line.split(b"\t")[0] for line in index.read_bytes().splitlines()]
     if not names:
         raise InputError(f"{path}: expected a FASTA with sequences, found none.")
+    for name in names:
+        if not (name.isascii() and name.decode("ascii").isprintable()):
+            raise InputError(
+                f"{path}: expected chromosome names of printable ASCII characters, found {name!r}; "
+                "the file seems damaged, copy or download it again."
+            )
 
 
 def unknown_runs(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
