@@ -12,6 +12,7 @@ DOWNLOADED_TRACKS = {
 REFERENCES = {entry.path: entry for entry in PLAN.config.references.values()}
 GENE_TABLE = PLAN.config.values["gene_table"]
 RELEASED_CONTACTS = reference_sheet.released_contacts(PLAN.config.references)
+RELEASED_ELEMENTS = reference_sheet.released_elements(PLAN.config.references)
 
 
 def escaped(names):
@@ -76,7 +77,8 @@ def wanted_downloads():
                 paths[PLAN.config.tracks[cell, modality].path] = None
     table = [GENE_TABLE["path"]] if GENE_TABLE is not None else []
     contacts = map(reference_sheet.released_contacts_path, RELEASED_CONTACTS)
-    made = {*DOWNLOADED_TRACKS, *REFERENCES, *table, *contacts}
+    elements = map(reference_sheet.released_elements_path, RELEASED_ELEMENTS)
+    made = {*DOWNLOADED_TRACKS, *REFERENCES, *table, *contacts, *elements}
     return [path for path in paths if path in made]
 
 
@@ -184,6 +186,28 @@ if RELEASED_CONTACTS:
             code=code_digest("portals.released_bundle"),
         script:
             "../workflow/scripts/convert_released_contacts.py"
+
+
+if RELEASED_ELEMENTS:
+
+    rule convert_released_elements:
+        input:
+            links=lambda wildcards: RELEASED_ELEMENTS[wildcards.cell],
+        output:
+            elements=reference_sheet.released_elements_path("{cell}"),
+        log:
+            "logs/download/{cell}.convert_released_elements.log",
+        benchmark:
+            "benchmarks/download/{cell}.convert_released_elements.tsv"
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        params:
+            code=code_digest("portals.released_elements"),
+        script:
+            "../workflow/scripts/convert_released_elements.py"
 
 
 if GENE_TABLE is not None:

@@ -167,7 +167,23 @@ def external_files(values: Mapping[str, Any], references: Mapping[str, Reference
     made = {reference.path for reference in references.values()}
     if values["gene_table"] is not None:
         made.add(values["gene_table"]["path"])
-    return made | {released_contacts_path(cell) for cell in released_contacts(references)}
+    made |= {released_contacts_path(cell) for cell in released_contacts(references)}
+    return made | {released_elements_path(cell) for cell in released_elements(references)}
+
+
+def released_elements_path(cell: str) -> str:
+    """Where the candidate elements of a cell's released enhancer links are put, as BED."""
+    return f"resources/released/{cell}_elements.bed"
+
+
+def released_elements(references: Mapping[str, Reference]) -> dict[str, str]:
+    """Paths of the released enhancer links by cell: rows ``enhancer_links_<cell>``."""
+    prefix = "enhancer_links_"
+    return {
+        name.removeprefix(prefix): reference.path
+        for name, reference in references.items()
+        if name.startswith(prefix)
+    }
 
 
 def released_contacts_path(cell: str) -> str:
