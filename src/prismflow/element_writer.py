@@ -20,7 +20,7 @@ from prismflow.elements import (
     pair_contacts,
 )
 from prismflow.errors import InputError
-from prismflow.files import write_tsv
+from prismflow.files import write_array, write_tsv
 from prismflow.genome import Genome, by_chromosome
 from prismflow.store import ELEMENT_FILES as FILES
 from prismflow.store_writer import RowFile
@@ -100,8 +100,8 @@ def write_elements(
     features[gene, slot, 0] = pairs["distance"] / 1000
     features[gene, slot, 1] = np.log10(1 + contact)
     features[gene, slot, 2] = table["activity"].to_numpy()[pairs["element"]]
-    np.save(folder / FILES["index"], index)
-    np.save(folder / FILES["features"], features)
+    write_array(index, folder / FILES["index"])
+    write_array(features, folder / FILES["features"])
     write_tsv(table, folder / FILES["table"])
     _write_sequences(folder / FILES["sequence"], genome, genes, table["chrom"].to_numpy(), centre,
                      settings.sequence_bp)  # fmt: skip

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from prismflow.batches import GeneBatches
 from prismflow.errors import InputError
-from prismflow.files import atomic_path
+from prismflow.files import write_bytes
 from prismflow.models import build
 from prismflow.models.common import InputSpec
 
@@ -87,8 +87,7 @@ def predict(
 def save_weights(state: Mapping[str, torch.Tensor], path: str | Path) -> None:
     """Write a state dict as safetensors, atomically; tied tensors are stored under each name."""
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary)
+    write_bytes(save(tensors), path)
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from prismflow.errors import InputError
+
+DISK_TROUBLE = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "your quota of the disk is used up; free some space",
+    errno.EROFS: "the folder can't be written to; make it writable",
+    errno.EACCES: "access is denied; correct the permissions",
+    errno.EPERM: "access is denied; correct the permissions",
+    errno.EFBIG: "the file is larger than the system allows; raise the limit (ulimit -f)",
+    errno.EIO: "the disk reports an error; have it checked",
+}
+"""What a user can do about an error of the file system."""
 
 
 @contextlib.contextmanager
 def job(snakemake: Any) -> Iterator[logging.Logger]:
-    """Log to the rule's log file and to stderr; turn an :class:`InputError` into exit status 1.
+    """Log to the rule's log file and to stderr.
+
+    An :class:`InputError`, a full or read-only disk ends with one sentence and exit status 1.
 
     Args:
         snakemake: the object that Snakemake gives to a script.
@@ -38,10 +52,13 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
         yield logger
         logger.info("rule %s finished in %.1f s", snakemake.rule, time.monotonic() - started)
     except InputError as error:
-        logger.error("%s", error)
-        if not sys.stderr.isatty():
-            sys.stderr.write(f"error: {error}\n")
-        raise SystemExit(1) from None
+        _end(logger, str(error))
+    except OSError as error:
+        if error.errno not in DISK_TROUBLE:
+            logger.exception("rule %s failed", snakemake.rule)
+            raise
+        where = error.filename or ", ".join(map(str, snakemake.output))
+        _end(logger, f"{where}: {DISK_TROUBLE[error.errno]} and start again ({error.strerror}).")
     except Exception:
         logger.exception("rule %s failed", snakemake.rule)
         raise
@@ -49,3 +66,10 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
         for handler in handlers:
             logger.removeHandler(handler)
             handler.close()
+
+
+def _end(logger: logging.Logger, sentence: str) -> NoReturn:
+    logger.error("%s", sentence)
+    if not sys.stderr.isatty():
+        sys.stderr.write(f"error: {sentence}\n")
+    raise SystemExit(1) from None

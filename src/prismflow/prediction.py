@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from prismflow.batches import GeneInputs
 from prismflow.errors import InputError
-from prismflow.files import atomic_path, write_tsv
+from prismflow.files import write_bytes, write_tsv
 from prismflow.metrics import regression_metrics
 from prismflow.models import ARCHITECTURES, TABULAR, model_class
 from prismflow.runs import (
@@ -157,8 +157,7 @@ def evaluate_run(
     rows = split.rows["test"]
     _write_tables(store, rows, record, predictions, predictions_path, metrics_path)
     arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in extras.items()}
-    with atomic_path(extras_path) as temporary:
-        save_file(arrays, temporary)
+    write_bytes(save(arrays), extras_path)
 
 
 def predict_scenarios(

@@ -16,7 +16,7 @@ from prismflow.contacts import contact_bins
 from prismflow.element_settings import ElementSettings
 from prismflow.element_writer import write_elements
 from prismflow.errors import InputError
-from prismflow.files import read_tsv
+from prismflow.files import read_tsv, write_array
 from prismflow.genes import label_name, promoter_activity_name
 from prismflow.genome import Genome, by_chromosome
 from prismflow.modality import check_kind
@@ -269,7 +269,7 @@ def _write_contacts(
         absent_chromosomes=absent,
         pseudocount=bool(track.get("pseudocount", True)),
     )
-    np.save(path, values)
+    write_array(values, path)
     return {
         "kind": "contacts",
         "file": path.name,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from prismflow.errors import InputError
-from prismflow.files import sha256, write_json, write_tsv
+from prismflow.files import sha256, write_array, write_json, write_tsv
 from prismflow.modality import check_kind
 from prismflow.store import FORMAT_VERSION, GENE_COLUMNS, Store
 
@@ -149,7 +149,7 @@ def write_store(
     }
     with new_store(path) as folder:
         for file, values in arrays.items():
-            np.save(folder / file, np.ascontiguousarray(values))
+            write_array(values, folder / file)
         finish_store(folder, manifest, genes, gene_features)
 
 
@@ -158,11 +158,8 @@ def finish_store(
 ) -> None:
     """Write genes, features, labels and ``store.json`` beside the arrays and open the result."""
     write_tsv(genes[list(GENE_COLUMNS)], folder / "genes.tsv")
-    np.save(folder / "labels.npy", genes["label"].to_numpy(dtype=np.float32))
-    np.save(
-        folder / "gene_features.npy",
-        np.ascontiguousarray(gene_features.to_numpy(dtype=np.float32)),
-    )
+    write_array(genes["label"].to_numpy(dtype=np.float32), folder / "labels.npy")
+    write_array(gene_features.to_numpy(dtype=np.float32), folder / "gene_features.npy")
     digests = {file.name: sha256(file) for file in sorted(folder.iterdir())}
     complete = manifest | {
         "format_version": FORMAT_VERSION,

@@ -3,7 +3,7 @@
 import json
 
 from prismflow.jobs import job
-from prismflow.training import train_run
+from prismflow.training import CHECKPOINT_MINUTES, train_run
 
 with job(snakemake):
     train_run(
@@ -17,4 +17,5 @@ with job(snakemake):
         snakemake.output.history,
         device=snakemake.params.device,
         threads=snakemake.threads,
+        checkpoint_minutes=snakemake.config["run"].get("checkpoint_minutes", CHECKPOINT_MINUTES),
     )

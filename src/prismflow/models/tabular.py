@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from threadpoolctl import threadpool_limits
 
 from prismflow.batches import READ_GENES, GeneInputs
 from prismflow.errors import InputError
-from prismflow.files import atomic_path
+from prismflow.files import write_bytes
 from prismflow.metrics import regression_metrics
 
 logger = logging.getLogger(__name__)
@@ -352,8 +352,8 @@ def train_tabular(
 
 def save_tabular(model: Any, path: str | Path) -> None:
     """Write a model's arrays as safetensors, atomically."""
-    with atomic_path(path) as temporary:
-        save_file({k: np.ascontiguousarray(v) for k, v in model.tensors().items()}, temporary)
+    arrays = {name: np.ascontiguousarray(values) for name, values in model.tensors().items()}
+    write_bytes(save(arrays), path)
 
 
 def load_tabular(architecture: str, path: str | Path) -> Any:
