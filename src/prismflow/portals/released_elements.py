@@ -1,7 +1,7 @@
 """Candidate elements out of the released enhancer-gene links (EPInformer's run of ABC).
 
-The links name every pair of a candidate element and a gene within range, so each element stands there
-once per gene; the elements themselves are the DNase peaks that the run chose.
+The links name every pair of a candidate element and a gene within range, so each element stands
+there once per gene; the elements themselves are the DNase peaks that the run chose.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from prismflow.files import atomic_path
 
 logger = logging.getLogger(__name__)
 
-_COLUMNS = ["chr", "start", "end"]
+_TYPES = {"chr": str, "start": "int64", "end": "int64"}
+_COLUMNS = list(_TYPES)
 _ROWS_AT_A_TIME = 1_000_000
 
 
@@ -35,8 +36,9 @@ def convert_elements(links: str | Path, path: str | Path) -> None:
     elements = pd.DataFrame(columns=_COLUMNS)
     n_links = 0
     try:
-        with pd.read_csv(links, sep="\t", usecols=_COLUMNS, chunksize=_ROWS_AT_A_TIME,
-                         dtype={"chr": str, "start": "int64", "end": "int64"}) as pieces:  # fmt: skip
+        with pd.read_csv(
+            links, sep="\t", usecols=_COLUMNS, chunksize=_ROWS_AT_A_TIME, dtype=_TYPES
+        ) as pieces:
             for piece in pieces:
                 n_links += len(piece)
                 piece = piece.drop_duplicates()
