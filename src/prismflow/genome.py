@@ -232,12 +232,11 @@ def _check_index(path: Path, index: Path) -> None:
     names = [line.split(b"\t")[0] for line in index.read_bytes().splitlines()]
     if not names:
         raise InputError(f"{path}: expected a FASTA with sequences, found none.")
-    for name in names:
-        if not (name.isascii() and name.decode("ascii").isprintable()):
-            raise InputError(
-                f"{path}: expected chromosome names of printable ASCII characters, found {name!r}; "
-                "the file seems damaged, copy or download it again."
-            )
+    if odd := [n for n in names if not (n.isascii() and n.decode("ascii").isprintable())]:
+        raise InputError(
+            f"{path}: expected chromosome names of printable ASCII characters, found {odd[0]!r}; "
+            "the file seems damaged, copy or download it again."
+        )
 
 
 def unknown_runs(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
