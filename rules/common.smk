@@ -7,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from prismflow import config as settings_of
 from prismflow.architectures import module_of
+from prismflow.datasets import simulated_paths, source_of
 from prismflow.errors import InputError
 from prismflow.models import TABULAR
 from prismflow.needs import loader_modules, needed_files, needs_of
@@ -74,6 +75,18 @@ def track_settings(cell, modality):
         "missing": entry["missing"],
         "pseudocount": entry["pseudocount"],
         "where": track.where,
+    }
+
+
+def growing(amount):
+    """A resource that grows with the attempt, where the profile asks for retries."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def tabular_models():
+    """Models on a table of features; they never use a GPU and so have rules of their own."""
+    return {
+        name for name, entry in PLAN.models.items() if entry["architecture"] in TABULAR
     }
 
 

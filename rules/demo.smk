@@ -1,26 +1,30 @@
-# The simulated genome: the very files that downloads would bring.
-for simulated_dataset, simulated_settings in PLAN.config.datasets.items():
-    if simulated_settings["simulate"] is None:
-        continue
+# The simulated genome: the very files that downloads would bring; once for datasets of one base.
+SIMULATED = {
+    source_of(name, settings): settings
+    for name, settings in PLAN.config.datasets.items()
+    if settings["simulate"] is not None
+}
+
+for simulated_dataset, simulated_settings in SIMULATED.items():
 
     rule:
         name:
             f"simulate_{simulated_dataset}"
         output:
-            settings_of.simulated_paths(simulated_dataset, simulated_settings),
+            simulated_paths(simulated_dataset, simulated_settings),
         log:
             f"logs/{simulated_dataset}/simulate_genome.log",
         benchmark:
             f"benchmarks/{simulated_dataset}/simulate_genome.tsv"
         params:
             settings=as_json(
-                {**simulated_settings["simulate"], "cells": simulated_settings["cells"]}
+                {"cells": simulated_settings["cells"], **simulated_settings["simulate"]}
             ),
             folder=f"resources/{simulated_dataset}",
             code=code_digest("simulate"),
         resources:
-            mem_mb=2000,
-            runtime=10,
+            mem_mb=growing(2000),
+            runtime=growing(10),
         conda:
             ENVIRONMENT
         script:

@@ -5,12 +5,18 @@ rule evaluate:
         splits="results/{dataset}/splits.tsv",
         weights="results/{dataset}/{cell}/{model}/{run}/model.safetensors",
         model="results/{dataset}/{cell}/{model}/{run}/model.json",
+        other_stores=lambda wildcards: [
+            f"results/{wildcards.dataset}/{cell}/store"
+            for cell in PLAN.other_cells(run_of(wildcards))
+        ],
     output:
         predictions="results/{dataset}/{cell}/{model}/{run}/predictions.tsv.gz",
         metrics="results/{dataset}/{cell}/{model}/{run}/metrics.tsv",
         extras="results/{dataset}/{cell}/{model}/{run}/extras.safetensors",
     log:
         "logs/{dataset}/{cell}/{model}/{run}/evaluate.log",
+    wildcard_constraints:
+        model=one_of(set(PLAN.models) - tabular_models()),
     benchmark:
         "benchmarks/{dataset}/{cell}/{model}/{run}/evaluate.tsv"
     params:
@@ -21,12 +27,17 @@ rule evaluate:
         ),
     threads: PLAN.config.values["run"]["train_threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     conda:
         ENVIRONMENT
     script:
         "../workflow/scripts/evaluate.py"
+
+
+use rule evaluate as evaluate_tabular with:
+    wildcard_constraints:
+        model=one_of(tabular_models()),
 
 
 rule aggregate_metrics:
@@ -43,8 +54,8 @@ rule aggregate_metrics:
     params:
         code=code_digest("aggregate"),
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     conda:
         ENVIRONMENT
     script:

@@ -3,6 +3,13 @@ def optional_blacklist(wildcards):
     return dataset_of(wildcards)["blacklist"] or []
 
 
+def window_settings(wildcards):
+    """A dataset's settings without those that only choose runs."""
+    settings = dataset_of(wildcards)
+    splits = {key: value for key, value in settings["splits"].items() if key != "use"}
+    return {key: v for key, v in settings.items() if key != "experiments"} | {"splits": splits}
+
+
 def blacklist_of_elements(wildcards):
     """Candidate enhancers in blacklisted regions are left out of the store."""
     return optional_blacklist(wildcards) if dataset_of(wildcards)["elements"] else []
@@ -25,11 +32,11 @@ rule define_windows:
     benchmark:
         "benchmarks/{dataset}/define_windows.tsv"
     params:
-        settings=lambda wildcards: as_json(dataset_of(wildcards)),
+        settings=lambda wildcards: as_json(window_settings(wildcards)),
         code=code_digest("windows", "splits", "genes"),
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     conda:
         ENVIRONMENT
     script:
@@ -66,8 +73,8 @@ rule build_store:
         ),
         code=code_digest("store_builder"),
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     conda:
         ENVIRONMENT
     script:

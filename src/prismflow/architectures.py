@@ -17,6 +17,7 @@ from prismflow.errors import InputError
 from prismflow.models import ARCHITECTURES
 
 SEQUENCE_ONLY = frozenset({"caduceus", "mamba", "hyena", "enformer", "gene_features"})
+NEEDS_PEAKS = frozenset({"peak_mask"})
 
 
 def default_modalities(architecture: str) -> str:

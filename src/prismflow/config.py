@@ -8,24 +8,16 @@ from __future__ import annotations
 
 import copy
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from prismflow import architectures, schema
-from prismflow.element_settings import check_elements
+from prismflow.datasets import check_datasets, merge, with_bases
 from prismflow.errors import InputError
-from prismflow.portals.references import (
-    Reference,
-    check_gene_table,
-    external_files,
-    read_references,
-    size_of,
-)  # fmt: skip
+from prismflow.portals.references import Reference, check_gene_table, read_references, size_of
 from prismflow.sheets import Row, check_name, read_sheet
-from prismflow.simulate import simulated_files
 
 TRACK_FORMATS = {
     "signal": {"bigwig": "bw"},
@@ -96,7 +88,9 @@ def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLik
         InputError: one sentence on the first thing that is wrong.
     """
     schemas = Path(schemas)
-    values = schema.validate(copy.deepcopy(dict(raw)), schemas / "config.schema.yaml", files)
+    given = copy.deepcopy(dict(raw))
+    given["datasets"] = with_bases(given.get("datasets"), files)
+    values = schema.validate(given, schemas / "config.schema.yaml", files)
     values["modalities"] = _in_order_of_files(values["modalities"], files)
     sheets = values["sheets"]
     cells = _read_cells(sheets["cells"])
@@ -115,7 +109,7 @@ def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLik
     )  # fmt: skip
     check_gene_table(values, config.references, files)
     _check_selection(config)
-    _check_datasets(config)
+    check_datasets(config)
     _check_scenarios(config)
     return config
 
@@ -133,16 +127,6 @@ def _in_order_of_files(modalities: dict[str, Any], files: Sequence[str]) -> dict
     return {name: modalities[name] for name in order}
 
 
-def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in change.items():
-        old = merged.get(key)
-        merged[key] = (
-            _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
-        )
-    return merged
-
-
 def _with_overrides(
     content: Any, overrides: Mapping[str, Any], key: str | None, path: str, files: Sequence[str]
 ) -> Any:
@@ -156,7 +140,7 @@ def _with_overrides(
                 f"{schema.where(files, location)}: expected a name that stands in {path}, "
                 f"found {name!r}; known are {', '.join(sorted(entries))}."
             )
-        entries[name] = _merge(entries[name], change)
+        entries[name] = merge(entries[name], change)
     return content
 
 
@@ -291,7 +275,7 @@ def _resolve(
     parent = _resolve(base, entries, sources, (*seen, name))
     for own in ("label", "checkpoint"):
         parent.pop(own, None)
-    return _merge(parent, entry)
+    return merge(parent, entry)
 
 
 def _check_modalities(model: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
@@ -340,60 +324,6 @@ def _check_selection(config: Config) -> None:
                     f"{where}: unknown scenario {scenario!r}; known are "
                     f"{', '.join(config.scenarios)}."
                 )
-
-
-def _check_datasets(config: Config) -> None:
-    for name, dataset in config.datasets.items():
-        location = ("datasets", name)
-        check_name(name, "dataset", schema.where(config.files, location))
-        made = external_files(config.values, config.references)
-        made |= set(simulated_paths(name, dataset))
-        for cell in dataset["cells"]:
-            where = schema.where(config.files, (*location, "cells"))
-            if cell not in config.cells:
-                raise InputError(
-                    f"{where}: unknown cell {cell!r}; known are {', '.join(config.cells)} (from "
-                    f"{config.values['sheets']['cells']})."
-                )
-            for modality in config.modalities_of(cell):
-                track = config.tracks[cell, modality]
-                if not track.downloaded:
-                    _check_exists(track.path, made, track.where)
-        check_elements(config.values, config.tracks, name, config.files)
-        if dataset["splits"]["by"] == "chromosome":
-            for fold in dataset["splits"]["folds"]:
-                if not re.fullmatch(r"fold([1-9]|1[0-2])", fold):
-                    raise InputError(
-                        f"{schema.where(config.files, (*location, 'splits', 'folds'))}: expected "
-                        f"one of the paper's folds fold1 ... fold12, found {fold!r}."
-                    )
-        for fold in dataset["splits"]["folds"]:
-            check_name(fold, "fold", schema.where(config.files, (*location, "splits", "folds")))
-        for key in (("genome",), ("genes", "path"), ("blacklist",)):
-            value: Any = dataset
-            for part in key:
-                value = value[part]
-            if value:
-                _check_exists(value, made, schema.where(config.files, (*location, *key)))
-
-
-def simulated_paths(name: str, dataset: Mapping[str, Any]) -> list[str]:
-    """Files that the simulator makes for a dataset; empty for a dataset of real files."""
-    if dataset["simulate"] is None:
-        return []
-    settings = {k: v for k, v in dataset["simulate"].items() if k != "seed"}
-    return [
-        f"resources/{name}/{file}"
-        for file in simulated_files({**settings, "cells": list(dataset["cells"])})
-    ]
-
-
-def _check_exists(path: str, made: set[str], where: str) -> None:
-    if path not in made and not os.path.exists(path):
-        raise InputError(
-            f"{where}: expected a file at {path}, found none (looked in {os.getcwd()}); correct "
-            "the path or put the file there."
-        )
 
 
 def _check_scenarios(config: Config) -> None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prismflow import schema
+from prismflow import architectures, schema
 from prismflow.config import Config
 from prismflow.errors import InputError
 from prismflow.models import TABULAR
+from prismflow.variants import Variant, variants
 
 
 @dataclass(frozen=True, order=True)
@@ -42,12 +42,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment of one dataset with its runs."""
+    """An experiment of one dataset with its runs.
+
+    ``points`` holds what an axis needs where a number is varied: base, model, scenario and x.
+    """
 
     id: str
     entry: dict[str, Any]
     models: tuple[str, ...]
     runs: tuple[Run, ...]
+    scenarios: tuple[str, ...]
+    points: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Plan:
     models: dict[str, dict[str, Any]]
     experiments: dict[tuple[str, str], Experiment]
     scenarios: dict[Run, tuple[str, ...]]
+    definitions: dict[str, dict[str, Any]]
     skipped: tuple[str, ...]
 
     def runs(self, dataset: str) -> list[Run]:
@@ -76,7 +82,12 @@ class Plan:
     def scenarios_json(self, run: Run) -> str:
         """Scenario definitions of a run as sorted JSON (a stable rule parameter)."""
         names = self.scenarios.get(run, ("full",))
-        return json.dumps({name: self.config.scenarios[name] for name in names}, sort_keys=True)
+        return json.dumps({name: self.definitions[name] for name in names}, sort_keys=True)
+
+    def other_cells(self, run: Run) -> list[str]:
+        """Cells on which a run is tested beside its own."""
+        named = (self.definitions[name].get("cell") for name in self.scenarios.get(run, ()))
+        return sorted({cell for cell in named if cell and cell != run.cell})
 
     def modalities(self, cell: str, model: str) -> list[str] | None:
         """Signals that ``model`` reads in ``cell``; None if the cell lacks what it needs."""
@@ -148,9 +159,11 @@ class Plan:
         entry = {key: v for key, v in experiment.entry.items() if key not in ("options", "vary")}
         options = {"id": identifier, **entry, **experiment.entry["options"]}
         options["models"] = experiment.models
-        varied = experiment.entry.get("vary", {})
-        if varied.get("window_bp"):
-            options.setdefault("families", self._families(experiment, varied["models"]))
+        options["scenarios"] = experiment.scenarios
+        if experiment.points:
+            options["points"] = experiment.points
+        if experiment.entry.get("vary", {}).get("window_bp"):
+            options.setdefault("families", self._families(experiment))
         runs = [[run.cell, run.model, run.fold, run.seed] for run in experiment.runs]
         request = {
             "experiment": options,
@@ -159,14 +172,13 @@ class Plan:
         }
         return json.dumps(request, sort_keys=True)
 
-    def _families(self, experiment: Experiment, bases: list[str]) -> dict[str, list[str]]:
-        """Label of a base model -> its variants by window, shortest first."""
-        families = {}
-        for base in bases:
-            variants = [m for m in experiment.models if re.fullmatch(rf"{base}(_\d+bp)?", m)]
-            variants.sort(key=lambda name: self.models[name]["window_bp"])
-            families[self.models[base]["label"]] = variants
-        return families
+    def _families(self, experiment: Experiment) -> dict[str, list[str]]:
+        """Label of a varied model -> its variants by window, shortest first."""
+        families: dict[str, list[str]] = {}
+        for point in sorted(experiment.points, key=lambda point: point["x"]):
+            families.setdefault(self.models[point["base"]]["label"], []).append(point["model"])
+        order = [self.models[base]["label"] for base in experiment.entry["vary"]["models"]]
+        return {label: families[label] for label in order if label in families}
 
     def settings_json(self, dataset: str, cell: str, model: str) -> str:
         """Settings as sorted JSON (a stable rule parameter)."""
@@ -198,35 +210,18 @@ def store_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _modalities(config: Config, cell: str, entry: dict[str, Any]) -> list[str] | None:
-    available = [
-        name
-        for name in config.modalities_of(cell)
-        if config.values["modalities"][name]["kind"] != "peaks"
-    ]
+    known = config.values["modalities"]
+    there = [name for name in config.modalities_of(cell) if known[name]["kind"] != "peaks"]
+    if entry["architecture"] in architectures.NEEDS_PEAKS and len(there) == len(
+        config.modalities_of(cell)
+    ):
+        return None
     wanted = entry["modalities"]
     if wanted == "none":
         return []
     if wanted == "available":
-        return available or None
-    return [m for m in available if m in wanted] if set(wanted) <= set(available) else None
-
-
-def _variants(config: Config, entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Named variants that an experiment's ``vary`` asks for."""
-    vary = entry.get("vary", {})
-    for model in vary.get("models", []):
-        base = config.models[model]
-        for window_bp in vary.get("window_bp", []):
-            if window_bp == base["window_bp"]:
-                yield model, base
-            else:
-                label = f"{base['label']}, {window_bp:,} bp"
-                yield f"{model}_{window_bp}bp", {**base, "window_bp": window_bp, "label": label}
-        for subset in vary.get("modalities", []):
-            names = [name for name in config.values["modalities"] if name in subset]
-            labels = [config.values["modalities"][n].get("label", n) for n in names]
-            label = f"{base['label']}: {' + '.join(labels)}"
-            yield f"{model}_{'_'.join(names)}", {**base, "modalities": names, "label": label}
+        return [name for name in there if not known[name]["extra"]] or None
+    return [m for m in there if m in wanted] if set(wanted) <= set(there) else None
 
 
 def make_plan(config: Config) -> Plan:
@@ -236,42 +231,131 @@ def make_plan(config: Config) -> Plan:
         InputError: a model's window is longer than a dataset's store, or an experiment is empty.
     """
     models = dict(config.models)
+    definitions = dict(config.scenarios)
     experiments: dict[tuple[str, str], Experiment] = {}
     scenarios: dict[Run, dict[str, None]] = {}
     skipped: dict[str, None] = {}
-    for identifier in config.values["run"]["experiments"]:
-        entry = config.experiments[identifier]
-        variants = dict(_variants(config, entry))
-        models.update(variants)
-        names = tuple(dict.fromkeys([*entry["models"], *variants]))
-        for dataset, settings in config.datasets.items():
+    for dataset, settings in config.datasets.items():
+        for identifier in settings["experiments"] or config.values["run"]["experiments"]:
+            entry = config.experiments[identifier]
+            varied = list(variants(config, entry))
+            models.update({variant.name: variant.entry for variant in varied})
+            definitions.update(_own_scenarios(entry, settings))
+            lacking = _lacks(entry, varied, settings)
+            if lacking:
+                skipped[f"{dataset}: experiment {identifier} is left out, {lacking}"] = None
+                continue
+            names = tuple(dict.fromkeys([*entry["models"], *(v.name for v in varied)]))
             _check_windows(config, dataset, settings, {n: models[n] for n in names})
-            runs = []
-            for cell in settings["cells"]:
-                for name in names:
-                    if _modalities(config, cell, models[name]) is None:
-                        wanted = models[name]["modalities"]
-                        skipped[
-                            f"{dataset}: {name} is left out in {cell}, which has "
-                            f"{', '.join(config.modalities_of(cell)) or 'no signal'} (the model "
-                            f"needs {wanted if isinstance(wanted, str) else ', '.join(wanted)})"
-                        ] = None
-                        continue
-                    for fold in settings["splits"]["folds"]:
-                        for seed in entry.get("seeds", config.values["seeds"]):
-                            runs.append(Run(dataset, cell, name, fold, int(seed)))
-            if not runs:
-                raise InputError(
-                    f"experiment {identifier!r} has no run in dataset {dataset!r}: no cell has the "
-                    "modalities that its models need; remove it from `run.experiments`."
-                )
+            runs = _runs(config, dataset, identifier, {n: models[n] for n in names}, skipped)
+            tested = (*entry["scenarios"], *_own_scenarios(entry, settings))
             for run in runs:
-                scenarios.setdefault(run, {"full": None}).update(dict.fromkeys(entry["scenarios"]))
-            experiments[dataset, identifier] = Experiment(identifier, entry, names, tuple(runs))
+                own = [name for name in tested if definitions[name].get("cell") != run.cell]
+                scenarios.setdefault(run, {"full": None}).update(dict.fromkeys(own))
+            points = tuple(_points(varied, tested, definitions, models, names))
+            experiments[dataset, identifier] = Experiment(
+                identifier, entry, names, tuple(runs), tested, points
+            )
     ordered = {run: tuple(sorted(names)) for run, names in scenarios.items()}
-    plan = Plan(config, models, experiments, ordered, tuple(skipped))
+    plan = Plan(config, models, experiments, ordered, definitions, tuple(skipped))
     _check_checkpoints(plan)
     return plan
+
+
+def _runs(
+    config: Config,
+    dataset: str,
+    identifier: str,
+    models: Mapping[str, dict[str, Any]],
+    skipped: dict[str, None],
+) -> list[Run]:
+    """Runs of an experiment in a dataset; notes on models that a cell can't have go to skipped."""
+    entry, settings = config.experiments[identifier], config.datasets[dataset]
+    folds = _folds(config, dataset, identifier)
+    runs = []
+    for cell in settings["cells"]:
+        if cell not in entry.get("cells", settings["cells"]):
+            continue
+        for name, model in models.items():
+            if _modalities(config, cell, model) is None:
+                skipped[_left_out(config, dataset, cell, name, model)] = None
+                continue
+            for fold in folds:
+                for seed in entry.get("seeds", config.values["seeds"]):
+                    runs.append(Run(dataset, cell, name, fold, int(seed)))
+    if not runs:
+        raise InputError(
+            f"experiment {identifier!r} has no run in dataset {dataset!r}: no cell has the "
+            "modalities that its models need; remove it from `run.experiments`."
+        )
+    return runs
+
+
+def _left_out(config: Config, dataset: str, cell: str, name: str, model: dict[str, Any]) -> str:
+    wanted: Any = model["modalities"]
+    if model["architecture"] in architectures.NEEDS_PEAKS:
+        wanted = "a track of kind peaks"
+    elif not isinstance(wanted, str):
+        wanted = ", ".join(wanted)
+    has = ", ".join(config.modalities_of(cell)) or "no signal"
+    return f"{dataset}: {name} is left out in {cell}, which has {has} (the model needs {wanted})"
+
+
+def _folds(config: Config, dataset: str, identifier: str) -> list[str]:
+    splits = config.datasets[dataset]["splits"]
+    wanted = config.experiments[identifier].get("folds", splits["use"] or splits["folds"])
+    if wanted == "all":
+        return list(splits["folds"])
+    unknown = [fold for fold in wanted if fold not in splits["folds"]]
+    if unknown:
+        files = [*config.files, config.values["sheets"]["experiments"]]
+        raise InputError(
+            f"{schema.where(files, ('experiments', identifier, 'folds'))}: expected folds of "
+            f"dataset {dataset} ({', '.join(splits['folds'])}), found {unknown[0]!r}; add it to "
+            f"`datasets.{dataset}.splits.folds` or correct it."
+        )
+    return list(wanted)
+
+
+def _lacks(
+    entry: Mapping[str, Any], varied: Sequence[Variant], settings: Mapping[str, Any]
+) -> str | None:
+    """Why an experiment has no meaning in a dataset, or None."""
+    if entry.get("vary", {}).get("modalities") == "extras" and not varied:
+        return "because no modality marked `extra` has a track; add one to the tracks sheet"
+    cells = [cell for cell in settings["cells"] if cell in entry.get("cells", settings["cells"])]
+    if entry["transfer"] and len(cells) < 2:
+        return f"because it needs two cells and the dataset has {', '.join(cells) or 'none'}"
+    return None
+
+
+def _own_scenarios(
+    entry: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Scenarios that an experiment asks for by a list of lengths or by ``transfer``."""
+    crops = {f"crop_{length}bp": {"crop_bp": length} for length in entry.get("crop_bp", [])}
+    cells = [cell for cell in settings["cells"] if cell in entry.get("cells", settings["cells"])]
+    return crops | ({f"on_{cell}": {"cell": cell} for cell in cells} if entry["transfer"] else {})
+
+
+def _points(
+    varied: Sequence[Variant],
+    tested: Sequence[str],
+    definitions: Mapping[str, Mapping[str, Any]],
+    models: Mapping[str, Mapping[str, Any]],
+    names: Sequence[str],
+) -> Iterator[dict[str, Any]]:
+    """Numbers on the axis of a varied length, setting or crop."""
+    for v in varied:
+        if v.x is not None:
+            yield {"base": v.base, "model": v.name, "scenario": "full", "x": v.x}
+    crops = {name: definitions[name]["crop_bp"] for name in tested if "crop_bp" in definitions[name]}
+    for model in names if crops else ():
+        whole = models[model]["window_bp"]
+        yield {"base": model, "model": model, "scenario": "full", "x": whole}
+        for scenario, length in crops.items():
+            if length < whole:
+                yield {"base": model, "model": model, "scenario": scenario, "x": length}
 
 
 def _check_checkpoints(plan: Plan) -> None:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from prismflow import config as configuration
+from prismflow.datasets import merge
 from prismflow.errors import InputError
 from prismflow.plan import Plan, make_plan
 
@@ -44,7 +45,7 @@ class Project:
         files = ["config/config.yaml", "config/demo.yaml"]
         merged: dict[str, Any] = {}
         for file in files:
-            merged = configuration._merge(merged, yaml.safe_load(Path(file).read_text()))
+            merged = merge(merged, yaml.safe_load(Path(file).read_text()))
         return make_plan(configuration.load(copy.deepcopy(merged), files, self.schemas))
 
 
@@ -150,17 +151,17 @@ WRONG_YAML = {
     "unknown dataset": (
         "demo.yaml",
         setting("run", "datasets", value=["demmo"]),
-        r"demo\.yaml, line \d+ .*unknown dataset 'demmo'; known are hg38_cage, demo",
+        r"demo\.yaml, line \d+ .*unknown dataset 'demmo'; known are hg38_cage, hg38_rna, demo",
     ),
     "unknown experiment": (
-        "config.yaml",
+        "demo.yaml",
         setting("run", "experiments", value=["mian"]),
         r"unknown experiment 'mian'; known are main, input_length",
     ),
     "unknown model": (
         "experiments.yaml",
-        setting("experiments", "main", "models", value=["prims"]),
-        r"\(experiments\.main\): unknown model 'prims'; known are gene_features, .*models\.yaml",
+        setting("experiments", "folds", "models", value=["prims"]),
+        r"\(experiments\.folds\): unknown model 'prims'; known are gene_features, .*models\.yaml",
     ),
     "unknown scenario": (
         "experiments.yaml",
@@ -373,14 +374,15 @@ def test_empty_sheet(project: Project) -> None:
 def test_channels_follow_the_files_not_the_merge(project: Project) -> None:
     project.edit("demo.yaml", setting("modalities", "extra", value={"kind": "signal"}))
     project.edit("demo.yaml", setting("modalities", "dnase", value={"label": "Accessibility"}))
-    assert list(project.plan().config.values["modalities"]) == ["h3k27ac", "dnase", "hic", "extra"]
+    names = ["h3k27ac", "dnase", "hic", "peaks", "h3k4me3", "chia_pet", "extra"]
+    assert list(project.plan().config.values["modalities"]) == names
     files = ["config/config.yaml", "config/demo.yaml"]
     merged: dict[str, Any] = {}
     for file in reversed(files):
-        merged = configuration._merge(merged, yaml.safe_load(Path(file).read_text()))
-    merged = configuration._merge(merged, yaml.safe_load(Path(files[1]).read_text()))
+        merged = merge(merged, yaml.safe_load(Path(file).read_text()))
+    merged = merge(merged, yaml.safe_load(Path(files[1]).read_text()))
     config = configuration.load(merged, files, project.schemas)
-    assert list(config.values["modalities"]) == ["h3k27ac", "dnase", "hic", "extra"]
+    assert list(config.values["modalities"]) == names
 
 
 def test_cell_without_a_modality_is_normal(project: Project) -> None:

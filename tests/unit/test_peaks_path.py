@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from prismflow import config as configuration
+from prismflow.datasets import merge
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
 from prismflow.genome import index_genome
@@ -27,11 +28,10 @@ from prismflow.training import train_run
 from prismflow.windows import read_bed
 
 PEAKS: dict[str, Any] = {
-    "modalities": {"dnase_peaks": {"kind": "peaks"}},
     "datasets": {
         "demo": {
             "simulate": {"n_genes": 80},
-            "elements": {"peaks": "dnase_peaks", "sequence_bp": 400, "n_nearest": 3},
+            "elements": {"peaks": "peaks", "sequence_bp": 400, "n_nearest": 3},
         }
     },
     "training": {"steps": 6, "batch_size": 8, "warmup_steps": 2},
@@ -43,12 +43,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     """A working directory with the configuration and simulated files."""
     folder = tmp_path_factory.mktemp("peaks")
     shutil.copytree(root / "config", folder / "config")
-    tracks = folder / "config" / "demo" / "tracks.tsv"
-    width = len(tracks.read_text().splitlines()[0].split("\t"))
-    with tracks.open("a") as out:
-        for cell in ("simA", "simB"):
-            row = [cell, "dnase_peaks", f"resources/demo/{cell}.dnase_peaks.narrowPeak"]
-            out.write("\t".join([*row, "narrowPeak", *[""] * (width - 4)]) + "\n")
     simulate(folder / "resources" / "demo", {"n_genes": 80}, seed=1)
     return folder
 
@@ -57,7 +51,7 @@ def plan_of(root: Path, changes: dict[str, Any]) -> Plan:
     files = ["config/config.yaml", "config/demo.yaml"]
     merged: dict[str, Any] = {}
     for content in [*(yaml.safe_load(Path(file).read_text()) for file in files), changes]:
-        merged = configuration._merge(merged, content)
+        merged = merge(merged, content)
     schemas = root / "workflow" / "schemas"
     return make_plan(configuration.load(copy.deepcopy(merged), files, schemas))
 
@@ -68,7 +62,7 @@ def test_from_the_sheet_to_masks_and_elements(
     monkeypatch.chdir(folder)
     plan = plan_of(root, PEAKS)
     settings = plan.config.datasets["demo"]
-    assert plan.config.modalities_of("simA") == ["h3k27ac", "dnase", "hic", "dnase_peaks"]
+    assert plan.config.modalities_of("simA") == ["h3k27ac", "dnase", "hic", "peaks"]
     assert plan.modalities("simA", "prism") == ["h3k27ac", "dnase", "hic"]
     index_genome(settings["genome"], "sizes")
     names = ("genes", "windows", "dropped", "splits")
@@ -102,7 +96,7 @@ def test_from_the_sheet_to_masks_and_elements(
 
 
 def check_mask(store: Store, peaks: pd.DataFrame) -> None:
-    mask = store.signal("dnase_peaks", np.arange(store.n_genes), store.window_bp)
+    mask = store.signal("peaks", np.arange(store.n_genes), store.window_bp)
     for row, gene in store.genes.iterrows():
         own = peaks[(peaks["chrom"] == gene["chrom"]) & (peaks["end"] > gene["window_start"])]
         wanted = np.zeros(store.window_bp)
@@ -154,6 +148,6 @@ def test_elements_need_declared_peaks(
     changes["datasets"]["demo"]["elements"]["peaks"] = "chip_peaks"
     with pytest.raises(InputError, match="found 'none of that name'"):
         plan_of(root, changes)
-    changes["modalities"]["chip_peaks"] = {"kind": "peaks"}
+    changes["modalities"] = {"chip_peaks": {"kind": "peaks"}}
     with pytest.raises(InputError, match="every cell of the dataset, found none for simA, simB"):
         plan_of(root, changes)

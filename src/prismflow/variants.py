@@ -1,0 +1,113 @@
+"""Named variants of models that an experiment's ``vary`` asks for.
+
+A variant whose settings are those of a named model is that model, so its runs are shared.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prismflow.config import Config
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One model of a grid.
+
+    Attributes:
+        name: of the model that is trained.
+        entry: its settings, as in the models file.
+        base: the model that was varied.
+        x: the varied number; None where signals were varied.
+    """
+
+    name: str
+    entry: dict[str, Any]
+    base: str
+    x: float | None = None
+
+
+def core_modalities(config: Config) -> list[str]:
+    """Signals with a track in any cell that ``modalities: available`` means, in channel order."""
+    return [name for name in _with_tracks(config) if not config.values["modalities"][name]["extra"]]
+
+
+def extra_modalities(config: Config) -> list[str]:
+    """Signals marked ``extra`` that have a track in any cell, in channel order."""
+    return [name for name in _with_tracks(config) if config.values["modalities"][name]["extra"]]
+
+
+def variants(config: Config, entry: Mapping[str, Any]) -> Iterator[Variant]:
+    """All variants of an experiment's ``vary``; base models whose own value is in a grid too."""
+    vary = entry.get("vary", {})
+    for base in vary.get("models", []):
+        for window_bp in vary.get("window_bp", []):
+            suffix, text = f"{window_bp}bp", f", {window_bp:,} bp"
+            yield _variant(config, base, {"window_bp": window_bp}, suffix, text, window_bp)
+        for modalities, suffix, text in _signal_sets(config, base, vary.get("modalities", [])):
+            yield _variant(config, base, {"modalities": modalities}, suffix, text, None)
+        for section in ("hyperparameters", "loss"):
+            for key, values in vary.get(section, {}).items():
+                for value in values:
+                    shown = f"{value:g}" if isinstance(value, float) else str(value)
+                    suffix = f"{key}_{shown.replace('.', '_').replace('-', 'm')}"
+                    text = f" ({key.replace('_', ' ')} {shown})"
+                    yield _variant(config, base, {section: {key: value}}, suffix, text, value)
+
+
+def _with_tracks(config: Config) -> list[str]:
+    there = {modality for _, modality in config.tracks}
+    return [
+        name
+        for name, settings in config.values["modalities"].items()
+        if settings["kind"] != "peaks" and name in there
+    ]
+
+
+def _signal_sets(
+    config: Config, base: str, wanted: Any
+) -> Iterator[tuple[list[str] | str, str, str]]:
+    """(modalities, suffix of the name, end of the label) of every set of signals."""
+    core = core_modalities(config)
+    known = config.values["modalities"]
+
+    def label(names: list[str]) -> str:
+        return " + ".join(known[name].get("label", name) for name in names)
+
+    if wanted == "extras":
+        extras = extra_modalities(config)
+        added = [[name] for name in extras] + ([extras] if len(extras) > 1 else [])
+        for names in added:
+            chosen = [name for name in known if name in (*core, *names)]
+            yield chosen, "with_" + "_".join(names), f" + {label(names)}"
+        return
+    if wanted == "subsets":
+        sizes = range(1, len(core) + 1)
+        wanted = [list(names) for size in sizes for names in itertools.combinations(core, size)]
+    for subset in wanted:
+        names = [name for name in known if name in subset]
+        own = config.models[base]["modalities"]
+        whole: list[str] | str = own if own == "available" and names == core else names
+        yield whole, "_".join(names), f": {label(names)}"
+
+
+def _variant(
+    config: Config, base: str, change: Mapping[str, Any], suffix: str, text: str, x: float | None
+) -> Variant:
+    original = config.models[base]
+    entry = dict(original)
+    for key, value in change.items():
+        nested = isinstance(value, Mapping)
+        entry[key] = {**original.get(key, {}), **value} if nested else value
+    # The base itself first, because two named models may have equal settings.
+    for name in (base, *config.models):
+        if _settings(config.models[name]) == _settings(entry):
+            return Variant(name, config.models[name], base, x)
+    return Variant(f"{base}_{suffix}", {**entry, "label": original["label"] + text}, base, x)
+
+
+def _settings(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "label"}
