@@ -63,8 +63,8 @@ class Effect:
     """An estimate with its interval over seeds and genes.
 
     ``low`` and ``high`` bound ``value`` with the coverage asked for, ``p`` is the two-sided test of
-    zero, ``se`` is the standard error and ``df`` its degrees of freedom. With one seed the interval holds
-    for this trained model only, because nothing is known of the spread over seeds.
+    zero, ``se`` the standard error and ``df`` its degrees of freedom. With one seed the interval
+    holds for this trained model only, because nothing is known of the spread over seeds.
     """
 
     value: float
