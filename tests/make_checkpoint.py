@@ -59,7 +59,9 @@ def small_prism(**changes: object) -> tuple[dict, dict[str, torch.Tensor]]:
     return config, tensors
 
 
-def write_checkpoint(path: Path, config: dict, tensors: dict[str, torch.Tensor], **more) -> Path:
+def write_checkpoint(
+    path: Path, config: dict, tensors: dict[str, torch.Tensor], cell: str = "K562", **more
+) -> Path:
     tree = {
         "epoch": 3,
         "global_step": 17,
@@ -74,7 +76,7 @@ def write_checkpoint(path: Path, config: dict, tensors: dict[str, torch.Tensor],
                 "task": {
                     "loss": {"uniform_loss_weight": 0.5, "intervention_loss_weight": 2.0},
                 },
-                "dataset": {"cell_type": "K562"},
+                "dataset": {"cell_type": cell},
                 "train": {"seed": 22, "single_CV": 11},
             }
         ),
