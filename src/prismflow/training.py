@@ -145,7 +145,8 @@ def _fit_network(
         TrainingSettings, settings.get("training", {}), f"training of {settings['model']}"
     )
     set_threads(threads)
-    keep_freed_memory()
+    if not training.checkpoint_activations:  # which is asked for where memory is short
+        keep_freed_memory()
     chosen = choose_device(device)
     make_deterministic(chosen)
     torch.manual_seed(seed)
