@@ -130,13 +130,21 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     half_bins = max(
         bins_per_window(reach, file.resolution_bp), COVERAGE_HALF_BP // file.resolution_bp + 1
     )
+    n_records = {chrom: len(file.pixels(name, half_bins)[0]) for chrom, name in names.items()}
+    empty = [chrom for chrom, number in n_records.items() if not number]
+    if empty and request["absent_chromosomes"] == "error":
+        raise InputError(
+            f"{path}: no contacts on {', '.join(empty[:6])}, where "
+            f"{sum(counts[chrom] for chrom in empty)} genes are; a damaged file can look like "
+            "this: copy or download it again, or set absent_chromosomes: missing for this track."
+        )
     return {
         "chromosomes": file.lengths,
         "resolutions": list(file.resolutions),
         "normalisations": list(file.normalisations),
         "resolution_bp": file.resolution_bp,
         "normalisation": file.normalisation,
-        "n_records": sum(len(file.pixels(name, half_bins)[0]) for name in names.values()),
+        "n_records": sum(n_records.values()),
         "n_genes_without_chromosome": sum(n for c, n in counts.items() if c not in names),
     }
 

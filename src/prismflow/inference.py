@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import nn
 
 from prismflow.batches import GeneBatches
 from prismflow.errors import InputError
-from prismflow.files import write_bytes
 from prismflow.models import build
 from prismflow.models.common import InputSpec
+from prismflow.weights import load_arrays, save_arrays
 
 LARGEST_EXTRA = 65_536
 """Extras with more numbers per gene than this (masks of very long windows) are not collected."""
@@ -86,8 +84,7 @@ def predict(
 
 def save_weights(state: Mapping[str, torch.Tensor], path: str | Path) -> None:
     """Write a state dict as safetensors, atomically; tied tensors are stored under each name."""
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
-    write_bytes(save(tensors), path)
+    save_arrays({name: value.detach().cpu().numpy() for name, value in state.items()}, path)
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:
@@ -96,12 +93,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     Raises:
         InputError: the file is absent or damaged, or has other keys or shapes.
     """
-    try:
-        state = load_file(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: expected the weights of a model, found no such file.") from None
-    except SafetensorError as error:
-        raise InputError(f"{path}: expected a safetensors file, found {error}.") from None
+    state = {name: torch.tensor(value) for name, value in load_arrays(path).items()}
     expected = model.state_dict()
     problems = [f"missing {name}" for name in expected if name not in state]
     problems += [f"unexpected {name}" for name in state if name not in expected]

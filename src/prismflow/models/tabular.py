@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 from threadpoolctl import threadpool_limits
 
 from prismflow.batches import READ_GENES, GeneInputs
 from prismflow.errors import InputError
-from prismflow.files import write_bytes
 from prismflow.metrics import regression_metrics
+from prismflow.weights import load_arrays, save_arrays
 
 logger = logging.getLogger(__name__)
 
@@ -352,8 +350,7 @@ def train_tabular(
 
 def save_tabular(model: Any, path: str | Path) -> None:
     """Write a model's arrays as safetensors, atomically."""
-    arrays = {name: np.ascontiguousarray(values) for name, values in model.tensors().items()}
-    write_bytes(save(arrays), path)
+    save_arrays(model.tensors(), path)
 
 
 def load_tabular(architecture: str, path: str | Path) -> Any:
@@ -362,12 +359,9 @@ def load_tabular(architecture: str, path: str | Path) -> Any:
     Raises:
         InputError: no such file, not safetensors, or not this architecture's arrays.
     """
+    arrays = load_arrays(path)
     try:
-        return TABULAR_CLASSES[architecture].from_tensors(load_file(path))
-    except FileNotFoundError:
-        raise InputError(f"{path}: expected a trained model, found no such file.") from None
-    except SafetensorError as error:
-        raise InputError(f"{path}: expected a safetensors file, found {error}.") from None
+        return TABULAR_CLASSES[architecture].from_tensors(arrays)
     except KeyError as error:
         raise InputError(
             f"{path}: expected the arrays of a {architecture} model, {error} is missing."

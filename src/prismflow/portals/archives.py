@@ -25,7 +25,10 @@ logger = logging.getLogger(__name__)
 _BLOCK = 1 << 20
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError,
+    NotImplementedError, RuntimeError, ValueError, LookupError, OverflowError, MemoryError,
 )  # fmt: skip
+#: A damaged table of contents sends the reader to an impossible place (EINVAL).
+_FULL, _IMPOSSIBLE = (errno.ENOSPC, errno.EDQUOT), (errno.EINVAL,)
 
 
 def extract_member(archive: str | Path, member: str, target: str | Path, where: str) -> str:
@@ -54,12 +57,11 @@ def extract_member(archive: str | Path, member: str, target: str | Path, where: 
         ):
             shutil.copyfileobj(stream, out, _BLOCK)
     except _BROKEN as error:
-        raise InputError(
-            f"{archive}: expected a whole archive (asked by {where}), found a broken one "
-            f"({error}); delete it and start again."
-        ) from None
+        raise _broken(archive, where, error) from None
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _IMPOSSIBLE:
+            raise _broken(archive, where, error) from None
+        if error.errno not in _FULL:
             raise
         raise InputError(
             f"{target}: the disk is full while {archive} is unpacked (asked by {where}); make room "
@@ -67,6 +69,14 @@ def extract_member(archive: str | Path, member: str, target: str | Path, where: 
         ) from None
     logger.info("%s: %s unpacked (%d bytes)", target, name, target.stat().st_size)
     return name
+
+
+def _broken(archive: Path, where: str, error: Exception) -> InputError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return InputError(
+        f"{archive}: expected a whole archive (asked by {where}), found a broken one ({reason}); "
+        "delete it and start again."
+    )
 
 
 @contextlib.contextmanager
