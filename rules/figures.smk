@@ -49,6 +49,87 @@ def digest_for(package, key):
     return digest
 
 
+def contacts_of(wildcards):
+    """Settings of the cell's contact track, or None."""
+    kinds = PLAN.config.values["modalities"]
+    for modality in PLAN.config.modalities_of(wildcards.cell):
+        if kinds[modality]["kind"] == "contacts":
+            return track_settings(wildcards.cell, modality)
+    return None
+
+
+def contact_range_settings(wildcards):
+    entry = PLAN.config.experiments.get("hic_range", {"options": {}})
+    return {
+        "track": contacts_of(wildcards),
+        "aliases": dataset_of(wildcards)["chrom_aliases"],
+        "range_bp": entry["options"].get("range_bp", 200_000),
+    }
+
+
+rule measure_contact_range:
+    input:
+        track=lambda wildcards: (contacts_of(wildcards) or {"path": []})["path"],
+        genes="results/{dataset}/genes.tsv",
+        sizes="results/{dataset}/genome/chrom.sizes",
+    output:
+        table="results/{dataset}/{cell}/contact_range.tsv",
+    log:
+        "logs/{dataset}/{cell}/measure_contact_range.log",
+    benchmark:
+        "benchmarks/{dataset}/{cell}/measure_contact_range.tsv"
+    params:
+        settings=lambda wildcards: as_json(contact_range_settings(wildcards)),
+        code=code_digest("contact_range"),
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(120),
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/measure_contact_range.py"
+
+
+def settings_of_model(wildcards):
+    """Resolved settings of a model in the first cell that has its signals."""
+    for cell in dataset_of(wildcards)["cells"]:
+        if PLAN.modalities(cell, wildcards.model) is not None:
+            return PLAN.settings(wildcards.dataset, cell, wildcards.model)
+    raise WorkflowError(f"no cell of {wildcards.dataset} has the signals of {wildcards.model}")
+
+
+def element_shapes(wildcards):
+    elements = dataset_of(wildcards)["elements"]
+    return {
+        "n_elements": elements["n_nearest"] if elements else 0,
+        "element_bp": elements["sequence_bp"] if elements else 0,
+    }
+
+
+rule measure_cost:
+    output:
+        cost="results/{dataset}/costs/{model}.json",
+    log:
+        "logs/{dataset}/costs/{model}.log",
+    benchmark:
+        "benchmarks/{dataset}/costs/{model}.tsv"
+    params:
+        settings=lambda wildcards: as_json(settings_of_model(wildcards)),
+        shapes=lambda wildcards: as_json(element_shapes(wildcards)),
+        device=PLAN.config.values["run"]["device"],
+        code=lambda wildcards: code_digest(
+            "costs", module_of(PLAN.models[wildcards.model]["architecture"])
+        ),
+    threads: PLAN.config.values["run"]["train_threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/measure_cost.py"
+
+
 rule plot_figure:
     input:
         files=files_for("plots", "renderer"),
@@ -72,8 +153,8 @@ rule plot_figure:
         caption=lambda wildcards: experiment_of(wildcards).entry["caption"],
         code=digest_for("plots", "renderer"),
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     conda:
         ENVIRONMENT
     script:
@@ -105,8 +186,8 @@ rule write_table:
         caption=lambda wildcards: experiment_of(wildcards).entry["caption"],
         code=digest_for("tables", "table"),
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     conda:
         ENVIRONMENT
     script:
@@ -128,8 +209,8 @@ rule write_report:
         if hasattr(workflow, "overwrite_configfiles")
         else [],
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     conda:
         ENVIRONMENT
     script:

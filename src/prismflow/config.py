@@ -16,6 +16,7 @@ from typing import Any
 from prismflow import architectures, schema
 from prismflow.datasets import check_datasets, merge, with_bases
 from prismflow.errors import InputError
+from prismflow.needs import needs_runs
 from prismflow.portals.references import Reference, check_gene_table, read_references, size_of
 from prismflow.sheets import Row, check_name, read_sheet
 
@@ -316,7 +317,7 @@ def _check_selection(config: Config) -> None:
                     f"{where}: unknown model {model!r}; known are {', '.join(config.models)} (from "
                     f"{config.values['sheets']['models']})."
                 )
-        if not experiment["models"] and not vary:
+        if not experiment["models"] and not vary and needs_runs(experiment):
             raise InputError(f"{where}: expected `models` or `vary`, found neither; add one.")
         for scenario in experiment["scenarios"]:
             if scenario not in config.scenarios:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prismflow.errors import InputError
+
 Run = tuple[str, str, str, int]
 """Cell, model, fold and seed."""
 
@@ -54,8 +56,18 @@ DEFAULT = ("metrics",)
 
 @functools.cache
 def needs_of(package: str, name: str) -> tuple[str, ...]:
-    """``NEEDS`` of a module of ``prismflow.plots`` or ``prismflow.tables``."""
+    """``NEEDS`` of a module of ``prismflow.plots`` or ``prismflow.tables``.
+
+    Raises:
+        InputError: there is no such module.
+    """
     path = Path(__file__).parent / package / f"{name}.py"
+    if not path.is_file():
+        known = sorted(file.stem for file in path.parent.glob("[a-z]*.py"))
+        raise InputError(
+            f"experiments: expected a module of prismflow.{package}, found {name!r}; there are "
+            f"{', '.join(known)}."
+        )
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(t, ast.Name) and t.id == "NEEDS" for t in targets):

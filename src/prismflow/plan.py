@@ -16,6 +16,7 @@ from prismflow import architectures, schema
 from prismflow.config import Config
 from prismflow.errors import InputError
 from prismflow.models import TABULAR
+from prismflow.needs import needs_of_experiment, needs_runs
 from prismflow.variants import Variant, variants
 
 
@@ -165,12 +166,24 @@ class Plan:
         if experiment.entry.get("vary", {}).get("window_bp"):
             options.setdefault("families", self._families(experiment))
         runs = [[run.cell, run.model, run.fold, run.seed] for run in experiment.runs]
+        context = self.context(dataset)
+        if "model_settings" in needs_of_experiment(experiment.entry):
+            context["model_settings"] = self._settings_of(dataset, experiment.models)
         request = {
             "experiment": options,
             "runs": runs,
-            "context": self.context(dataset),
+            "context": context,
         }
         return json.dumps(request, sort_keys=True)
+
+    def _settings_of(self, dataset: str, models: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Settings of models, each in the first cell that has its signals."""
+        cells = self.config.datasets[dataset]["cells"]
+        first = {
+            model: next(cell for cell in cells if self.modalities(cell, model) is not None)
+            for model in models
+        }
+        return {model: self.settings(dataset, cell, model) for model, cell in first.items()}
 
     def _families(self, experiment: Experiment) -> dict[str, list[str]]:
         """Label of a varied model -> its variants by window, shortest first."""
@@ -269,7 +282,11 @@ def make_plan(config: Config) -> Plan:
                 continue
             names = tuple(dict.fromkeys([*entry["models"], *(v.name for v in varied)]))
             _check_windows(config, dataset, settings, {n: models[n] for n in names})
-            runs = _runs(config, dataset, identifier, {n: models[n] for n in names}, skipped)
+            runs = []
+            if needs_runs(entry):
+                runs = _runs(config, dataset, identifier, {n: models[n] for n in names}, skipped)
+            else:
+                names = _described(config, dataset, {n: models[n] for n in names}, skipped)
             tested = (*entry["scenarios"], *_own_scenarios(entry, settings))
             for run in runs:
                 own = [name for name in tested if definitions[name].get("cell") != run.cell]
@@ -311,6 +328,26 @@ def _runs(
             "modalities that its models need; remove it from `run.experiments`."
         )
     return runs
+
+
+def _described(
+    config: Config, dataset: str, models: Mapping[str, dict[str, Any]], skipped: dict[str, None]
+) -> tuple[str, ...]:
+    """Models of an experiment that trains none: those that a cell of the dataset can have."""
+    kept = []
+    for name, model in models.items():
+        lacking = [
+            cell
+            for cell in config.datasets[dataset]["cells"]
+            if _modalities(config, cell, model) is None
+        ]
+        if len(lacking) < len(config.datasets[dataset]["cells"]):
+            kept.append(name)
+        else:
+            skipped.update(
+                (_left_out(config, dataset, cell, name, model), None) for cell in lacking
+            )
+    return tuple(kept)
 
 
 def _left_out(config: Config, dataset: str, cell: str, name: str, model: dict[str, Any]) -> str:

@@ -15,12 +15,12 @@ from prismflow.errors import InputError
 from prismflow.plots import common, style
 
 NEEDS = ("contact_range",)
-#: Column -> label, colour and line; also the order of the labels.
+#: Column -> label, colour, line and width; also the order of the labels.
 COUNTS = {
-    "with_pseudocount": ("pseudocount added, value > 0", "#d55e00", "-"),
-    "emptied_with_pseudocount": ("the same, all distant contacts taken out", "#222222", ":"),
-    "without_pseudocount": ("no pseudocount, contact > 0", "#0072b2", "--"),
-    "above_expected": ("contact > mean at that distance", "#009e73", "-"),
+    "with_pseudocount": ("pseudocount added, value > 0", "#d55e00", "-", 3.0),
+    "emptied_with_pseudocount": ("the same, all distant contacts taken out", "#222222", ":", 1.6),
+    "without_pseudocount": ("no pseudocount, contact > 0", "#0072b2", "--", 1.0),
+    "above_expected": ("contact > mean at that distance", "#009e73", "-", 1.1),
 }
 
 
@@ -58,16 +58,16 @@ def draw(
 def _panel(axes: Axes, rows: pd.DataFrame, cell: str, context: Mapping[str, Any]) -> None:
     share = 100 * np.arange(1, len(rows) + 1) / len(rows)
     top = int(rows["range_bp"].iloc[0])
-    for number, (column, (label, colour, line)) in enumerate(COUNTS.items()):
+    for number, (column, (label, colour, line, width)) in enumerate(COUNTS.items()):
         values = np.sort(rows[column].to_numpy(float))
         x, y = np.concatenate([[0], values, [top]]), np.concatenate([[0], share, [100]])
-        axes.step(x, y, where="post", color=colour, linestyle=line)
+        axes.step(x, y, where="post", color=colour, linestyle=line, linewidth=width)
         text = f"{label}: median {np.median(values):,.0f}"
         axes.text(0.02, 0.97 - 0.1 * number, text, transform=axes.transAxes, color=colour,
                   fontsize=style.SMALL_SIZE, va="top")  # fmt: skip
     axes.set_title(f"{common.cell_label(cell, context)}: {len(rows):,} genes", loc="left")
     axes.set_xlim(0, top * 1.02)
-    axes.set_ylim(0, 150)
+    axes.set_ylim(0, 165)
     axes.set_yticks([0, 25, 50, 75, 100])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda bp, _: f"{bp / 1000:g}"))
     axes.set_xlabel(f"positions of the {top / 1000:g}-kb window with a value (thousands)")
@@ -78,7 +78,8 @@ def _notes(table: pd.DataFrame, cells: list[str], context: Mapping[str, Any]) ->
     constant = table["pseudocount"].iloc[0]
     notes = [
         f"The pseudocount is the constant {constant:.6f}, added to every position of a gene whose "
-        "own surroundings have contacts. n = 1 count per gene; no seed, no test."
+        "own surroundings have contacts. n = 1 count per gene; no seed, no test. Lines of "
+        "different width lie on each other where counts are equal."
     ]
     for cell in cells:
         rows = table[table["cell"] == cell]
