@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ PERMUTATION_SEED = 20_240_229
 """Seed of the exchange of values between test genes (``how: permute``)."""
 
 REMOVALS = ("zero", "mean", "permute")
-OUTPUTS = ("direct", "backdoor")
+OUTPUTS = ("direct", "backdoor", "backdoor_hidden", "backdoor_prediction")
 
 Predictor = Callable[[GeneInputs, np.ndarray, bool], tuple[np.ndarray, dict[str, np.ndarray]]]
 
@@ -52,8 +52,10 @@ class Scenario:
         how: ``zero`` feeds 0 in their place; ``mean`` the mean over the training genes (of
             transformed signals: position by position); ``permute`` another test gene's values,
             the same other gene for everything removed.
-        output: ``direct`` or ``backdoor`` prediction of a model that has both; None is the
-            reported one.
+        output: one of :data:`OUTPUTS` of a model that has several: the direct prediction, the
+            backdoor prediction as trained, or with hidden states or predictions averaged; None is
+            the reported one.
+        cell: the test genes of this other cell are predicted; None means the model's own.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Scenario:
     remove: tuple[str, ...] = ()
     how: str = "zero"
     output: str | None = None
+    cell: str | None = None
 
     @classmethod
     def parse(cls, name: str, values: Mapping[str, Any]) -> Scenario:
@@ -100,7 +103,7 @@ class Scenario:
     @property
     def inputs_key(self) -> tuple[Any, ...]:
         """Scenarios with equal keys feed the model the same inputs."""
-        return (self.crop_bp, self.remove, self.how if self.remove else None)
+        return (self.cell, self.crop_bp, self.remove, self.how if self.remove else None)
 
 
 def evaluate_run(
@@ -114,6 +117,7 @@ def evaluate_run(
     extras_path: str | Path,
     device: str = "auto",
     threads: int | None = None,
+    other_stores: Sequence[str | Path] = (),
 ) -> None:
     """Predict the test genes of a trained run in all scenarios.
 
@@ -134,9 +138,10 @@ def evaluate_run(
             scenario without any change, (n_test, ...) float32 by name; may be empty.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: CPU threads; None leaves them as they are.
+        other_stores: stores of the other cells that scenarios name; same dataset and genes.
 
     Raises:
-        InputError: model, store and split do not agree, the store's files are damaged, a scenario
+        InputError: model, store and split do not agree, a scenario's cell has no store, the store's files are damaged, a scenario
             is malformed, or the GPU's memory did not suffice.
     """
     parsed = [Scenario.parse(name, values) for name, values in scenarios.items()]
@@ -149,15 +154,40 @@ def evaluate_run(
     inputs = open_inputs(store, settings, needs)
     verify_files(inputs, settings)
     check_finite(inputs, split)
+    others = _other_inputs(other_stores, record, model_json_path, splits_path, needs)
     if settings["architecture"] in TABULAR:
-        inputs, predictor = _tabular_predictor(inputs, settings, weights_path)
+        adapt, predictor = _tabular_predictor(settings, weights_path)
+        inputs, others = adapt(inputs), {cell: adapt(other) for cell, other in others.items()}
     else:
         predictor = _network_predictor(settings, weights_path, device, threads)
-    predictions, extras = predict_scenarios(inputs, split, settings, parsed, predictor)
+    predictions, extras = predict_scenarios(inputs, split, settings, parsed, predictor, others)
     rows = split.rows["test"]
-    _write_tables(store, rows, record, predictions, predictions_path, metrics_path)
+    labels = {
+        scenario.name: others.get(scenario.cell or "", inputs).labels(rows) for scenario in parsed
+    }
+    _write_tables(store, rows, record, predictions, labels, predictions_path, metrics_path)
     arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in extras.items()}
     write_bytes(save(arrays), extras_path)
+
+
+def _other_inputs(
+    stores: Sequence[str | Path],
+    record: Mapping[str, Any],
+    model_json_path: str | Path,
+    splits_path: str | Path,
+    needs: tuple[str, ...],
+) -> dict[str, GeneInputs]:
+    """Checked inputs of other cells, by cell."""
+    found = {}
+    for path in stores:
+        store = Store.open(path)
+        split = Split.read(splits_path, record["fold"], store)
+        check_agreement(record, model_json_path, store, split, other_cell=True)
+        inputs = open_inputs(store, record["settings"], needs)
+        verify_files(inputs, record["settings"])
+        check_finite(inputs, split)
+        found[str(store.manifest["cell"])] = inputs
+    return found
 
 
 def predict_scenarios(
@@ -166,12 +196,17 @@ def predict_scenarios(
     settings: Mapping[str, Any],
     scenarios: list[Scenario],
     predictor: Predictor,
+    others: Mapping[str, GeneInputs] | None = None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Predictions of the test genes by scenario, and the extras of the unchanged scenario.
 
     Scenarios with the same inputs share one pass; those that do not concern the model are logged
-    and left out.
+    and left out. ``others`` holds the inputs of other cells that scenarios name.
+
+    Raises:
+        InputError: a scenario names a cell that is not there.
     """
+    sources = {str(inputs.store.manifest["cell"]): inputs, **(others or {})}
     plain = Scenario("full").inputs_key
     needing_extras = {plain, *(s.inputs_key for s in scenarios if s.output is not None)}
     outputs: dict[tuple[Any, ...], tuple[np.ndarray, dict[str, np.ndarray]]] = {}
@@ -181,7 +216,8 @@ def predict_scenarios(
         if reason is None:
             key = scenario.inputs_key
             if key not in outputs:
-                changed = scenario_inputs(inputs, scenario, split)
+                source = _source(scenario, inputs, sources)
+                changed = scenario_inputs(source, scenario, split)
                 outputs[key] = predictor(changed, split.rows["test"], key in needing_extras)
             predicted, extras = outputs[key]
             if scenario.output is None:
@@ -194,6 +230,19 @@ def predict_scenarios(
             logger.info("scenario %s left out: %s", scenario.name, reason)
     _, extras = outputs.get(plain, (None, {}))
     return predictions, extras
+
+
+def _source(
+    scenario: Scenario, own: GeneInputs, sources: Mapping[str, GeneInputs]
+) -> GeneInputs:
+    if scenario.cell is None:
+        return own
+    if scenario.cell not in sources:
+        raise InputError(
+            f"scenario {scenario.name!r}: expected the store of cell {scenario.cell!r}, found "
+            f"only {', '.join(sources)}; pass it as one of the other stores."
+        )
+    return sources[scenario.cell]
 
 
 def _not_applicable(scenario: Scenario, settings: Mapping[str, Any]) -> str | None:
@@ -245,8 +294,9 @@ def scenario_inputs(inputs: GeneInputs, scenario: Scenario, split: Split) -> Gen
 
 
 def _tabular_predictor(
-    inputs: GeneInputs, settings: Mapping[str, Any], weights_path: str | Path
-) -> tuple[GeneInputs, Predictor]:
+    settings: Mapping[str, Any], weights_path: str | Path
+) -> tuple[Callable[[GeneInputs], GeneInputs], Predictor]:
+    """How the model reads inputs, and its predictor."""
     # Loaded by name, so that an edit of the tabular models does not repeat the networks' tests.
     tabular = importlib.import_module(ARCHITECTURES[settings["architecture"]][0])
     model = tabular.load_tabular(settings["architecture"], weights_path)
@@ -255,7 +305,7 @@ def _tabular_predictor(
     def predictor(changed: GeneInputs, rows: np.ndarray, _: bool) -> tuple[np.ndarray, dict]:
         return model.predict(model.design(changed, rows, chosen)), {}
 
-    return model.inputs(inputs), predictor
+    return model.inputs, predictor
 
 
 def _network_predictor(
@@ -299,11 +349,11 @@ def _write_tables(
     rows: np.ndarray,
     record: Mapping[str, Any],
     predictions: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
     predictions_path: str | Path,
     metrics_path: str | Path,
 ) -> None:
     genes = store.genes["gene_id"].astype(str).to_numpy()[rows]
-    observed = store.labels[rows]
     identity = {
         "dataset": store.manifest["dataset"],
         "cell": store.manifest["cell"],
@@ -314,6 +364,7 @@ def _write_tables(
     tables = [pd.DataFrame(columns=["scenario", "gene_id", "observed", "predicted"])]
     metrics = []
     for name, predicted in predictions.items():
+        observed = labels[name]
         tables.append(
             pd.DataFrame(
                 {"scenario": name, "gene_id": genes, "observed": observed, "predicted": predicted}

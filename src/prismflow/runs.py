@@ -249,9 +249,16 @@ def read_model_record(path: str | Path) -> dict[str, Any]:
 
 
 def check_agreement(
-    record: Mapping[str, Any], where: str | Path, store: Store, split: Split
+    record: Mapping[str, Any],
+    where: str | Path,
+    store: Store,
+    split: Split,
+    other_cell: bool = False,
 ) -> None:
     """Refuse to evaluate a model on data that differ from those it was trained on.
+
+    With ``other_cell`` the store is meant to be of another cell: the cell and the label's column
+    may differ, everything else may not.
 
     Raises:
         InputError: names what differs, and both sides.
@@ -261,8 +268,11 @@ def check_agreement(
     differing = [
         (key, expected, found.get(key))
         for key, expected in record["store"].items()
-        if found.get(key) != expected
+        if found.get(key) != expected and not (other_cell and key in ("cell", "label"))
     ]
+    transforms = [side.get("label", {}).get("transform") for side in (record["store"], found)]
+    if other_cell and transforms[0] != transforms[1]:
+        differing.append(("transform of the label", *transforms))
     expected_split = record.get("split", {}).get("digest")
     if record["fold"] != split.fold:
         differing.append(("fold", record["fold"], split.fold))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -52,10 +53,11 @@ def trained(data, tmp_path_factory):
     return folders
 
 
-def evaluate(data, source, folder, scenarios=None):
+def evaluate(data, source, folder, scenarios=None, other_stores=()):
     outputs = [folder / name for name in TESTED]
     evaluate_run(*data, *(source / name for name in TRAINED),
-                 SCENARIOS if scenarios is None else scenarios, *outputs, device="cpu")  # fmt: skip
+                 SCENARIOS if scenarios is None else scenarios, *outputs, device="cpu",
+                 other_stores=other_stores)  # fmt: skip
     return outputs
 
 
@@ -164,7 +166,7 @@ def test_crops_are_central(inputs, data):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"drop": ["hic"]}, "unknown key drop; known are crop_bp, remove, how, output"),
+        ({"drop": ["hic"]}, "unknown key drop; known are crop_bp, remove, how, output, cell"),
         ({"remove": "hic"}, "a list of names in remove"),
         ({"remove": ["hic"], "how": "noise"}, "how to be one of zero, mean, permute"),
         ({"output": "both"}, "output to be one of direct, backdoor"),
@@ -223,3 +225,53 @@ def test_a_file_that_describes_no_model_is_refused(data, trained, tmp_path):
     with pytest.raises(InputError, match="expected the description of a trained model"):
         evaluate_run(*data, trained["prism"] / "model.safetensors", path, {}, *(
             tmp_path / name for name in TESTED), device="cpu")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """The same genes in another cell: other signals and labels."""
+    return make_store(tmp_path_factory.mktemp("other"), cell="cellB", seed=5)[0]
+
+
+@pytest.mark.parametrize("architecture", ["prism", "gbm", "gene_features"])
+def test_another_cell_is_predicted_with_its_own_inputs_and_labels(
+    data, trained, other, tmp_path, architecture
+):
+    scenarios = {"full": {}, "on_cellB": {"cell": "cellB"}}
+    paths = evaluate(data, trained[architecture], tmp_path / "a", scenarios, [other])
+    table = read_tsv(paths[0]).set_index(["scenario", "gene_id"])
+    there = Store.open(other)
+    rows = Split.read(data[1], "fold11", there).rows["test"]
+    moved = table.loc["on_cellB"]
+    np.testing.assert_allclose(moved["observed"], there.labels[rows], rtol=1e-7)
+    assert moved.index.tolist() == there.genes["gene_id"].iloc[rows].tolist()
+    assert not np.allclose(moved["predicted"], table.loc["full", "predicted"])
+    # The same weights on a store that says it is the first cell's, but holds the other's numbers.
+    manifest = json.loads((other / "store.json").read_text())
+    posing = tmp_path / "posing"
+    shutil.copytree(other, posing)
+    (posing / "store.json").write_text(json.dumps({**manifest, "cell": "cellA"}))
+    own = evaluate((posing, data[1]), trained[architecture], tmp_path / "b", {"full": {}})
+    np.testing.assert_array_equal(moved["predicted"], read_tsv(own[0])["predicted"])
+    again = evaluate(data, trained[architecture], tmp_path / "c", scenarios, [other])
+    assert paths[0].read_bytes() == again[0].read_bytes()
+
+
+def test_another_cell_must_be_there_and_comparable(data, trained, other, tmp_path):
+    with pytest.raises(InputError, match="'on': expected the store of cell 'cellB', found only"):
+        evaluate(data, trained["gbm"], tmp_path, {"on": {"cell": "cellB"}})
+    changed = tmp_path / "changed"
+    shutil.copytree(other, changed)
+    manifest = json.loads((changed / "store.json").read_text())
+    manifest["label"]["transform"] = "log10p1"
+    (changed / "store.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="transform of the label: the model has 'raw'"):
+        evaluate(data, trained["gbm"], tmp_path, {"on": {"cell": "cellB"}}, [changed])
+
+
+def test_both_readings_of_the_average(data, trained, tmp_path):
+    names = ("backdoor", "backdoor_hidden", "backdoor_prediction")
+    paths = evaluate(data, trained["prism"], tmp_path, {n: {"output": n} for n in names})
+    wide = read_tsv(paths[0]).pivot(index="gene_id", columns="scenario", values="predicted")
+    assert (wide["backdoor"] == wide["backdoor_hidden"]).all()
+    assert not np.allclose(wide["backdoor_hidden"], wide["backdoor_prediction"], rtol=1e-7)

@@ -17,4 +17,5 @@ with job(snakemake):
         snakemake.output.extras,
         device=snakemake.params.device,
         threads=snakemake.threads,
+        other_stores=list(snakemake.input.other_stores),
     )

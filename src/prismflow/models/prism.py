@@ -53,6 +53,9 @@ class PrismSettings:
         intervention_average: ``hidden`` applies the head to the mean hidden state (released
             code), ``prediction`` averages the n predictions (the paper's equations 2 and 3).
         reported: which output is the prediction: ``direct`` (released code) or ``backdoor``.
+        context_source: ``learned`` by the generator, or ``random``: in the place of the weights
+            n fixed masks of ones and zeros, the same for every gene, drawn once with the model.
+        drop_rate: share of the d_model features that a random mask drops, rounded to features.
         cnn_channels: channels of the generator's first convolution; the others have 2x and 4x.
         center_bp: positions that are pooled around the TSS.
         d_hidden: width of the head; None means d_model.
@@ -69,6 +72,8 @@ class PrismSettings:
     weight_activation: str = "sigmoid"
     intervention_average: str = "hidden"
     reported: str = "direct"
+    context_source: str = "learned"
+    drop_rate: float = 0.5
     d_hidden: int | None = None
 
     def __post_init__(self) -> None:
@@ -77,6 +82,9 @@ class PrismSettings:
         require_choice("weight_activation", self.weight_activation, ("sigmoid", "softmax"))
         require_choice("intervention_average", self.intervention_average, ("hidden", "prediction"))
         require_choice("reported", self.reported, ("direct", "backdoor"))
+        require_choice("context_source", self.context_source, ("learned", "random"))
+        if not 0 <= self.drop_rate <= 1:
+            raise InputError(f"drop_rate must be between 0 and 1, found {self.drop_rate}.")
         if self.n_contexts < 0:
             raise InputError(f"n_contexts must be 0 or more, found {self.n_contexts}.")
         if self.n_contexts == 0 and self.reported == "backdoor":
@@ -139,6 +147,26 @@ class WeightGenerator(nn.Module):
         return logits.sigmoid() if self.activation == "sigmoid" else logits.softmax(dim=1)
 
 
+class RandomMasks(nn.Module):
+    """n fixed masks in the place of learned weights, each dropping the same share of features.
+
+    Drawn from torch's global generator, so from the run's seed; kept with the weights. Shapes:
+    (B, L, M) -> (B, d_model, n).
+    """
+
+    masks: Tensor
+
+    def __init__(self, settings: PrismSettings) -> None:
+        super().__init__()
+        n_dropped = round(settings.drop_rate * settings.d_model)
+        order = torch.rand(settings.d_model, settings.n_contexts).argsort(dim=0).argsort(dim=0)
+        self.register_buffer("masks", (order >= n_dropped).float())
+
+    def forward(self, signals: Tensor) -> Tensor:
+        """The masks, once per gene."""
+        return self.masks.to(signals.dtype).expand(signals.shape[0], -1, -1)
+
+
 class Prism(ExpressionModel):
     """Expression from sequence and signals with backdoor adjustment over learned contexts."""
 
@@ -166,9 +194,11 @@ class Prism(ExpressionModel):
         d_model = settings.d_model
         self.sequence_embedding = nn.Linear(4, d_model)
         self.signal_embedding = nn.Linear(len(inputs.modalities), d_model)
-        self.weight_generator = (
-            WeightGenerator(len(inputs.modalities), settings) if settings.n_contexts else None
-        )
+        self.weight_generator: nn.Module | None = None
+        if settings.n_contexts and settings.context_source == "random":
+            self.weight_generator = RandomMasks(settings)
+        elif settings.n_contexts:
+            self.weight_generator = WeightGenerator(len(inputs.modalities), settings)
         self.backbone = BiMambaBackbone(
             d_model,
             settings.n_layers,
@@ -192,14 +222,20 @@ class Prism(ExpressionModel):
 
     def forward(self, batch: BatchLike) -> ModelOutput:
         """Predictions (B,); extras hold ``direct``, and with n > 0 ``backdoor`` and
-        ``context_weights`` (B, d_model, n)."""
+        ``context_weights`` (B, d_model, n). In evaluation they hold both readings of the average
+        too: ``backdoor_hidden`` and ``backdoor_prediction``."""
         inputs, weights = self.branches(batch)
         hidden = self.backbone(inputs.flatten(0, 1)).unflatten(0, inputs.shape[:2])
         pooled = center_mean(hidden, self.settings.center_bp)
         direct = self.head(pooled[:, 0], batch.gene_features)
         extras = {"direct": direct}
         if weights is not None:
-            extras["backdoor"] = self._backdoor(pooled[:, 1:], batch.gene_features)
+            average = self.settings.intervention_average
+            for reading in (average,) if self.training else ("hidden", "prediction"):
+                extras[f"backdoor_{reading}"] = self._backdoor(
+                    pooled[:, 1:], batch.gene_features, reading
+                )
+            extras["backdoor"] = extras[f"backdoor_{average}"]
             extras["context_weights"] = weights
         return ModelOutput(extras[self.settings.reported], extras)
 
@@ -211,8 +247,8 @@ class Prism(ExpressionModel):
         pooled = center_mean(self.backbone(embedded), self.settings.center_bp)
         return self.head(pooled, batch.gene_features)
 
-    def _backdoor(self, pooled: Tensor, gene_features: Tensor) -> Tensor:
-        if self.settings.intervention_average == "hidden":
+    def _backdoor(self, pooled: Tensor, gene_features: Tensor, reading: str) -> Tensor:
+        if reading == "hidden":
             return self.head(pooled.mean(dim=1), gene_features)
         features = gene_features.unsqueeze(1).expand(-1, pooled.shape[1], -1)
         return self.head(pooled, features).mean(dim=1)
