@@ -17,6 +17,7 @@ from prismflow.config import Config
 from prismflow.errors import InputError
 from prismflow.models import TABULAR
 from prismflow.needs import needs_of_experiment, needs_runs
+from prismflow.references import compares, references
 from prismflow.variants import Variant, variants
 
 
@@ -116,9 +117,7 @@ class Plan:
                 name for name in gene_features(values["datasets"][dataset]) if name not in excluded
             ],
             "training": (
-                {}
-                if entry["architecture"] in TABULAR
-                else training_settings(values, entry)
+                {} if entry["architecture"] in TABULAR else training_settings(values, entry)
             ),
         }
 
@@ -141,6 +140,7 @@ class Plan:
             "target_label": settings["label"]["name"],
             "cells": settings["cells"],
             "published_cells": {name: published for name, published in cells.items() if published},
+            "model_order": [name for name in self.models if name in names],
             "model_labels": {name: self.models[name]["label"] for name in names},
             "model_lengths": {name: self.models[name]["window_bp"] for name in names},
             "architectures": {name: self.models[name]["architecture"] for name in names},
@@ -161,6 +161,7 @@ class Plan:
         options = {"id": identifier, **entry, **experiment.entry["options"]}
         options["models"] = experiment.models
         options["scenarios"] = experiment.scenarios
+        options["references"] = self.references(experiment)
         if experiment.points:
             options["points"] = experiment.points
         if experiment.entry.get("vary", {}).get("window_bp"):
@@ -173,8 +174,18 @@ class Plan:
             "experiment": options,
             "runs": runs,
             "context": context,
+            "compared": self.compares(experiment),
         }
         return json.dumps(request, sort_keys=True)
+
+    def references(self, experiment: Experiment) -> dict[str, str]:
+        """Model -> the model of the experiment that it is compared with."""
+        return references(experiment.entry, experiment.models, experiment.points)
+
+    def compares(self, experiment: Experiment) -> bool:
+        """Whether an experiment has a table of comparisons."""
+        compared = self.references(experiment)
+        return bool(experiment.runs) and compares(experiment.entry, compared, experiment.scenarios)
 
     def _settings_of(self, dataset: str, models: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Settings of models, each in the first cell that has its signals."""
@@ -408,7 +419,9 @@ def _points(
     for v in varied:
         if v.x is not None:
             yield {"base": v.base, "model": v.name, "scenario": "full", "x": v.x}
-    crops = {name: definitions[name]["crop_bp"] for name in tested if "crop_bp" in definitions[name]}
+    crops = {
+        name: definitions[name]["crop_bp"] for name in tested if "crop_bp" in definitions[name]
+    }
     for model in names if crops else ():
         whole = models[model]["window_bp"]
         yield {"base": model, "model": model, "scenario": "full", "x": whole}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -48,10 +48,11 @@ _TEX = {
 
 @dataclass(frozen=True)
 class Block:
-    """Rows under a common heading, e.g. one cell."""
+    """Rows under a common heading, e.g. one cell; ``bold`` holds (row, column) of entries."""
 
     heading: str
     rows: tuple[tuple[str, ...], ...]
+    bold: frozenset[tuple[int, int]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,26 @@ def number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
+def interval(value: float, low: float, high: float, digits: int = 4) -> str:
+    """``−0.0067 [−0.0120, −0.0014]``; without bounds the value alone, without value an en dash."""
+    if not math.isfinite(value) or not (math.isfinite(low) and math.isfinite(high)):
+        return number(value, digits)
+    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def p_value(value: float) -> str:
+    """Two significant digits, nothing below 0.0001; an en dash for NaN."""
+    if value is None or math.isnan(value):
+        return NOT_AVAILABLE
+    return "<0.0001" if value < 1e-4 else f"{value:.2g}" if value >= 1e-3 else f"{value:.4f}"
+
+
+def ordered(models: Iterable[str], context: Mapping[str, Any]) -> list[str]:
+    """Models in the one order of all tables, ``context["model_order"]``; unknown ones last."""
+    order = {str(name): position for position, name in enumerate(context.get("model_order") or [])}
+    return sorted(dict.fromkeys(map(str, models)), key=lambda name: order.get(name, len(order)))
+
+
 def count(value: Any) -> str:
     """An integer with thousands separators; an en dash for NaN."""
     return NOT_AVAILABLE if pd.isna(value) else f"{int(value):,}"
@@ -123,8 +144,8 @@ def markdown(sheet: Sheet) -> str:
             lines += [f"### {_markdown_text(block.heading)}", ""]
         lines.append("| " + " | ".join(_markdown_text(name) for name in sheet.columns) + " |")
         lines.append("| " + " | ".join(rule[side] for side in sheet.align) + " |")
-        for row in block.rows:
-            lines.append("| " + " | ".join(_markdown_text(value) for value in row) + " |")
+        for texts in _texts(block, _markdown_text, "**{}**"):
+            lines.append("| " + " | ".join(texts) + " |")
         lines.append("")
     for note in sheet.notes:
         lines += [_markdown_text(note), ""]
@@ -152,17 +173,28 @@ def html(sheet: Sheet) -> str:
     for block in sheet.blocks:
         if block.heading:
             parts.append(f"<h3>{escape(block.heading)}</h3>")
-        rows = [_html_row("th", sheet.columns, sheet.align)]
-        rows += [_html_row("td", row, sheet.align) for row in block.rows]
+        rows = [_html_row("th", [escape(name) for name in sheet.columns], sheet.align)]
+        texts = _texts(block, lambda value: escape(str(value)), "<b>{}</b>")
+        rows += [_html_row("td", row, sheet.align) for row in texts]
         parts.append("<table>\n" + "\n".join(rows) + "\n</table>")
     parts += [f'<p class="note">{escape(note)}</p>' for note in sheet.notes]
     return _PAGE.format(title=escape(sheet.caption), body="\n".join(parts))
 
 
-def _html_row(tag: str, values: tuple[str, ...], align: str) -> str:
+def _texts(block: Block, escaped: Callable[[str], str], bold: str) -> list[list[str]]:
+    """Rows of a block as markup; ``bold`` has one place for an entry that is printed bold."""
+    return [
+        [
+            bold.replace("{}", escaped(value)) if (i, j) in block.bold else escaped(value)
+            for j, value in enumerate(row)
+        ]
+        for i, row in enumerate(block.rows)
+    ]
+
+
+def _html_row(tag: str, values: Sequence[str], align: str) -> str:
     cells = [
-        f'<{tag} class="{side}">{escape(str(value))}</{tag}>'
-        for value, side in zip(values, align, strict=True)
+        f'<{tag} class="{side}">{value}</{tag}>' for value, side in zip(values, align, strict=True)
     ]
     return "<tr>" + "".join(cells) + "</tr>"
 
@@ -182,7 +214,8 @@ def latex(sheet: Sheet) -> str:
         if block.heading:
             heading = escape_latex(block.heading)
             lines.append(f"\\multicolumn{{{width}}}{{@{{}}l}}{{\\textbf{{{heading}}}}} \\\\")
-        lines += [" & ".join(escape_latex(value) for value in row) + r" \\" for row in block.rows]
+        rows = _texts(block, escape_latex, r"\textbf{{}}")
+        lines += [" & ".join(row) + r" \\" for row in rows]
     lines += ["\\bottomrule", "\\end{tabular}"]
     if sheet.notes:
         notes = " ".join(escape_latex(note) for note in sheet.notes)

@@ -1,0 +1,54 @@
+"""Which model of an experiment is compared with which; pure, because planning asks.
+
+A variant is compared with the model that was varied, every other model with the experiment's
+``reference``. Experiments of the category Checks compare nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+REFERENCE = "prism"
+"""The reference of an experiment that names none."""
+
+
+def references(
+    entry: Mapping[str, Any],
+    models: Sequence[str],
+    points: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, str]:
+    """Model -> the model that it is compared with; models without one are left out.
+
+    Args:
+        entry: the experiment; ``reference`` (a model or None), ``vary``, ``category``.
+        models: all its models, variants included.
+        points: ``base`` and ``model`` of variants with a number.
+    """
+    if entry.get("category") == "Checks":
+        return {}
+    bases = {str(point["model"]): str(point["base"]) for point in points}
+    varied = sorted(entry.get("vary", {}).get("models", []), key=len, reverse=True)
+    reference = entry.get("reference", REFERENCE)
+    chosen = {}
+    for model in models:
+        named = [base for base in varied if model.startswith(f"{base}_")]
+        base = bases.get(model)
+        if base is None and named and model not in entry.get("models", []):
+            base = named[0]
+        against = base if base in models and base != model else reference
+        if against in models and against != model:
+            chosen[model] = str(against)
+    return chosen
+
+
+def compares(entry: Mapping[str, Any], chosen: Mapping[str, str], scenarios: Sequence[str]) -> bool:
+    """Whether an experiment has anything to compare: models, or scenarios with the full input.
+
+    Args:
+        entry: the experiment.
+        chosen: its :func:`references`.
+        scenarios: how its models are tested.
+    """
+    several = len(scenarios) > 1 and not entry.get("transfer")
+    return entry.get("category") != "Checks" and (several or bool(chosen))
