@@ -1,7 +1,7 @@
 """Arrays of trained models on disk: safetensors that carry a digest of their own content.
 
 The format has no checksum, so a changed byte in a weight would be read as another weight. The
-digest stands in the header; a file without one (from elsewhere) is read as it is.
+digest stands in the header, and a file without it is refused.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """Arrays by name.
 
     Raises:
-        InputError: no such file, not safetensors, or other content than its digest says.
+        InputError: no such file, not safetensors, no digest, or other content than it says.
     """
     try:
         with safe_open(path, framework="np") as file:
@@ -52,9 +52,11 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: expected a safetensors file, found {reason}.") from None
-    if expected is not None and expected != _digest(arrays):
+    if expected != _digest(arrays):
+        found = "other weights than the digest in its header says" if expected else "no digest"
         raise InputError(
-            f"{path}: the weights differ from the digest in the file's header, so the file was "
-            "damaged after it was written; train the run again or copy it from where it was made."
+            f"{path}: expected weights as this package writes them, found {found}, so the file was "
+            "damaged or comes from elsewhere; train the run again or copy it from where it was "
+            "made."
         )
     return arrays
