@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # The checks are drawn per dataset, not per experiment.
-_SHARED = {"common", "data_checks", "forest", "labels", "style"}
+_SHARED = {"common", "data_checks", "diagram", "forest", "labels", "style"}
 
 
 def renderers() -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from prismflow.errors import InputError
 from prismflow.plots import common, style
@@ -68,11 +68,19 @@ def _panel(
     if positive.size:
         axes.set_xlim(positive.min() / 2.5, positive.max() * 2.5)
     axes.xaxis.set_major_locator(LogLocator(10, numticks=4))
+    axes.xaxis.set_major_formatter(FuncFormatter(_short))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(label)
     axes.grid(axis="both")
+
+
+def _short(value: float, _: int | None = None) -> str:
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:g} {prefix}"
+    return f"{value:g}"
 
 
 def _notes(table: pd.DataFrame, steps: pd.DataFrame, context: Mapping[str, Any]) -> list[str]:
