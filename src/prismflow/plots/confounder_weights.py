@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
 from prismflow.plots import common, style
-from prismflow.plots.labels import model_label
+from prismflow.plots.labels import modality_label, model_label
+from prismflow.statistics import spearman
 
-NEEDS = ("context_weights",)
+NEEDS = ("context_weights", "gene_signals")
 _QUANTILES = (0.1, 0.5, 0.9)
 _BINS = 30
 Run = tuple[str, str, str, int]
@@ -47,10 +49,12 @@ def kept_share(weights: np.ndarray, threshold: float = 0.5) -> np.ndarray:
 def draw(
     data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]
 ) -> Figure:
-    """Heat maps of a_1..a_n for sampled genes; below, all genes of all runs.
+    """Heat maps of a_1..a_n for sampled genes; below, all genes of all runs, and how their
+    distance between contexts and kept share go with the signals at the TSS.
 
     Args:
-        data: ``context_weights``: {(cell, model, fold, seed): (gene_ids, (n_genes, d_model, n))}.
+        data: ``context_weights``: {(cell, model, fold, seed): (gene_ids, (n_genes, d_model, n))};
+            ``gene_signals``: cell, gene_id and a column per signal.
         experiment: ``models``, ``cells``; ``model`` for the heat maps (default: the first with
             two or more contexts); ``genes`` (ids; default: the genes at the 10th, 50th and 90th
             percentile of the between-context distance); ``keep_threshold`` (default 0.5).
@@ -68,12 +72,14 @@ def draw(
     n_maps = max(len(rows) for rows in genes.values())
     contexts = max(runs[run][1].shape[2] for run in shown.values())
     map_height = 0.19 + max(0.26, 0.105 * contexts)
-    lines = len(models)
-    heights = [map_height] * n_maps + [0.33 + 0.27 * lines]
+    signals = data["gene_signals"]
+    names = [name for name in signals.columns if name not in ("cell", "gene_id")]
+    upper, ridges = map_height * n_maps + 0.35, 0.58 + 0.27 * len(models)
+    lower = 0.55 + 0.16 * len(names)
     figure = style.new_figure(
-        style.FULL_WIDTH if len(cells) > 1 else style.COLUMN_WIDTH, sum(heights) + 0.75
+        style.FULL_WIDTH if len(cells) > 1 else style.COLUMN_WIDTH, upper + ridges + lower
     )
-    outer = figure.add_gridspec(2, 1, height_ratios=[sum(heights[:-1]) + 0.35, heights[-1] + 0.25])
+    outer = figure.add_gridspec(3, 1, height_ratios=[upper, ridges, lower])
     maps = outer[0].subgridspec(n_maps, len(cells))
     image = None
     all_maps = []
@@ -90,6 +96,13 @@ def draw(
     below = outer[1].subgridspec(1, 2 * len(cells))
     for column, cell in enumerate(cells):
         _distributions(figure, below, column, cell, models, runs, threshold, context)
+    lowest = outer[2].subgridspec(1, 2 * len(cells))
+    for column, cell in enumerate(cells):
+        own = signals[signals["cell"] == cell]
+        series = weight_correlations(runs, shown[cell], own, names, threshold)
+        for offset in (0, 1):
+            axes = figure.add_subplot(lowest[0, 2 * column + offset])
+            _correlations(axes, series[offset], names, (column, offset), context)
     return style.finish(figure, _notes(runs, shown, threshold, experiment), context)
 
 
@@ -217,6 +230,74 @@ def _ridge(axes: Axes, y: int, seeds: Sequence[np.ndarray], colour: str) -> None
         axes.plot([np.nanmedian(seed)] * 2, [y, y + 0.22], color=colour, linewidth=1.1)
 
 
+def weight_correlations(
+    runs: Mapping[Run, Any],
+    shown: Run,
+    signals: pd.DataFrame,
+    names: Sequence[str],
+    threshold: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Spearman correlations over genes of two measures of the weights with each signal.
+
+    Args:
+        runs: gene ids and weights by run.
+        shown: the run of the heat maps; the runs of its cell and model are used.
+        signals: gene_id and the columns ``names`` of the cell.
+        names: signals.
+        threshold: of the kept share.
+
+    Returns:
+        For the distance between contexts and for the kept share: (runs, signals), NaN where one
+        of the two is constant.
+    """
+    found: tuple[list[list[float]], list[list[float]]] = ([], [])
+    by_gene = signals.set_index("gene_id")
+    for run in sorted(run for run in runs if run[:2] == shown[:2]):
+        genes, weights = runs[run]
+        values = by_gene.loc[[str(gene) for gene in genes]]
+        measures = (between_context_distance(weights), kept_share(weights, threshold))
+        for rows, measure in zip(found, measures, strict=True):
+            rows.append([_spearman(measure, values[name].to_numpy(float)) for name in names])
+    return np.array(found[0]), np.array(found[1])
+
+
+def _spearman(one: np.ndarray, two: np.ndarray) -> float:
+    known = np.isfinite(one) & np.isfinite(two)
+    if known.sum() < 3 or np.ptp(one[known]) == 0 or np.ptp(two[known]) == 0:
+        return float("nan")
+    return float(spearman(one[known], two[known]))
+
+
+def _correlations(
+    axes: Axes,
+    values: np.ndarray,
+    names: Sequence[str],
+    place: tuple[int, int],
+    context: Mapping[str, Any],
+) -> None:
+    """A row per signal: a dot per run, and their mean."""
+    axes.axvline(0, color=style.FAINT, linewidth=0.8, zorder=0)
+    colour = style.model_style("prism").colour
+    for y in range(len(names)):
+        known = values[np.isfinite(values[:, y]), y]
+        axes.plot(known, np.full(len(known), y), "o", color=colour, markersize=2.5, alpha=0.6,
+                  linewidth=0)  # fmt: skip
+        if len(known):
+            axes.plot([known.mean()] * 2, [y - 0.3, y + 0.3], color=style.INK, linewidth=1.1)
+        else:
+            axes.text(0, y, "constant", ha="center", va="center", fontsize=style.SMALL_SIZE,
+                      color=style.MUTED)  # fmt: skip
+    axes.set_xlim(-1, 1)
+    axes.set_xticks([-1, 0, 1])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    labels = [modality_label(name, context) for name in names] if place == (0, 0) else []
+    axes.set_yticks(range(len(names)), labels)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="y")
+    axes.set_xlabel(f"ρ with {('distance', 'kept share')[place[1]]}")
+
+
 def _title(run: Run, context: Mapping[str, Any]) -> str:
     label = model_label(run[1], context)
     return f"{common.cell_label(run[0], context)}: {label}, seed {run[3]}"
@@ -235,7 +316,9 @@ def _notes(
     notes = [
         "Distance: root mean square difference of the weights of two contexts, averaged over pairs "
         f"of contexts. Histograms: all test genes ({genes}) of "
-        f"{common.range_label(per_group.values(), 'run')} per model; ticks: median of each run."
+        f"{common.range_label(per_group.values(), 'run')} per model; ticks: median of each run. "
+        "Lowest row: Spearman correlation over the test genes with the mean signal at TSS ± 500 "
+        "bp, for the model of the heat maps; dots: seeds, bars: their mean; no test."
     ]
     missing = [str(gene) for gene in experiment.get("genes") or []
                if all(str(gene) not in runs[run][0] for run in shown.values())]  # fmt: skip
