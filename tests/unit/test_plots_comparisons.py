@@ -1,0 +1,137 @@
+"""Figures of varied numbers, read-outs, transfer and folds: what is drawn, and what is refused."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from prismflow import plots
+from prismflow.errors import InputError
+from prismflow.statistics import METRIC_COLUMNS
+
+CONTEXT = {
+    "dataset": "demo", "simulated": True, "cells": ["simA", "simB"],
+    "target_label": "log10(CAGE + 1)",
+}  # fmt: skip
+N_CONTEXTS = {"prism_n0": 0, "prism": 2, "prism_n8": 8}
+POINTS = [
+    {"base": "prism", "model": model, "scenario": "full", "x": x} for model, x in N_CONTEXTS.items()
+]
+
+
+def metrics(
+    models: list[str],
+    scenarios: tuple[str, ...] = ("full",),
+    cells: tuple[str, ...] = ("simA", "simB"),
+    folds: tuple[str, ...] = ("fold11",),
+    seeds: tuple[int, ...] = (2, 22),
+) -> pd.DataFrame:
+    """A long table whose MSE is 1 + 0.1 x number of the model + 0.01 x number of the rest."""
+    rows = []
+    ways = itertools.product(enumerate(models), enumerate(cells), enumerate(folds), seeds)
+    for (m, model), (c, cell), (f, fold), seed in ways:
+        for s, scenario in enumerate(scenarios):
+            value = 1 + 0.1 * m + 0.01 * c + 0.02 * f + 0.05 * s + 0.001 * seed
+            for metric, number in (("mse", value), ("pearson", 1 - value / 2)):
+                key = ("demo", cell, model, fold, seed, scenario)
+                rows.append((*key, metric, number, 100 + 10 * f))
+    return pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
+
+
+def draw(renderer: str, table: pd.DataFrame, **experiment: Any) -> Any:
+    return plots.renderer(renderer).draw({"metrics": table}, {"id": "x", **experiment}, CONTEXT)
+
+
+def words(figure: Any) -> str:
+    import matplotlib.text
+
+    found = figure.findobj(matplotlib.text.Text)
+    return " | ".join(text.get_text().replace("\n", " ") for text in found)
+
+
+def test_sweep_puts_values_at_equal_distances_and_names_references() -> None:
+    figure = draw(
+        "sweep", metrics([*N_CONTEXTS, "gbm"]), points=POINTS, models=[*N_CONTEXTS, "gbm"],
+        x_label="Number of contexts n", scale="steps", reference_labels={"gbm": "trees"},
+    )  # fmt: skip
+    axes = figure.axes[0]
+    assert [tick.get_text() for tick in figure.axes[2].get_xticklabels()] == ["0", "2", "8"]
+    line = next(line for line in axes.lines if len(line.get_xdata()) == 3)
+    assert list(line.get_xdata()) == [0, 1, 2]
+    assert list(line.get_ydata()) == pytest.approx([1.012, 1.112, 1.212])
+    dashed = [line for line in axes.lines if len(set(line.get_ydata())) == 1]
+    assert any(line.get_ydata()[0] == pytest.approx(1.312) for line in dashed)
+    text = words(figure)
+    assert "trees" in text and "2 seeds" in text and "t-interval" in text
+    assert "Number of contexts n" in text
+
+
+def test_sweep_takes_crops_of_one_model_apart() -> None:
+    points = [
+        {"base": "prism", "model": "prism", "scenario": name, "x": x}
+        for name, x in (("crop_500bp", 500), ("full", 2000))
+    ]
+    table = metrics(["prism"], ("full", "crop_500bp"))
+    figure = draw("sweep", table, points=points, models=["prism"], scale="log", x_label="bp")
+    line = next(line for line in figure.axes[0].lines if len(line.get_xdata()) == 2)
+    assert list(line.get_ydata()) == pytest.approx([1.062, 1.012])
+    assert figure.axes[0].get_xscale() == "log"
+
+
+def test_comparison_groups_read_outs_by_model() -> None:
+    table = metrics(["prism", "prism_n4"], ("full", "backdoor"))
+    table = table[~((table["model"] == "prism_n4") & (table["scenario"] == "backdoor"))]
+    figure = draw(
+        "comparison", table, models=["prism", "prism_n4"], scenarios=["full", "backdoor"],
+        scenario_labels={"full": "direct"},
+    )  # fmt: skip
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == ["Prism", "direct", "backdoor", "Prism, n4", "direct"]
+    with pytest.raises(InputError, match="results of the scenarios crop, found none"):
+        draw("comparison", table, models=["prism"], scenarios=["crop"])
+
+
+def test_transfer_sorts_by_the_cell_that_was_tested() -> None:
+    full = metrics(["prism"])
+    moved = full.assign(scenario=full["cell"].map({"simA": "on_simB", "simB": "on_simA"}))
+    moved["value"] += 1
+    figure = draw("transfer", pd.concat([full, moved]), models=["prism"])
+    first = figure.axes[0]
+    assert first.get_title(loc="left") == "Tested on simA"
+    labels = [text.get_text() for text in first.get_yticklabels()]
+    assert labels == ["Prism", "trained on simA", "trained on simB"]
+    # The number beside a row is its mean: simA by its own model, then by simB's on simA.
+    numbers = [text.get_text() for text in first.texts if text.get_text()[:1].isdigit()]
+    assert numbers == ["1.012", "2.022"]
+    with pytest.raises(InputError, match="tested on another cell"):
+        draw("transfer", full, models=["prism"])
+
+
+def test_folds_come_in_their_order_with_a_mean_over_them() -> None:
+    table = metrics(["gbm"], folds=("fold11", "fold2", "fold1"))
+    figure = draw("folds", table, models=["gbm"])
+    axes = figure.axes[0]
+    assert [tick.get_text() for tick in figure.axes[2].get_xticklabels()] == ["1", "2", "11", "all"]
+    line = next(line for line in axes.lines if len(line.get_xdata()) == 3)
+    assert list(line.get_ydata()) == pytest.approx([1.052, 1.032, 1.012])
+    text = words(figure)
+    assert "3 folds" in text and "100–120 genes" in text
+    whole = [line for line in axes.lines if len(line.get_xdata()) == 1]
+    assert whole[0].get_ydata()[0] == pytest.approx(1.032)
+
+
+@pytest.mark.parametrize("renderer", ["sweep", "comparison", "transfer", "folds"])
+def test_figures_are_equal_byte_by_byte(renderer: str, tmp_path: Any) -> None:
+    scenarios = ("full", "on_simB") if renderer == "transfer" else ("full",)
+    table = metrics(list(N_CONTEXTS), scenarios, cells=("simA",))
+    given = {"points": POINTS, "models": list(N_CONTEXTS), "scenarios": ["full"]}
+    for name in ("a", "b"):
+        figure = draw(renderer, table, **given)
+        plots.save(figure, tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
+    for suffix in ("pdf", "png"):
+        first, second = (tmp_path / f"{name}.{suffix}" for name in ("a", "b"))
+        assert first.read_bytes() == second.read_bytes()
+    assert b"/Type3" not in (tmp_path / "a.pdf").read_bytes()
