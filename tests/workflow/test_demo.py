@@ -17,7 +17,7 @@ from .conftest import Workflow
 
 pytestmark = pytest.mark.workflow
 FIGURES = (
-    "main", "input_length", "signal_contribution", "signal_removal", "confounder_weights",
+    "main", "input_length", "single_signal", "signal_removal", "weights",
     "training_curves", "observed_vs_predicted",
 )  # fmt: skip
 
