@@ -105,8 +105,8 @@ rule download_file:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=720,
+        mem_mb=growing(1000),
+        runtime=growing(720),
         downloads=1,
     params:
         track=lambda wildcards: as_json(downloaded_track(wildcards)),
@@ -130,8 +130,8 @@ rule download_reference:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=720,
+        mem_mb=growing(1000),
+        runtime=growing(720),
         downloads=1,
     params:
         reference=lambda wildcards: as_json(reference_of(wildcards).as_dict()),
@@ -156,8 +156,8 @@ rule extract_reference:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=growing(1000),
+        runtime=growing(60),
     params:
         reference=lambda wildcards: as_json(reference_of(wildcards).as_dict()),
         code=code_digest("portals.reference_files"),
@@ -180,8 +180,8 @@ if RELEASED_CONTACTS:
         conda:
             ENVIRONMENT
         resources:
-            mem_mb=2000,
-            runtime=120,
+            mem_mb=growing(2000),
+            runtime=growing(120),
         params:
             code=code_digest("portals.released_bundle"),
         script:
@@ -202,8 +202,8 @@ if RELEASED_ELEMENTS:
         conda:
             ENVIRONMENT
         resources:
-            mem_mb=4000,
-            runtime=60,
+            mem_mb=growing(4000),
+            runtime=growing(60),
         params:
             code=code_digest("portals.released_elements"),
         script:
@@ -224,8 +224,8 @@ if GENE_TABLE is not None:
         conda:
             ENVIRONMENT
         resources:
-            mem_mb=4000,
-            runtime=30,
+            mem_mb=growing(4000),
+            runtime=growing(30),
         params:
             settings=as_json(
                 {

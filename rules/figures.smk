@@ -122,8 +122,8 @@ rule measure_cost:
         ),
     threads: PLAN.config.values["run"]["train_threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     conda:
         ENVIRONMENT
     script:

@@ -12,8 +12,8 @@ rule index_genome:
     params:
         code=code_digest("genome"),
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     conda:
         ENVIRONMENT
     script:

@@ -17,8 +17,8 @@ rule inspect_track:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         track=lambda wildcards: as_json(
             {
@@ -82,8 +82,8 @@ rule check_data:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         settings=lambda wildcards: as_json(
             {
@@ -118,8 +118,8 @@ rule plot_data_checks:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         context=lambda wildcards: as_json(PLAN.context(wildcards.dataset)),
         code=code_digest("figures", "plots.data_checks"),

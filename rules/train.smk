@@ -21,7 +21,7 @@ rule train:
     log:
         "logs/{dataset}/{cell}/{model}/{run}/train.log",
     wildcard_constraints:
-        model=one_of(set(PLAN.models) - set(adopted_models())),
+        model=one_of(set(PLAN.models) - set(adopted_models()) - tabular_models()),
     benchmark:
         "benchmarks/{dataset}/{cell}/{model}/{run}/train.tsv"
     params:
@@ -34,12 +34,17 @@ rule train:
         code=training_modules,
     threads: PLAN.config.values["run"]["train_threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 480 * attempt,
+        mem_mb=growing(8000),
+        runtime=growing(480),
     conda:
         ENVIRONMENT
     script:
         "../workflow/scripts/train.py"
+
+
+use rule train as train_tabular with:
+    wildcard_constraints:
+        model=one_of(tabular_models()),
 
 
 rule adopt_checkpoint:
@@ -65,8 +70,8 @@ rule adopt_checkpoint:
         seed=lambda wildcards: run_of(wildcards).seed,
         code=lambda wildcards: code_digest("released"),
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     conda:
         ENVIRONMENT
     script:
