@@ -140,6 +140,7 @@ class Plan:
             "target_label": settings["label"]["name"],
             "cells": settings["cells"],
             "published_cells": {name: published for name, published in cells.items() if published},
+            "published_data": settings["published_data"],
             "model_order": [name for name in self.models if name in names],
             "model_labels": {name: self.models[name]["label"] for name in names},
             "model_lengths": {name: self.models[name]["window_bp"] for name in names},
@@ -147,6 +148,9 @@ class Plan:
             "model_modalities": {
                 name: [m for m in modalities if any(m in used for used in uses[name])]
                 for name in names
+            },
+            "excluded_features": {
+                name: self.models[name].get("exclude_gene_features", []) for name in names
             },
             "modality_labels": {
                 name: entry.get("label", name)
@@ -161,6 +165,7 @@ class Plan:
         options = {"id": identifier, **entry, **experiment.entry["options"]}
         options["models"] = experiment.models
         options["scenarios"] = experiment.scenarios
+        options["scenario_settings"] = {s: self.definitions[s] for s in experiment.scenarios}
         options["references"] = self.references(experiment)
         if experiment.points:
             options["points"] = experiment.points

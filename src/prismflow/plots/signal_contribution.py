@@ -28,7 +28,8 @@ def draw(
         experiment: ``subsets`` {model: [modality, ...]} (an empty list is a model without
             signals); ``metrics``, ``scenario``, ``cells`` as in the main figure.
         context: as in the main figure; ``modality_labels`` and, in the place of ``subsets``,
-            ``model_modalities`` {model: [modality, ...]}.
+            ``model_modalities`` {model: [modality, ...]}; models that ``excluded_features`` {model:
+            [gene feature, ...]} names with ``promoter_activity`` stand below the others.
 
     Raises:
         InputError: no subsets are declared, or none of their models has a result.
@@ -51,22 +52,42 @@ def draw(
     )
     modalities = _modalities(subsets)
     largest = max(models, key=lambda model: len(subsets[model]))
-    labels = {model: model_label(model, context) for model in subsets}
+    rows = _rows(models, subsets, context)
     plan = forest.Plan(
-        rows=[forest.Row(model, labels[model], model) for model in models],
+        rows=rows,
         panels=panels,
         estimates=forest.estimates_of(seeds, lambda names: str(names[0])),
         reference_row=largest,
-        left=_matrix([subsets[model] for model in models], modalities, models, context),
+        left=_matrix(rows, subsets, modalities, context),
         left_inches=_COLUMN_IN * max(1, len(modalities)),
         head_inches=0.045
         * max((len(modality_label(name, context)) for name in modalities), default=0),
         extra_notes=[
-            f"Filled: trained on the signal. Dashed: {labels[largest]}.",
+            f"Filled: trained on the signal. Dashed: {model_label(largest, context)}.",
             common.absent_note(models, chosen, context),
         ],
     )
     return forest.draw(plan, over_seeds(table), experiment, context)
+
+
+def _rows(
+    models: Sequence[str], subsets: Mapping[str, Sequence[str]], context: Mapping[str, Any]
+) -> list[forest.Row]:
+    """Rows named by their signals; models without promoter activity under a header of their own."""
+    excluded = context.get("excluded_features") or {}
+    without = [model for model in models if "promoter_activity" in (excluded.get(model) or [])]
+    if not without:
+        return [forest.Row(model, model_label(model, context), model) for model in models]
+    rows = []
+    for header, group in (
+        ("With promoter activity", [model for model in models if model not in without]),
+        ("Without promoter activity", without),
+    ):
+        rows.append(forest.Row(f"{header}|", header, header=True))
+        for model in group:
+            names = " + ".join(modality_label(name, context) for name in subsets[model])
+            rows.append(forest.Row(model, names or "sequence only", model))
+    return rows
 
 
 def _subsets(experiment: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -90,9 +111,9 @@ def _modalities(subsets: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _matrix(
-    sets: Sequence[Sequence[str]],
+    rows: Sequence[forest.Row],
+    subsets: Mapping[str, Sequence[str]],
     modalities: Sequence[str],
-    models: Sequence[str],
     context: Mapping[str, Any],
 ) -> Any:
     def paint(axes: Axes, ys: list[float], _first: bool) -> None:
@@ -104,8 +125,11 @@ def _matrix(
         axes.set_xticks(range(len(modalities)), names, rotation=55, ha="left",
                         rotation_mode="anchor")  # fmt: skip
         axes.tick_params(axis="x", length=0, pad=1)
-        for y, names, model in zip(ys, sets, models, strict=True):
-            columns = [index for index, name in enumerate(modalities) if name in names]
+        for y, row in zip(ys, rows, strict=True):
+            if row.header:
+                continue
+            own, model = subsets[row.model], row.model
+            columns = [index for index, name in enumerate(modalities) if name in own]
             axes.scatter(range(len(modalities)), [y] * len(modalities), s=15, color=style.FAINT,
                          linewidths=0, zorder=1)  # fmt: skip
             colour = style.model_style(model, context).colour

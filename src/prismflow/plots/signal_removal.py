@@ -27,7 +27,8 @@ def draw(
     Args:
         data: ``metrics``, the long table, with scenario ``full`` and the removals.
         experiment: ``scenarios``, names or {name: {"remove": [...], "how": ...}}; without them
-            every scenario ``without_<modality>`` of the table; ``models``, ``cells``, ``metrics``.
+            every scenario ``without_<modality>`` of the table; ``scenario_settings``, what names
+            mean; ``models``, ``cells``, ``metrics``.
         context: as in the main figure; ``modality_labels``.
 
     Raises:
@@ -81,10 +82,11 @@ def _removals(
 ) -> dict[str, str]:
     """Removal scenarios -> their headers, in the experiment's order."""
     declared = experiment.get("scenarios") or []
+    settings: Mapping[str, Any] = experiment.get("scenario_settings") or {}
     specs: dict[str, Mapping[str, Any]] = (
         {str(name): spec or {} for name, spec in declared.items()}
         if isinstance(declared, Mapping)
-        else {str(name): {} for name in declared}
+        else {str(name): settings.get(str(name), {}) for name in declared}
     )
     chosen = [name for name, spec in specs.items() if spec.get("remove") or _is_removal(name)]
     if not chosen:
