@@ -201,10 +201,9 @@ def _check_fasta(path: Path) -> bool:
                 "copy or download it again."
             )
         return True
-    if head.lstrip()[:1] != b">":
-        raise InputError(
-            f"{path}: expected a FASTA starting with '>', found {head.lstrip()[:20]!r}."
-        )
+    if head.lstrip()[:1] != b">" or b"\0" in tail:
+        found = f"{head.lstrip()[:20]!r}" if b"\0" not in tail else "zero bytes at its end"
+        raise InputError(f"{path}: expected a FASTA, text that starts with '>', found {found}.")
     return False
 
 

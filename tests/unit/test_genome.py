@@ -113,7 +113,7 @@ def test_bgzip(tmp_path: Path) -> None:
     [
         (b"", "found an empty file"),
         (b"\n\n", "found an empty file"),
-        (b"chrom\tstart\n", r"starting with '>', found b'chrom"),
+        (b"chrom\tstart\n", r"starts with '>', found b'chrom"),
         (gzip.compress(TEXT.encode(), mtime=0), "found ordinary gzip; repack it"),
         (b">a\nACGT\nA\nACGT\n", "can't be indexed"),
     ],

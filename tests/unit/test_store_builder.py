@@ -229,7 +229,7 @@ def test_settings_that_do_not_fit(files: dict[str, Any]) -> None:
         ({"tracks": [{"modality": "x", "kind": "image", "path": "y"}]}, "kind 'image'"),
         ({"tracks": [{"modality": "hic", "kind": "contacts", "path": "y"}]}, "resolution_bp"),
         ({"tracks": 2 * [{"modality": "a", "kind": "signal", "path": "a.bw"}]}, "a.bw"),
-        ({"fasta": files["folder"] / "a.bw"}, "starting with '>'"),
+        ({"fasta": files["folder"] / "a.bw"}, "starts with '>'"),
     ]:
         with pytest.raises(InputError, match=words):
             build(files, **options)
