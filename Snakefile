@@ -18,6 +18,7 @@ include: "rules/tracks.smk"
 include: "rules/windows.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/claims.smk"
 include: "rules/figures.smk"
 
 

@@ -13,12 +13,13 @@ def figure_files(dataset, suffixes=("pdf", "png")):
 
 
 def table_files(dataset, suffixes=("tsv", "md", "tex")):
-    return [
+    own = [
         f"results/{dataset}/tables/{experiment.id}.{suffix}"
         for (name, _), experiment in PLAN.experiments.items()
         for suffix in suffixes
         if name == dataset and experiment.entry["table"]
     ]
+    return claims_files(dataset) + own + comparison_files(dataset, suffixes)
 
 
 def experiment_of(wildcards):
@@ -164,6 +165,7 @@ rule plot_figure:
 rule write_table:
     input:
         files=files_for("tables", "table"),
+        comparisons=comparisons_of,
         published=PLAN.config.values["sheets"]["published"],
     output:
         tsv="results/{dataset}/tables/{experiment}.tsv",

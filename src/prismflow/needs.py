@@ -49,6 +49,8 @@ NEEDS: dict[str, Need] = {
     "gene_signals": Need("cell", ("{cell}/store",), "signals"),
     "loci": Need("run", ("{cell}/store", "{cell}/{model}/{run}/predictions.tsv.gz"), "loci"),
     "model_settings": Need("plan", (), "settings"),
+    # The rule names the file, because only experiments that compare models have one.
+    "comparisons": Need("plan", (), "comparisons"),
 }
 #: Renderers and tables without this constant are those of the long table of metrics.
 DEFAULT = ("metrics",)

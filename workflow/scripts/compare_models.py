@@ -1,0 +1,12 @@
+"""Compare the models of one experiment over seeds and genes."""
+
+from prismflow.comparisons import compare_models
+from prismflow.jobs import job
+
+with job(snakemake):
+    compare_models(
+        snakemake.params.experiment,
+        snakemake.input.predictions,
+        snakemake.input.published,
+        dict(snakemake.output.items()),
+    )

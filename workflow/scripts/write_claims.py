@@ -1,0 +1,12 @@
+"""Judge the paper's claims by the runs of one dataset."""
+
+from prismflow.claims import write_claims
+from prismflow.jobs import job
+
+with job(snakemake):
+    write_claims(
+        snakemake.params.claims,
+        snakemake.params.request,
+        snakemake.input.predictions,
+        dict(snakemake.output.items()),
+    )
