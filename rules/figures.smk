@@ -144,6 +144,7 @@ rule plot_figure:
             subcategory=lambda wildcards: experiment_of(wildcards).entry["paper"] or "beyond the paper",
             labels={"experiment": "{experiment}", "kind": "figure"},
         ),
+        caption="results/{dataset}/figures/{experiment}.txt",
     log:
         "logs/{dataset}/figures/{experiment}.log",
     benchmark:
@@ -196,6 +197,36 @@ rule write_table:
         "../workflow/scripts/write_table.py"
 
 
+def report_request(wildcards):
+    """What the report's front page says about a dataset beside what its files hold."""
+    dataset, settings = wildcards.dataset, dataset_of(wildcards)
+    experiments = [
+        {
+            "id": experiment.id,
+            "title": experiment.entry["title"],
+            "caption": experiment.entry["caption"],
+            "paper": experiment.entry["paper"],
+            "figure": experiment.entry["renderer"] is not None,
+        }
+        for (name, _), experiment in PLAN.experiments.items()
+        if name == dataset
+    ]
+    source = "simulated" if settings["simulate"] is not None else "not recorded (local file)"
+    return {
+        "dataset": dataset,
+        "title": settings["title"],
+        "cells": settings["cells"],
+        "device": PLAN.config.values["run"]["device"],
+        "experiments": experiments,
+        "tracks": [
+            {"cell": cell, "modality": modality, "path": path, "source": source}
+            for cell in settings["cells"]
+            for modality in PLAN.config.modalities_of(cell)
+            for path in [PLAN.config.tracks[cell, modality].path]
+        ],
+    }
+
+
 rule write_report:
     input:
         lambda wildcards: figure_files(wildcards.dataset) + table_files(wildcards.dataset),
@@ -210,6 +241,8 @@ rule write_report:
         configfiles=[str(Path(file).resolve()) for file in workflow.overwrite_configfiles]
         if hasattr(workflow, "overwrite_configfiles")
         else [],
+        request=lambda wildcards: as_json(report_request(wildcards)),
+        code=code_digest("report"),
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),

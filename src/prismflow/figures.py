@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prismflow.files import read_json, read_tsv
+from prismflow.files import read_json, read_tsv, write_text
 from prismflow.needs import NEEDS
 
 
@@ -28,15 +28,40 @@ def _context(request: dict[str, Any], published: str) -> dict[str, Any]:
     return {**request["context"], "published": read_tsv(published)}
 
 
+def caption_of(request: Mapping[str, Any], needs: Sequence[str], notes: str) -> str:
+    """What stands below a figure: its caption, the data, and what the figure itself says of them.
+
+    Args:
+        request: experiment, context, and whether its models are ``compared`` by tests.
+        needs: of the renderer; a figure drawn from settings alone has no data.
+        notes: sentences that the renderer made from its data: n, seeds, intervals.
+    """
+    experiment, context = request["experiment"], request["context"]
+    parts = [f"{experiment['title'].rstrip('.')}.", experiment["caption"].strip()]
+    if set(needs) != {"model_settings"}:
+        kind = " (simulated, not measured in cells)" if context["simulated"] else ""
+        parts.append(f"Data: {context['title']}{kind}.")
+    parts.append(notes)
+    if request.get("compared"):
+        parts.append(
+            "Paired tests over seeds and genes (hierarchical bootstrap, permutation, Holm): "
+            f"tables/{experiment['id']}_comparisons."
+        )
+    return " ".join(part for part in parts if part)
+
+
 def plot_figure(
-    request_json: str, published: str, pdf: str, png: str, root: str = "results"
+    request_json: str,
+    published: str,
+    outputs: Mapping[str, str],
+    root: str = "results",
 ) -> None:
-    """Draw one experiment's figure.
+    """Draw one experiment's figure and write its caption.
 
     Args:
         request_json: experiment, runs and context, as the plan words them.
         published: sheet of published values.
-        pdf, png: outputs.
+        outputs: paths of ``pdf``, ``png`` and ``caption``.
         root: the results folder.
 
     Raises:
@@ -48,7 +73,9 @@ def plot_figure(
     module = importlib.import_module(f"prismflow.plots.{request['experiment']['renderer']}")
     data = _data(request, module.NEEDS, Path(root))
     figure = module.draw(data, request["experiment"], _context(request, published))
-    plots.save(figure, pdf, png)
+    plots.save(figure, outputs["pdf"], outputs["png"])
+    caption = caption_of(request, module.NEEDS, figure.get_label())
+    write_text(f"{caption}\n", outputs["caption"])
 
 
 def plot_data_checks(context_json: str, files: Mapping[str, str], pdf: str, png: str) -> None:

@@ -7,6 +7,5 @@ with job(snakemake):
     plot_figure(
         snakemake.params.experiment,
         snakemake.input.published,
-        snakemake.output.pdf,
-        snakemake.output.png,
+        dict(snakemake.output.items()),
     )

@@ -1,5 +1,7 @@
 """Gather figures and tables of a dataset into one HTML file."""
 
+import json
+
 from prismflow.jobs import job
 from prismflow.report import write_report
 
@@ -9,4 +11,5 @@ with job(snakemake):
         snakemake.output[0],
         snakemake.params.snakefile,
         snakemake.params.configfiles,
+        json.loads(snakemake.params.request),
     )

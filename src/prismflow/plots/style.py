@@ -202,7 +202,10 @@ def finish(figure: Figure, notes: Sequence[str], context: Mapping[str, Any]) -> 
     simulated = bool(context.get("simulated"))
     characters = int((width - 0.12) / SMALL_CHAR_IN)
     first = "simulated data" if simulated else ""
-    lines = _note_lines(" ".join(note for note in notes if note), characters, first)
+    text = " ".join(note for note in notes if note)
+    # The caption beside the figure repeats them.
+    figure.set_label(text)
+    lines = _note_lines(text, characters, first)
     room = NOTE_LINE_IN * len(lines) + (0.05 if lines else 0.0)
     total = height + room
     figure.set_size_inches(width, total)

@@ -1,0 +1,164 @@
+"""Facts that the report lists: run times, versions, devices, seeds, digests, sources of tracks."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from prismflow.files import read_json, read_tsv
+
+#: Folders of benchmarks whose files are named after what they make, not after their rule.
+_RULES = {"figures": "plot_figure", "tables": "write_table", "costs": "measure_cost"}
+_PACKAGES = ("snakemake", "numpy", "pandas", "scipy", "matplotlib")
+SOURCE_COLUMNS = ("output_type", "portal", "accession", "assembly", "biosample", "md5")
+
+
+def html_table(table: pd.DataFrame) -> str:
+    """A small table, numbers to the right; nothing if there is no row."""
+    if table.empty:
+        return ""
+    numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in table.columns]
+    head = "".join(
+        f'<th class="{"r" if right else "l"}">{escape(str(name))}</th>'
+        for name, right in zip(table.columns, numeric, strict=True)
+    )
+    rows = [f"<tr>{head}</tr>"]
+    for values in table.itertuples(index=False):
+        cells = "".join(
+            f'<td class="{"r" if right else "l"}">{escape(_text(value))}</td>'
+            for value, right in zip(values, numeric, strict=True)
+        )
+        rows.append(f"<tr>{cells}</tr>")
+    return f'<div class="wide"><table>{"".join(rows)}</table></div>'
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:,.4g}"
+    return "" if value is None else str(value)
+
+
+def rule_of(path: Path) -> str:
+    """Rule that a benchmark file belongs to."""
+    for folder, rule in _RULES.items():
+        if path.parent.name == folder:
+            return rule
+    return path.stem
+
+
+def benchmark_table(folder: Path) -> pd.DataFrame:
+    """Per rule: jobs, seconds in all and of the longest job, largest memory (RSS) in MiB."""
+    rows = []
+    for path in sorted(folder.rglob("*.tsv")):
+        table = read_tsv(path)
+        if {"s", "max_rss"} <= set(table.columns) and len(table):
+            memory = pd.to_numeric(table["max_rss"], errors="coerce")
+            seconds = pd.to_numeric(table["s"], errors="coerce")
+            rows.append((rule_of(path), seconds.iloc[-1], memory.iloc[-1]))
+    columns = ["rule", "seconds", "memory"]
+    if not rows:
+        return pd.DataFrame(columns=["rule", "jobs", "seconds", "longest (s)", "memory (MiB)"])
+    by_rule = pd.DataFrame(rows, columns=columns).groupby("rule", sort=True)
+    return pd.DataFrame(
+        {
+            "jobs": by_rule.size(),
+            "seconds": by_rule["seconds"].sum(),
+            "longest (s)": by_rule["seconds"].max(),
+            "memory (MiB)": by_rule["memory"].max(),
+        }
+    ).reset_index()
+
+
+def run_times(folder: Path) -> str:
+    """:func:`benchmark_table` as HTML with its total above."""
+    table = benchmark_table(folder)
+    if table.empty:
+        return ""
+    total = table["seconds"].sum()
+    text = f"{int(table['jobs'].sum()):,} jobs took {total / 3600:.2f} h of job time in all."
+    return f"<p>{text}</p>{html_table(table)}"
+
+
+def tracks(entries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Where each track comes from, as recorded at its download.
+
+    ``output_type`` says what the numbers are, for instance fold change over control or signal
+    p-value; files that were not downloaded have no record.
+    """
+    rows = []
+    for entry in entries:
+        record_path = Path(f"{entry['path']}.json")
+        record = read_json(record_path) if record_path.is_file() else {}
+        facts = {name: record.get(name) or "" for name in SOURCE_COLUMNS}
+        facts["output_type"] = facts["output_type"] or entry.get("source", "not recorded")
+        rows.append(
+            {"cell": entry["cell"], "modality": entry["modality"], "file": entry["path"], **facts}
+        )
+    table = pd.DataFrame(rows)
+    return table[[name for name in table.columns if (table[name] != "").any()]] if rows else table
+
+
+def runs(results: Path, cells: Sequence[str]) -> list[dict[str, Any]]:
+    """``model.json`` of every run of these cells."""
+    paths = [path for cell in cells for path in sorted((results / cell).glob("*/*/model.json"))]
+    return [read_json(path) for path in paths]
+
+
+def versions(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Versions that the runs recorded, and those of the programs that made this report."""
+    found: dict[str, set[str]] = {}
+    for record in records:
+        for name, version in record["versions"].items():
+            found.setdefault(name, set()).add(str(version))
+    rows = [
+        {"program": name, "version": ", ".join(sorted(values)), "used by": "runs"}
+        for name, values in sorted(found.items())
+    ]
+    here = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            here[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    rows += [{"program": n, "version": v, "used by": "this report"} for n, v in here.items()]
+    return pd.DataFrame(rows)
+
+
+def run_facts(request: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """What was run where, with which seeds and folds."""
+    devices: dict[str, int] = {}
+    for record in records:
+        devices[str(record["device"])] = devices.get(str(record["device"]), 0) + 1
+    rows = {
+        "runs": str(len(records)),
+        "device": ", ".join(f"{name}: {n} runs" for name, n in sorted(devices.items())),
+        "seeds": ", ".join(str(seed) for seed in sorted({r["seed"] for r in records})),
+        "folds": ", ".join(sorted({str(r["fold"]) for r in records})),
+        "cells": ", ".join(request["cells"]),
+        "configured device": str(request["device"]),
+    }
+    return pd.DataFrame({"fact": list(rows), "value": list(rows.values())})
+
+
+def digests(
+    results: Path, request: Mapping[str, Any], records: Sequence[Mapping[str, Any]]
+) -> pd.DataFrame:
+    """SHA-256 of every array of the stores, and the digests of the splits that the runs used."""
+    rows = []
+    for cell in request["cells"]:
+        manifest = results / cell / "store" / "store.json"
+        if manifest.is_file():
+            stored = read_json(manifest)["digests"]
+            rows += [
+                {"what": f"{cell}/store/{file}", "digest": digest}
+                for file, digest in sorted(stored.items())
+            ]
+    used = sorted({(str(r["fold"]), str(r["split"]["digest"])) for r in records})
+    rows += [{"what": f"split {fold}", "digest": digest} for fold, digest in used]
+    return pd.DataFrame(rows)
