@@ -220,9 +220,11 @@ def _fasta_index(path: Path, compressed: bool, folder: Path) -> tuple[str, str |
         options = ["--fai-idx", index] + (["--gzi-idx", block_index] if compressed else [])
         try:
             pysam.faidx(str(path), *options)
-        except pysam.SamtoolsError as error:
-            reason = str(error).strip().splitlines()[-1] if str(error).strip() else "unknown"
-            raise InputError(f"{path}: the FASTA can't be indexed ({reason}).") from None
+        except pysam.SamtoolsError:
+            raise InputError(
+                f"{path}: the FASTA can't be indexed; expected sequences in lines of equal length, "
+                "found other text or lines of uneven length; download it again or rewrap it."
+            ) from None
     _check_index(path, Path(index))
     return index, block_index if compressed else None
 

@@ -45,6 +45,7 @@ of time and memory; bigWigs are checked block by block in Python before the libr
 def _shortened(sentence: str) -> str:
     """Without what changes with every new model or line of the configuration."""
     sentence = re.sub(r"(config/[\w/]+\.(?:yaml|tsv), line) \d+(?= \()", r"\1 N", sentence)
+    sentence = re.sub(r"found [0-9a-f]{32,}", "found ...", sentence)
     names = r"(?:'?[\w./]+'?, ){3}"
     return re.sub(rf"({names})(?:'?[\w./]+'?, )*'?[\w./]+'?", r"\1...", sentence)
 
