@@ -9,6 +9,7 @@ With X in {0,1}^{L x 4} the one-hot sequence, S in R^{L x M} the signals and f t
     y = \mathrm{head}([h_0; f]), \quad y_{do} = \mathrm{head}([\tfrac 1n \sum_i h_i; f]) \\
     \mathrm{loss} = \mathrm{sl1}(y, t) + \alpha\, \mathrm{sl1}(y_{do}, t) + \beta\, U(a)
 
+Settings go beyond the paper where its average can't be an adjustment: docs/confounding.md.
 The released code reports y, so the context weights act at training time only; the text reports
 the backdoor average y_do, and averages predictions where the code averages hidden states. Both
 outputs are always computed and both choices are settings.
@@ -38,6 +39,7 @@ from prismflow.models.common import (
     zero_linear_biases,
 )
 
+CONTEXT_SOURCES = ("learned", "random", "sampled")
 POOL = 4
 KERNELS = (7, 5, 3)
 SHORTEST_WINDOW_BP = POOL ** len(KERNELS)
@@ -53,8 +55,11 @@ class PrismSettings:
         intervention_average: ``hidden`` applies the head to the mean hidden state (released
             code), ``prediction`` averages the n predictions (the paper's equations 2 and 3).
         reported: which output is the prediction: ``direct`` (released code) or ``backdoor``.
-        context_source: ``learned`` by the generator, or ``random``: in the place of the weights
-            n fixed masks of ones and zeros, the same for every gene, drawn once with the model.
+        context_source: ``learned`` by the generator; ``random``: in the place of the weights
+            n fixed masks of ones and zeros, the same for every gene, drawn once with the model;
+            ``sampled``: no weights, but the signals of other training genes in the branches.
+        context_modalities: signals that contexts are made from and act on; the embedding of the
+            others passes unchanged. None: all (the paper).
         drop_rate: share of the d_model features that a random mask drops, rounded to features.
         cnn_channels: channels of the generator's first convolution; the others have 2x and 4x.
         center_bp: positions that are pooled around the TSS.
@@ -73,6 +78,7 @@ class PrismSettings:
     intervention_average: str = "hidden"
     reported: str = "direct"
     context_source: str = "learned"
+    context_modalities: tuple[str, ...] | None = None
     drop_rate: float = 0.5
     d_hidden: int | None = None
 
@@ -82,9 +88,11 @@ class PrismSettings:
         require_choice("weight_activation", self.weight_activation, ("sigmoid", "softmax"))
         require_choice("intervention_average", self.intervention_average, ("hidden", "prediction"))
         require_choice("reported", self.reported, ("direct", "backdoor"))
-        require_choice("context_source", self.context_source, ("learned", "random"))
+        require_choice("context_source", self.context_source, CONTEXT_SOURCES)
         if not 0 <= self.drop_rate <= 1:
             raise InputError(f"drop_rate must be between 0 and 1, found {self.drop_rate}.")
+        if self.context_modalities is not None and not self.context_modalities:
+            raise InputError("context_modalities: expected names of signals, found an empty list.")
         if self.n_contexts < 0:
             raise InputError(f"n_contexts must be 0 or more, found {self.n_contexts}.")
         if self.n_contexts == 0 and self.reported == "backdoor":
@@ -167,6 +175,35 @@ class RandomMasks(nn.Module):
         return self.masks.to(signals.dtype).expand(signals.shape[0], -1, -1)
 
 
+class SampledSignals(nn.Module):
+    """Signals of other training genes: the sum over c of P(y | x, c) P(c), by sampling.
+
+    Learned weights are a function of the gene's own signals, so an average over them is one too and
+    holds all that the signals say about the gene's background. Here context i holds the signals of
+    another gene: while training the i-th next one of the batch, whose order each epoch draws anew.
+    The first genes of the last full batch are kept and serve all genes of a test, so that no
+    prediction depends on other test genes.
+    """
+
+    bank: Tensor
+
+    def __init__(self, n_contexts: int, window_bp: int, n_channels: int) -> None:
+        super().__init__()
+        self.register_buffer("bank", torch.zeros(n_contexts, window_bp, n_channels))
+
+    def forward(self, signals: Tensor) -> Tensor:
+        """(B, L, C) own signals -> (B, n, L, C) those of other genes."""
+        n_contexts, window_bp, _ = self.bank.shape
+        if self.training:
+            if len(signals) >= n_contexts:
+                self.bank.copy_(signals[:n_contexts])
+            others = [signals.roll(-i, dims=0) for i in range(1, n_contexts + 1)]
+            return torch.stack(others, dim=1)
+        start = (window_bp - signals.shape[1]) // 2
+        central = self.bank[:, start : start + signals.shape[1]]
+        return central.unsqueeze(0).expand(len(signals), -1, -1, -1)
+
+
 class Prism(ExpressionModel):
     """Expression from sequence and signals with backdoor adjustment over learned contexts."""
 
@@ -194,11 +231,16 @@ class Prism(ExpressionModel):
         d_model = settings.d_model
         self.sequence_embedding = nn.Linear(4, d_model)
         self.signal_embedding = nn.Linear(len(inputs.modalities), d_model)
+        self.context_channels = self._context_channels()
         self.weight_generator: nn.Module | None = None
+        self.sampled_signals: nn.Module | None = None
+        n_channels = len(self.context_channels)
         if settings.n_contexts and settings.context_source == "random":
             self.weight_generator = RandomMasks(settings)
+        elif settings.n_contexts and settings.context_source == "sampled":
+            self.sampled_signals = SampledSignals(settings.n_contexts, inputs.window_bp, n_channels)
         elif settings.n_contexts:
-            self.weight_generator = WeightGenerator(len(inputs.modalities), settings)
+            self.weight_generator = WeightGenerator(n_channels, settings)
         self.backbone = BiMambaBackbone(
             d_model,
             settings.n_layers,
@@ -209,16 +251,41 @@ class Prism(ExpressionModel):
         self.head = ExpressionHead(d_model, inputs.n_gene_features, settings.d_hidden or d_model)
         zero_linear_biases(self)
 
+    def _context_channels(self) -> list[int]:
+        """Channels of the signals that contexts act on."""
+        read = self.inputs.modalities
+        named = self.settings.context_modalities or read
+        absent = [name for name in named if name not in read]
+        if absent:
+            raise InputError(
+                f"context_modalities: expected some of the signals that the model reads "
+                f"({', '.join(read)}), found {', '.join(absent)}."
+            )
+        return [channel for channel, name in enumerate(read) if name in named]
+
     def branches(self, batch: BatchLike) -> tuple[Tensor, Tensor | None]:
         """Backbone inputs (B, 1 + n, L, d_model), un-intervened first, and the context weights."""
-        sequence = self.sequence_embedding(batch.sequence)
+        kept = self.sequence_embedding(batch.sequence)
         signals = self.signal_embedding(batch.signals)
-        if self.weight_generator is None:
-            return (sequence + signals).unsqueeze(1), None
-        weights = self.weight_generator(batch.signals)
+        if not self.settings.n_contexts:
+            return (kept + signals).unsqueeze(1), None
+        own, weighed = batch.signals, signals
+        if len(self.context_channels) < batch.signals.shape[2] or self.sampled_signals is not None:
+            own = batch.signals[:, :, self.context_channels]
+            weighed = self._embed_context(own)
+            kept = kept + (signals - weighed)
+        if self.sampled_signals is not None:
+            others = self._embed_context(self.sampled_signals(own))
+            return kept.unsqueeze(1) + torch.cat([weighed.unsqueeze(1), others], dim=1), None
+        weights = self.weight_generator(own)
         one = torch.ones_like(weights[:, :, :1])
         scale = torch.cat([one, weights], dim=2).transpose(1, 2).unsqueeze(2)
-        return torch.addcmul(sequence.unsqueeze(1), signals.unsqueeze(1), scale), weights
+        return torch.addcmul(kept.unsqueeze(1), weighed.unsqueeze(1), scale), weights
+
+    def _embed_context(self, signals: Tensor) -> Tensor:
+        """(..., C) signals that contexts act on -> (..., d_model), their share without the bias."""
+        weight = self.signal_embedding.weight[:, self.context_channels]
+        return nn.functional.linear(signals, weight)
 
     def forward(self, batch: BatchLike) -> ModelOutput:
         """Predictions (B,); extras hold ``direct``, and with n > 0 ``backdoor`` and
@@ -229,13 +296,14 @@ class Prism(ExpressionModel):
         pooled = center_mean(hidden, self.settings.center_bp)
         direct = self.head(pooled[:, 0], batch.gene_features)
         extras = {"direct": direct}
-        if weights is not None:
+        if self.settings.n_contexts:
             average = self.settings.intervention_average
             for reading in (average,) if self.training else ("hidden", "prediction"):
                 extras[f"backdoor_{reading}"] = self._backdoor(
                     pooled[:, 1:], batch.gene_features, reading
                 )
             extras["backdoor"] = extras[f"backdoor_{average}"]
+        if weights is not None:
             extras["context_weights"] = weights
         return ModelOutput(extras[self.settings.reported], extras)
 
@@ -256,9 +324,10 @@ class Prism(ExpressionModel):
     def losses(self, output: ModelOutput, target: Tensor) -> dict[str, Tensor]:
         """Terms ``prediction``, ``intervention`` and ``uniform``, each times its weight."""
         terms = {"prediction": smooth_l1(output.extras["direct"], target)}
-        if self.weight_generator is not None:
+        if self.settings.n_contexts:
             intervention = smooth_l1(output.extras["backdoor"], target)
-            uniform = context_uniformity(output.extras["context_weights"])
             terms["intervention"] = self.loss_weights.intervention * intervention
+        if self.weight_generator is not None:
+            uniform = context_uniformity(output.extras["context_weights"])
             terms["uniform"] = self.loss_weights.uniform * uniform
         return terms
