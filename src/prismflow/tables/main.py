@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,10 +12,20 @@ from prismflow.errors import InputError
 from prismflow.plots import common
 from prismflow.plots.labels import METRIC_LABEL, model_label
 from prismflow.statistics import METRIC_COLUMNS, over_seeds
-from prismflow.tables.render import Block, Sheet, columns_with_values, count, spread
+from prismflow.tables.render import (
+    Block,
+    Sheet,
+    columns_with_values,
+    count,
+    number,
+    ordered,
+    spread,
+)
 
-NEEDS = ("metrics",)
+NEEDS = ("metrics", "comparisons")
 METRICS = ("mse", "mae", "pearson", "spearman", "r2")
+ALPHA = 0.05
+_WITHIN = {True: "(yes)", False: "(no)"}
 PUBLISHED_METRICS = ("mse", "mae", "pearson")
 PUBLISHED_COLUMNS = ("experiment", "cell", "model", "metric", "value", "sd", "source")
 
@@ -25,16 +36,20 @@ def build(
     """One row per cell and model, numbers in separate columns.
 
     Args:
-        data: ``metrics``, the long table.
+        data: ``metrics``, the long table; ``comparisons`` of the experiment, if it has any.
         experiment: ``id``; ``models``, ``cells``, ``scenario`` (default full);
             ``published_experiment`` (default: the id) chooses the rows of the published table.
         context: ``published`` (columns :data:`PUBLISHED_COLUMNS`), ``published_cells``
-            {cell: published cell} where they differ (simulated cells), ``model_labels``.
+            {cell: published cell} where they differ (simulated cells), ``model_labels``,
+            ``model_order``; ``published_data`` if these are the paper's own data.
 
     Returns:
         Columns cell, model, label, n_seeds, n_genes, then <metric>_mean, <metric>_sd for our runs,
-        then published_cell, published_<metric>, published_<metric>_sd, published_source. A model of
-        the experiment without a result keeps its row, with n_seeds 0 and missing values.
+        then published_cell, published_<metric>, published_<metric>_sd, published_source, then (on
+        the paper's own data) <metric>_minus_published and <metric>_within_spreads: whether that
+        difference is within both our sd and the published sd; then <metric>_decided_best: the best
+        of its cell, better than every other model after Holm's correction. A model of the
+        experiment without a result keeps its row, with n_seeds 0 and missing values.
 
     Raises:
         InputError: no result at all, or a published table without its columns.
@@ -49,9 +64,7 @@ def build(
         )
     cells = common.cell_order(summary["cell"].unique(), experiment, context)
     given = [str(model) for model in experiment.get("models") or []]
-    models = list(
-        dict.fromkeys([*given, *common.model_order(summary["model"].unique(), experiment)])
-    )
+    models = ordered([*given, *common.model_order(summary["model"].unique(), experiment)], context)
     published = _published(experiment, context)
     rows = [
         {
@@ -64,6 +77,10 @@ def build(
         for cell in cells
         for model in models
     ]
+    for row in rows:
+        if context.get("published_data") and row["cell"] == row["published_cell"]:
+            row.update(_against_published(row))
+        row.update(_decided_best(row, data.get("comparisons")))
     return pd.DataFrame(rows)
 
 
@@ -76,12 +93,16 @@ def sheet(table: pd.DataFrame, experiment: Mapping[str, Any], context: Mapping[s
     columns = ["Model", *(METRIC_LABEL[name] for name in metrics), "seeds", "genes"]
     source = "paper, real cells" if context.get("simulated") else "paper"
     columns += [f"published {METRIC_LABEL[name]} ({source})" for name in quoted]
+    compared = columns_with_values(table, [f"{name}_minus_published" for name in quoted])
+    compared = [name.removesuffix("_minus_published") for name in compared]
+    columns += [f"ours − published {METRIC_LABEL[name]} (within both sd?)" for name in compared]
     blocks = []
     for cell, rows in table.groupby("cell", sort=False):
         blocks.append(
             Block(
                 _heading(str(cell), rows, bool(quoted), context),
-                tuple(_line(row, metrics, quoted) for row in rows.to_dict("records")),
+                tuple(_line(row, metrics, quoted, compared) for row in rows.to_dict("records")),
+                _bold(rows, metrics),
             )
         )
     return Sheet(
@@ -89,7 +110,7 @@ def sheet(table: pd.DataFrame, experiment: Mapping[str, Any], context: Mapping[s
         align="l" + "r" * (len(columns) - 1),
         blocks=tuple(blocks),
         caption=_caption(experiment, context),
-        notes=tuple(_notes(table, bool(quoted), context)),
+        notes=(*_bold_notes(table), *_notes(table, bool(quoted), context)),
     )
 
 
@@ -137,12 +158,71 @@ def _theirs(published: pd.DataFrame, cell: str, model: str) -> dict[str, Any]:
     return result
 
 
-def _line(row: Mapping[str, Any], metrics: list[str], quoted: list[str]) -> tuple[str, ...]:
+def _against_published(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Difference from the published mean, and whether both spreads cover it (None: unknown)."""
+    result: dict[str, Any] = {}
+    for metric in PUBLISHED_METRICS:
+        delta = row[f"{metric}_mean"] - row[f"published_{metric}"]
+        spreads = (row[f"{metric}_sd"], row[f"published_{metric}_sd"])
+        known = not any(math.isnan(value) for value in (delta, *spreads))
+        result[f"{metric}_minus_published"] = delta
+        result[f"{metric}_within_spreads"] = abs(delta) <= min(spreads) if known else None
+    return result
+
+
+def _decided_best(row: Mapping[str, Any], comparisons: pd.DataFrame | None) -> dict[str, bool]:
+    """Whether a model is better than every other one of its cell, after Holm's correction."""
+    result = dict.fromkeys(("mse_decided_best", "pearson_decided_best"), False)
+    if comparisons is None:
+        return result
+    mine = comparisons[
+        (comparisons["cell"] == row["cell"]) & (comparisons["model"] == row["model"])
+    ]
+    by_mse = mine[mine["family"] == "best_mse"]
+    by_pearson = mine[mine["family"] == "best_pearson"]
+    if len(by_mse):
+        result["mse_decided_best"] = bool((by_mse["decided_by"] == "seeds and genes").all())
+    if len(by_pearson):
+        result["pearson_decided_best"] = bool((by_pearson["p_pearson_holm"] < ALPHA).all())
+    return result
+
+
+def _bold(rows: pd.DataFrame, metrics: list[str]) -> frozenset[tuple[int, int]]:
+    """Places of the metrics in which a model is decidedly the best."""
+    return frozenset(
+        (i, 1 + metrics.index(metric))
+        for metric in ("mse", "pearson")
+        if metric in metrics
+        for i, best in enumerate(rows[f"{metric}_decided_best"])
+        if best
+    )
+
+
+def _bold_notes(table: pd.DataFrame) -> list[str]:
+    decided = table["mse_decided_best"].any() or table["pearson_decided_best"].any()
+    text = (
+        "Bold (MSE and Pearson r only): better than every other model of its cell over seeds and "
+        "genes, p < 0.05 after Holm's correction"
+    )
+    return [f"{text}." if decided else f"{text}; no model is."]
+
+
+def _line(
+    row: Mapping[str, Any], metrics: list[str], quoted: list[str], compared: list[str]
+) -> tuple[str, ...]:
     ran = row["n_seeds"] > 0
     values = [spread(row[f"{name}_mean"], row[f"{name}_sd"]) for name in metrics]
     counts = [count(row["n_seeds"]) if ran else "not run", count(row["n_genes"]) if ran else "–"]
     published = [spread(row[f"published_{name}"], row[f"published_{name}_sd"]) for name in quoted]
-    return (str(row["label"]), *values, *counts, *published)
+    differences = [
+        _difference(row[f"{name}_minus_published"], row[f"{name}_within_spreads"])
+        for name in compared
+    ]
+    return (str(row["label"]), *values, *counts, *published, *differences)
+
+
+def _difference(delta: float, within: Any) -> str:
+    return "–" if math.isnan(delta) else f"{number(delta)} {_WITHIN.get(within, '(sd unknown)')}"
 
 
 def _heading(cell: str, rows: pd.DataFrame, quoted: bool, context: Mapping[str, Any]) -> str:
