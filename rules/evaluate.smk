@@ -38,6 +38,9 @@ rule evaluate:
 use rule evaluate as evaluate_tabular with:
     wildcard_constraints:
         model=one_of(tabular_models()),
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(15),
 
 
 rule aggregate_metrics:

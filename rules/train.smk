@@ -45,6 +45,9 @@ rule train:
 use rule train as train_tabular with:
     wildcard_constraints:
         model=one_of(tabular_models()),
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(60),
 
 
 rule adopt_checkpoint:
