@@ -169,7 +169,7 @@ class Plan:
         options["references"] = self.references(experiment)
         if experiment.points:
             options["points"] = experiment.points
-        if experiment.entry.get("vary", {}).get("window_bp"):
+        if experiment.entry["renderer"] == "input_length":
             options.setdefault("families", self._families(experiment))
         runs = [[run.cell, run.model, run.fold, run.seed] for run in experiment.runs]
         context = self.context(dataset)
@@ -421,12 +421,12 @@ def _points(
     names: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
     """Numbers on the axis of a varied length, setting or crop."""
-    for v in varied:
-        if v.x is not None:
-            yield {"base": v.base, "model": v.name, "scenario": "full", "x": v.x}
     crops = {
         name: definitions[name]["crop_bp"] for name in tested if "crop_bp" in definitions[name]
     }
+    for v in () if crops else varied:
+        if v.x is not None:
+            yield {"base": v.base, "model": v.name, "scenario": "full", "x": v.x}
     for model in names if crops else ():
         whole = models[model]["window_bp"]
         yield {"base": model, "model": model, "scenario": "full", "x": whole}

@@ -151,6 +151,7 @@ def test_gene_table_and_splits(full: Path) -> None:
     assert list(genes.columns) == [
         "gene_id", "chrom", "tss", "strand", "symbol", *GENE_FEATURES,
         "simA_promoter_activity", "simB_promoter_activity", "simA_cage", "simB_cage",
+        "simA_rna", "simB_rna",
     ]  # fmt: skip
     assert len(genes) == 640 and genes["gene_id"].is_unique and genes["symbol"].is_unique
     assert not genes.isna().any().any()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from prismflow.errors import InputError
@@ -55,7 +56,7 @@ def write_files(folder: Path, settings: SimulationSettings, seed: int) -> None:
 
 
 def gene_table(layout: Layout, sequenced: Sequenced, states: dict[str, CellState]) -> pd.DataFrame:
-    """What a gene annotation brings: positions, mRNA features, promoter activity, raw CAGE."""
+    """What a gene annotation brings: positions, mRNA features, promoter activity, CAGE, RNA."""
     table = layout.genes[["gene_id", "chrom", "tss", "strand", "symbol"]].copy()
     for column, name in enumerate(GENE_FEATURES):
         table[name] = sequenced.mrna[:, column]
@@ -63,6 +64,8 @@ def gene_table(layout: Layout, sequenced: Sequenced, states: dict[str, CellState
         table[f"{cell}_promoter_activity"] = state.promoter_activity
     for cell, state in states.items():
         table[f"{cell}_cage"] = state.cage
+    for cell, state in states.items():
+        table[f"{cell}_rna"] = np.round(state.rna, 6)
     return table
 
 

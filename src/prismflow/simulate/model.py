@@ -76,8 +76,10 @@ class CellState:
     distal: np.ndarray
     log_expression: np.ndarray
     cage: np.ndarray
+    rna: np.ndarray
     h3k27ac_height: np.ndarray
     dnase_height: np.ndarray
+    h3k4me3_height: np.ndarray
     promoter_activity: np.ndarray
 
 
@@ -109,7 +111,7 @@ def make_sequenced(layout: Layout, seed: int) -> Sequenced:
 def make_cell(
     layout: Layout, sequenced: Sequenced, settings: SimulationSettings, seed: int, cell: int
 ) -> CellState:
-    """Draw the causes and the labels of one cell (equations 4-13)."""
+    """Draw the causes and the labels of one cell (equations 4-15)."""
     genes = layout.genes
     domain_background = _domain_background(layout, seed, cell)
     background = domain_background[genes["domain"].to_numpy()]
@@ -148,10 +150,30 @@ def make_cell(
         distal,
         log_expression,
         cage,
+        _rna(log_expression, active, sequenced, stream(seed, "rna", cell)),
         h3k27ac,
         dnase,
+        _h3k4me3_height(drive, active, settings, stream(seed, "h3k4me3", cell)),
         promoter,
     )
+
+
+def _rna(
+    log_expression: np.ndarray, active: np.ndarray, sequenced: Sequenced, rng: np.random.Generator
+) -> np.ndarray:
+    """z-scores of log10(RPKM + 0.1): stable mRNAs accumulate (equation 14)."""
+    noise = rng.standard_normal(len(active))
+    level = log_expression + 0.3 * sequenced.stability + 0.2 * noise
+    rpkm = np.where(active, 10 ** (level - 1.0), 10 ** (-1.5 + 0.3 * noise))
+    return _standard(np.log10(rpkm + 0.1))
+
+
+def _h3k4me3_height(
+    drive: np.ndarray, active: np.ndarray, settings: SimulationSettings, rng: np.random.Generator
+) -> np.ndarray:
+    """Another noisy mark of active promoters, untouched by the background (equation 15)."""
+    noise = np.exp(settings.signal_noise * rng.standard_normal(len(active)))
+    return np.minimum(np.where(active, 4.0 * np.exp(0.5 * drive), 0.4) * noise, 40.0)
 
 
 def relative_contact(distance_bp: np.ndarray, same_domain: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ CHROMOSOME_SHARES: dict[str, float] = {
 VALIDATION_CHROMOSOMES = ("chr3", "chr21")
 TEST_CHROMOSOMES = ("chr22", "chrX")
 TRACKS = ("h3k27ac", "dnase")
+EXTRA_TRACK = "h3k4me3"
 MINIMUM_GENES = 80
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -138,7 +139,7 @@ def simulated_files(settings: dict[str, Any] | None) -> list[str]:
     chosen = SimulationSettings.from_dict(settings)
     names = ["genome.fa", "genome.fa.fai", "chrom.sizes", "genes.tsv", "blacklist.bed"]
     for index, cell in enumerate(chosen.cells):
-        names += [f"{cell}.{track}.bw" for track in TRACKS]
+        names += [f"{cell}.{track}.bw" for track in (*TRACKS, EXTRA_TRACK)]
         names += [f"{cell}.dnase_peaks.narrowPeak", contact_file(cell, index)]
     return [*names, "truth.tsv"]
 

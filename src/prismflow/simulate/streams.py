@@ -18,6 +18,8 @@ _STREAMS = {
     "tracks": 10,
     "contacts": 11,
     "missing": 12,
+    "rna": 13,
+    "h3k4me3": 14,
 }
 
 

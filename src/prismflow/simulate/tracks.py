@@ -1,4 +1,4 @@
-"""H3K27ac and DNase tracks per 10 bp, and the DNase peaks that a caller would report."""
+"""H3K27ac, DNase and H3K4me3 tracks per 10 bp, and the DNase peaks that a caller would report."""
 
 from __future__ import annotations
 
@@ -10,32 +10,37 @@ import pandas as pd
 from prismflow.files import atomic_path, write_text
 from prismflow.simulate.layout import Layout, tss_base
 from prismflow.simulate.model import CellState
-from prismflow.simulate.settings import TRACKS, SimulationSettings
+from prismflow.simulate.settings import EXTRA_TRACK, TRACKS, SimulationSettings
 from prismflow.simulate.streams import stream
 
 STEP_BP = 10
 REACH_BP = 1_500
-ARTEFACT = {"h3k27ac": 55.0, "dnase": 48.0}
+ARTEFACT = {"h3k27ac": 55.0, "dnase": 48.0, EXTRA_TRACK: 60.0}
 
 
 def make_tracks(
     layout: Layout, state: CellState, settings: SimulationSettings, seed: int, cell: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Values of both tracks: track -> chromosome -> float32 (ceil(length / 10),), NaN missing.
+    """Values of all tracks: track -> chromosome -> float32 (ceil(length / 10),), NaN missing.
 
     Values are like fold changes over a control (0 to about 60), not transformed
-    (equations 11 and 12).
+    (equations 11, 12 and 15).
     """
     result = {}
-    for number, track in enumerate(TRACKS):
-        rng = stream(seed, "tracks", 2 * cell + number)
+    streams = {
+        track: (("tracks", 2 * cell + number), ("missing", 2 * cell + number))
+        for number, track in enumerate(TRACKS)
+    }
+    streams[EXTRA_TRACK] = ((EXTRA_TRACK, 1_000 + cell), (EXTRA_TRACK, 2_000 + cell))
+    for track, (drawn, missing) in streams.items():
+        rng = stream(seed, *drawn)
         values = {
             chrom: _background(track, chrom, size, layout, state, settings, rng)
             for chrom, size in layout.sizes.items()
         }
         _add_peaks(values, track, layout, state, settings, rng)
         _add_artefacts(values, track, layout)
-        _remove_stretches(values, layout, settings, stream(seed, "missing", 2 * cell + number))
+        _remove_stretches(values, layout, settings, stream(seed, *missing))
         result[track] = {c: np.round(v, 2).astype(np.float32) for c, v in values.items()}
     return result
 
@@ -99,7 +104,7 @@ def _background(
 ) -> np.ndarray:
     bins = -(-size // STEP_BP)
     noise = 0.25 * rng.standard_gamma(4.0, bins, dtype=np.float32)
-    if track == "h3k27ac":
+    if track != "dnase":
         return 0.35 * noise
     level = np.empty(bins, dtype=np.float32)
     mine = layout.domains["chrom"] == chrom
@@ -125,7 +130,7 @@ def _add_peaks(
     rng: np.random.Generator,
 ) -> None:
     genes, enhancers = layout.genes, layout.enhancers
-    height = state.h3k27ac_height if track == "h3k27ac" else state.dnase_height
+    height = getattr(state, f"{track}_height")
     seen: set[tuple[str, int]] = set()
     for chrom, position, strand, peak in zip(
         genes["chrom"], tss_base(genes), genes["strand"], height, strict=True
@@ -136,15 +141,15 @@ def _add_peaks(
         seen.add((chrom, position))
         sign = 1 if strand == "+" else -1
         first, offsets = _bins_around(int(position))
-        shape = (_promoter_h3k27ac if track == "h3k27ac" else _promoter_dnase)(sign * offsets)
+        shape = _PROMOTER[track](sign * offsets)
         _add(values[chrom], first, peak * shape * field)
-    scale = 5.0 if track == "h3k27ac" else 4.0
+    scale = {"h3k27ac": 5.0, "dnase": 4.0, EXTRA_TRACK: 0.4}[track]
     for chrom, centre, activity in zip(
         enhancers["chrom"], enhancers["centre"], state.enhancer_activity, strict=True
     ):
         field = np.exp(settings.signal_noise * _smooth_noise(rng))
         first, offsets = _bins_around(int(centre))
-        shape = _enhancer_h3k27ac(offsets) if track == "h3k27ac" else _bell(offsets, 0, 80)
+        shape = _bell(offsets, 0, 80) if track == "dnase" else _enhancer_h3k27ac(offsets)
         _add(values[chrom], first, scale * activity * shape * field)
 
 
@@ -163,6 +168,19 @@ def _promoter_h3k27ac(offset: np.ndarray) -> np.ndarray:
 
 def _promoter_dnase(offset: np.ndarray) -> np.ndarray:
     return _bell(offset, -40, 75) + 0.12 * _bell(offset, 150, 200)
+
+
+def _promoter_h3k4me3(offset: np.ndarray) -> np.ndarray:
+    """Broader than H3K27ac, with a shallower dip."""
+    flanks = 0.9 * _bell(offset, -220, 160) + 1.0 * _bell(offset, 260, 300)
+    return flanks * (1 - 0.5 * _bell(offset, -20, 80))
+
+
+_PROMOTER = {
+    "h3k27ac": _promoter_h3k27ac,
+    "dnase": _promoter_dnase,
+    EXTRA_TRACK: _promoter_h3k4me3,
+}
 
 
 def _enhancer_h3k27ac(offset: np.ndarray) -> np.ndarray:
