@@ -70,8 +70,10 @@ def new_store(path: str | Path) -> Iterator[Path]:
                 "move these files away."
             )
     path.parent.mkdir(parents=True, exist_ok=True)
+    # A writer that was killed leaves its folder, which can be large; one at a time writes a store.
+    for left in path.parent.glob(f".{path.name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}"
-    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         yield temporary
