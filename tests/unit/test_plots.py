@@ -99,6 +99,18 @@ def weights(contexts: dict[str, int], cells=("simA", "simB"), seeds=(1, 2), n=40
     }
 
 
+def gene_signals(cells=("simA", "simB"), n=40) -> pd.DataFrame:
+    generator = np.random.default_rng(4)
+    genes = [f"ENSG{i:011d}" for i in range(n)]
+    parts = [
+        pd.DataFrame({"cell": cell, "gene_id": genes, "h3k27ac": generator.random(n),
+                      "dnase": generator.random(n), "hic": np.ones(n),
+                      "promoter_activity": generator.random(n)})
+        for cell in cells
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
 def cases() -> dict[str, tuple[str, dict, dict, dict]]:
     """Name -> renderer, data, experiment, changes to the context."""
     long = {"gbm": "A very long name of a gradient boosting model with nine features and logs"}
@@ -145,9 +157,11 @@ def cases() -> dict[str, tuple[str, dict, dict, dict]]:
             {"bootstrap_resamples": 20}, {"model_labels": long}),
         "confounder_weights": (
             "confounder_weights",
-            {"context_weights": weights({"prism_n1": 1, "prism": 2, "prism_n4": 4})}, {}, {}),
+            {"context_weights": weights({"prism_n1": 1, "prism": 2, "prism_n4": 4}),
+             "gene_signals": gene_signals()}, {}, {}),
         "confounder_weights_one": (
-            "confounder_weights", {"context_weights": weights({"prism_n1": 1}, **one)},
+            "confounder_weights",
+            {"context_weights": weights({"prism_n1": 1}, **one), "gene_signals": gene_signals()},
             {"genes": ["ENSG00000000003", "absent"]}, {"simulated": False}),
     }  # fmt: skip
 
@@ -210,7 +224,11 @@ def test_planning_needs_no_matplotlib() -> None:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", CASES)
 def test_figure_is_whole_and_readable(name: str) -> None:
-    figure = drawn(name)
+    check_whole(drawn(name))
+
+
+def check_whole(figure: Figure) -> None:
+    """Every text lies inside the page, is large enough and does not overlap another."""
     style.arrange(figure)
     width = figure.get_size_inches()[0]
     assert width in (style.COLUMN_WIDTH, style.FULL_WIDTH)
