@@ -90,8 +90,15 @@ def test_every_renderer_builds_and_prints() -> None:
 def test_published_values_are_those_of_the_paper(published: pd.DataFrame) -> None:
     assert tuple(published.columns) == tables.renderer("main").PUBLISHED_COLUMNS
     assert not published.duplicated(["experiment", "cell", "model", "metric"]).any()
-    assert len(published) == 2 * 10 * 3
-    known = published.set_index(["cell", "model", "metric"])
+    assert published["source"].notna().all()
+    contexts = published[published["experiment"] == "contexts"].set_index("model")
+    assert contexts["value"].to_dict() == {
+        "prism_n0": 0.1863, "prism_n1": 0.1891, "prism": 0.1789, "prism_n4": 0.1762
+    }  # fmt: skip
+    assert contexts.loc["prism_n4", "sd"] == 0.0071
+    main = published[published["experiment"] == "main"]
+    assert len(main) == 2 * 10 * 3
+    known = main.set_index(["cell", "model", "metric"])
     assert known.loc[("K562", "prism", "mse"), "value"] == 0.1789
     assert known.loc[("GM12878", "seq2exp_soft", "pearson"), "sd"] == 0.0038
     unknown = known[known["value"].isna()]
@@ -223,3 +230,101 @@ def test_no_result_is_one_sentence(context: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_mean_and_sd_print(mean: float, sd: float, text: str) -> None:
     assert render.spread(mean, sd) == text
+
+
+def comparisons(
+    best: str, decided: str = "seeds and genes", p_pearson: float = 0.01
+) -> pd.DataFrame:
+    """What the comparisons say of simA and simB: ``best`` against every other model."""
+    rows = [
+        {"family": f"best_{metric}", "cell": cell, "model": best, "reference": other,
+         "decided_by": decided, "p_pearson_holm": p_pearson}
+        for cell in ("simA", "simB") for metric in ("mse", "pearson")
+        for other in ("gbm", "caduceus", "prism") if other != best
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def printed(context: dict[str, Any], **data: Any) -> tuple[pd.DataFrame, str]:
+    module = tables.renderer("main")
+    table = module.build({"metrics": metrics(), **data}, EXPERIMENT, context)
+    return table, render.markdown(module.sheet(table, EXPERIMENT, context))
+
+
+def test_the_best_is_bold_only_if_every_difference_is_decided(context: dict[str, Any]) -> None:
+    table, text = printed(context, comparisons=comparisons("gbm"))
+    assert table.loc[table["mse_decided_best"], "model"].tolist() == ["gbm", "gbm"]
+    assert text.count("**0.0200 ± 0.0100**") == 2 and "no model is" not in text
+    for broken in ({"decided": "genes only"}, {"decided": "nothing"}):
+        table, text = printed(context, comparisons=comparisons("gbm", **broken))
+        assert not table["mse_decided_best"].any() and table["pearson_decided_best"].any()
+    one_open = comparisons("gbm", p_pearson=0.2)
+    one_open.loc[0, "decided_by"] = "nothing"
+    table, _ = printed(context, comparisons=one_open)
+    assert table["mse_decided_best"].tolist().count(True) == 1
+    assert not table["pearson_decided_best"].any()
+
+
+def test_without_comparisons_nothing_is_bold(context: dict[str, Any]) -> None:
+    table, text = printed(context)
+    assert not table["mse_decided_best"].any()
+    assert "| **" not in text and "no model is" in text
+
+
+def test_bold_stands_in_every_format(context: dict[str, Any]) -> None:
+    module = tables.renderer("main")
+    data = {"metrics": metrics(), "comparisons": comparisons("gbm")}
+    sheet = module.sheet(module.build(data, EXPERIMENT, context), EXPERIMENT, context)
+    check_latex(render.latex(sheet))
+    assert render.latex(sheet).count(r"\textbf{0.0200 $\pm$ 0.0100}") == 2
+    assert render.html(sheet).count("<b>0.0200 ± 0.0100</b>") == 2
+
+
+def test_published_values_are_compared_with_on_the_same_data_only(context: dict[str, Any]) -> None:
+    table, text = printed(context)
+    assert "mse_minus_published" not in table and "ours − published" not in text
+    module = tables.renderer("main")
+    ours = {"metrics": metrics(cells=("K562",))}
+    real = {**context, "simulated": False, "published_cells": {"K562": "K562"}}
+    other = module.build(ours, EXPERIMENT, real)
+    assert "mse_minus_published" not in other
+    table = module.build(ours, EXPERIMENT, {**real, "published_data": True})
+    row = table[table["model"] == "prism"].iloc[0]
+    assert row["mse_minus_published"] == pytest.approx(0.22 - 0.1789)
+    # The difference 0.0411 is outside our sd of 0.01 and outside the published 0.0041.
+    assert row["mse_within_spreads"] is False or not row["mse_within_spreads"]
+    text = render.markdown(module.sheet(table, EXPERIMENT, {**real, "published_data": True}))
+    assert "0.0411 (no)" in text and "(sd unknown)" in text
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "published_sd", "within"),
+    [(0.180, 0.004, 0.0041, True), (0.184, 0.006, 0.0041, False), (0.184, 0.004, 0.0061, False),
+     (0.184, 0.006, np.nan, None)],
+)  # fmt: skip
+def test_within_both_spreads_is_within_each(
+    mean: float, sd: float, published_sd: float, within: bool | None
+) -> None:
+    row = {f"{name}_{part}": np.nan for name in METRICS for part in ("mean", "sd")}
+    row |= {f"published_{name}{part}": np.nan for name in METRICS for part in ("", "_sd")}
+    row |= {"mse_mean": mean, "mse_sd": sd, "published_mse": 0.1789,
+            "published_mse_sd": published_sd}  # fmt: skip
+    found = tables.renderer("main")._against_published(row)
+    assert found["mse_within_spreads"] is within
+
+
+def test_all_tables_have_one_order_of_models(context: dict[str, Any]) -> None:
+    order = ["prism", "caduceus", "enformer", "gbm"]
+    table, _ = printed({**context, "model_order": order})
+    assert table["model"].tolist() == order * 2
+    assert render.ordered(["gbm", "other", "prism"], {"model_order": order}) == [
+        "prism", "gbm", "other"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(np.nan, "–"), (0.00004, "<0.0001"), (0.0004, "0.0004"), (0.0123, "0.012"), (1.0, "1")],
+)
+def test_p_values_print(value: float, text: str) -> None:
+    assert render.p_value(value) == text
