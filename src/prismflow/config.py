@@ -18,7 +18,7 @@ from prismflow.datasets import check_datasets, merge, with_bases
 from prismflow.errors import InputError
 from prismflow.needs import needs_runs
 from prismflow.portals.references import Reference, check_gene_table, read_references, size_of
-from prismflow.sheets import Row, check_name, read_sheet
+from prismflow.sheets import Row, check_name, check_source, read_sheet
 
 TRACK_FORMATS = {
     "signal": {"bigwig": "bw"},
@@ -192,6 +192,7 @@ def _track(row: Row, kind: str) -> Track:
             f"{row.where}: expected one of {', '.join(PORTALS)} in column 'portal', found "
             f"{row['portal']!r}."
         )
+    check_source(row)
     suffix = Path(path or row["url"]).suffix.lstrip(".").lower()
     file_format = (row["format"] or SUFFIXES.get(suffix, suffix)).lower()
     if file_format not in TRACK_FORMATS[kind]:

@@ -6,10 +6,13 @@ import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from prismflow.errors import InputError
 
-NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_ACCESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+_THIS_MACHINE = re.compile(r"localhost|127\.\d+\.\d+\.\d+|::1")
 
 #: Names that would collide with files and folders of results/.
 RESERVED = frozenset(
@@ -55,6 +58,52 @@ def check_name(name: str, what: str, where: str) -> str:
             f"letter, found {name!r}; rename it (names become parts of file paths)."
         )
     return name
+
+
+def is_safe_address(address: str) -> bool:
+    """Whether nobody can change a file on its way: https, or http within this machine."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    local = parts.scheme == "http" and _THIS_MACHINE.fullmatch(host) is not None
+    return bool(host) and (parts.scheme == "https" or local)
+
+
+def check_addresses(row: Row) -> None:
+    """Refuse an address in column ``url`` that is not https.
+
+    Raises:
+        InputError: says how the address starts; the rest of it may hold a secret.
+    """
+    for address in row["url"].split():
+        if not is_safe_address(address):
+            raise InputError(
+                f"{row.where}: expected an address that starts with https:// in column 'url', "
+                f"found {address.partition(':')[0][:40] + ':...'!r}; correct it, or fetch the "
+                "file and name your copy in `path`."
+            )
+
+
+def check_source(row: Row) -> None:
+    """Refuse an address, accession or md5 of a row that can't be one.
+
+    Raises:
+        InputError: an address that is not https, an accession that is no plain name (it becomes
+            part of a file path), an md5 that is not 32 hexadecimal digits.
+    """
+    check_addresses(row)
+    if row["accession"] and not _ACCESSION.match(row["accession"]):
+        raise InputError(
+            f"{row.where}: expected an accession of letters, digits, '_', '-' and '.', found "
+            f"{row['accession']!r}; correct it (it becomes part of a file path)."
+        )
+    if row["md5"] and not re.fullmatch(r"[0-9A-Fa-f]{32}", row["md5"]):
+        raise InputError(
+            f"{row.where}: expected 32 hexadecimal digits in column 'md5', found {row['md5']!r}; "
+            "correct it or leave it empty."
+        )
 
 
 @dataclass(frozen=True)

@@ -255,6 +255,18 @@ def test_address_without_scheme(bring):
         bring("www.example.org/file")
 
 
+@pytest.mark.parametrize("start", ["http://", "ftp://", "file://"])
+def test_only_https_leaves_this_machine(bring, start):
+    with pytest.raises(InputError, match="is not https; use one that is"):
+        bring(f"{start}www.example.org/file")
+
+
+def test_a_redirect_to_plain_http_is_refused(server, bring):
+    url = server.serve("/file", b"", Trouble(302, {"Location": "http://www.example.org/file"}))
+    with pytest.raises(InputError, match="one that it leads to, is not https"):
+        bring(url)
+
+
 def test_full_disk_is_noticed_before_the_transfer(server, bring, monkeypatch):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))

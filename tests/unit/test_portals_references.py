@@ -62,12 +62,12 @@ def test_the_sheet_of_the_paper_is_sound(root: Path):
     [
         ([{"name": "a", "file": "a.txt"}], "line 2: expected a `url`, or an `archive`.*neither"),
         (
-            [{"name": "a", "file": "a.txt", "url": "http://x", "archive": "b"}],
+            [{"name": "a", "file": "a.txt", "url": "https://x", "archive": "b"}],
             "found both of url and archive",
         ),
-        ([{"name": "a", "file": "../a", "url": "http://x"}], "file name without folders"),
+        ([{"name": "a", "file": "../a", "url": "https://x"}], "file name without folders"),
         (
-            [{"name": n, "file": "a.txt", "url": "http://x"} for n in ("a", "b")],
+            [{"name": n, "file": "a.txt", "url": "https://x"} for n in ("a", "b")],
             "line 3: the file 'a.txt' is made already by .*line 2",
         ),
         ([{"name": "a", "file": "a.txt", "archive": "b"}], "name of another row .*found 'b'"),
@@ -78,19 +78,30 @@ def test_the_sheet_of_the_paper_is_sound(root: Path):
             ],
             "leads from 'a' back to 'a'",
         ),
-        ([{"name": "a", "file": "a.txt", "url": "u", "md5": "12"}], "32 hexadecimal digits"),
-        ([{"name": "a", "file": "a.txt", "url": "u", "size_bytes": "1e6"}], "a whole number"),
+        (
+            [{"name": "a", "file": "a.txt", "url": "https://x", "md5": "12"}],
+            "32 hexadecimal digits",
+        ),
+        (
+            [{"name": "a", "file": "a.txt", "url": "https://x", "size_bytes": "1e6"}],
+            "a whole number",
+        ),
         ([{"name": "a", "file": "a.txt", "path": "/absent/file"}], "local copy at /absent/file"),
         (
-            [{"name": "released_hic_K562_chr1", "file": "a.h5", "url": "u"}],
+            [{"name": "released_hic_K562_chr1", "file": "a.h5", "url": "https://x"}],
             "expected a row 'released_chrom_lengths'",
         ),
-        ([{"name": "a b", "file": "a.txt", "url": "u"}], "expected a reference name"),
+        ([{"name": "a b", "file": "a.txt", "url": "https://x"}], "expected a reference name"),
+        (
+            [{"name": "a", "file": "a.txt", "url": "http://user:s3cret@x/a.txt"}],
+            r"line 2: expected an address that starts with https://.*, found 'http:\.\.\.'",
+        ),
     ],
 )
 def test_wrong_rows(sheet, rows, sentence):
-    with pytest.raises(InputError, match=sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
         read_references(sheet(*rows))
+    assert "s3cret" not in str(caught.value)
 
 
 def test_download_and_record(sheet, tmp_path):
@@ -263,7 +274,7 @@ def gene_table(**changes: object) -> dict:
 
 
 def test_gene_table_needs_the_rows_of_its_readers_only(sheet):
-    references = read_references(sheet({"name": "a", "file": "a.txt", "url": "http://x"}))
+    references = read_references(sheet({"name": "a", "file": "a.txt", "url": "https://x"}))
     values = gene_table()
     check_gene_table(values, references, [])
     values["datasets"]["d"]["cells"] = ["K562", "H1"]

@@ -22,7 +22,15 @@ import urllib3
 from prismflow.errors import InputError
 from prismflow.portals import partial
 from prismflow.portals.checks import HEAD_BYTES, wrong_content, wrong_start
-from prismflow.portals.network import OFFLINE_VARIABLE, Network, Wanted, human_bytes, human_time
+from prismflow.portals.network import (
+    OFFLINE_VARIABLE,
+    Network,
+    SafeSession,
+    Wanted,
+    human_bytes,
+    human_time,
+    reason_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +114,7 @@ def get_json(url: str, wanted: Wanted, network: Network) -> Any:
                 except requests.exceptions.JSONDecodeError:
                     raise Refused("the reply is not JSON") from None
         except requests.exceptions.RequestException as error:
-            failure = Interrupted(_words(error))
+            failure = Interrupted(reason_of(error))
         except Interrupted as interruption:
             failure = interruption
         failures += 1
@@ -188,9 +196,9 @@ def _attempt(url: str, wanted: Wanted, part: partial.Part, network: Network) -> 
             _check_space(wanted, part)
             _stream(response, wanted, part, network)
     except requests.exceptions.RequestException as error:
-        raise Interrupted(_words(error)) from None
+        raise Interrupted(reason_of(error)) from None
     except (urllib3.exceptions.HTTPError, TimeoutError, ConnectionError) as error:
-        raise Interrupted(f"the transfer broke off: {_words(error)}") from None
+        raise Interrupted(f"the transfer broke off: {reason_of(error)}") from None
     total = part.state.get("total")
     if total is not None and part.size < total:
         raise Interrupted(
@@ -200,7 +208,7 @@ def _attempt(url: str, wanted: Wanted, part: partial.Part, network: Network) -> 
 
 def _open(url: str, wanted: Wanted, network: Network, headers: dict[str, str]) -> requests.Response:
     """Send a GET; passing failures raise Interrupted, final ones Refused."""
-    session = requests.Session()
+    session = SafeSession()
     session.max_redirects = 10
     # requests drops the credentials when a redirect leads to another host.
     auth = wanted.credentials.get(urlsplit(url).netloc)
@@ -215,16 +223,16 @@ def _open(url: str, wanted: Wanted, network: Network, headers: dict[str, str]) -
     except (requests.exceptions.ConnectTimeout, requests.exceptions.ConnectionError) as error:
         if isinstance(error, requests.exceptions.SSLError):
             raise Refused(
-                f"the certificate of the server was not accepted ({_words(error)})"
+                f"the certificate of the server was not accepted ({reason_of(error)})"
             ) from None
         host = urlsplit(url).netloc.rpartition("@")[2]
         raise Interrupted(
-            f"no connection to {host} ({_words(error)}); is this machine on a network?"
+            f"no connection to {host} ({reason_of(error)}); is this machine on a network?"
         ) from None
     except requests.exceptions.ReadTimeout:
         raise Interrupted(f"no answer within {network.read_timeout_s:g} s") from None
     except (requests.exceptions.TooManyRedirects, ValueError) as error:
-        raise Refused(_words(error)) from None
+        raise Refused(reason_of(error)) from None
     if response.status_code in (200, 206, 416):
         return response
     response.close()
@@ -385,16 +393,3 @@ class _Pace:
             share = 100 * self.done / self.total
             line += f" of {human_bytes(self.total)} ({share:.0f} %), {left} left"
         return f"{line}, {human_bytes(rate)} per second"
-
-
-def _words(error: BaseException) -> str:
-    """The innermost reason of an error, on one line, without addresses that may hold secrets."""
-    inner: Any = error
-    while True:
-        deeper = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
-        if not isinstance(deeper, BaseException):
-            break
-        inner = deeper
-    said = inner.args[0] if inner.args and isinstance(inner.args[0], str) else str(inner)
-    text = re.sub(r"<[^>]*>:?\s*", "", " ".join(said.split()))
-    return re.sub(r"\?\S+", "", text) or type(inner).__name__

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import requests
+
 from prismflow.errors import InputError
+from prismflow.sheets import is_safe_address
 
 OFFLINE_VARIABLE = "PRISMFLOW_OFFLINE"
 
@@ -92,6 +96,22 @@ class Wanted:
         return f"{self.what} ({self.where})"
 
 
+class SafeSession(requests.Session):
+    """Sends requests, redirected ones too, over https or within this machine only."""
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """As in the parent.
+
+        Raises:
+            requests.exceptions.InvalidSchema: another kind of address; nothing was sent.
+        """
+        if not is_safe_address(request.url or ""):
+            raise requests.exceptions.InvalidSchema(
+                "the address, or one that it leads to, is not https; use one that is"
+            )
+        return super().send(request, **options)
+
+
 def human_bytes(size: float) -> str:
     """``1.5 GB`` (decimal units)."""
     for unit in ("bytes", "kB", "MB"):
@@ -107,3 +127,16 @@ def human_time(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def reason_of(error: BaseException) -> str:
+    """The innermost reason of an error, on one line, without addresses that may hold secrets."""
+    inner: Any = error
+    while True:
+        deeper = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
+        if not isinstance(deeper, BaseException):
+            break
+        inner = deeper
+    said = inner.args[0] if inner.args and isinstance(inner.args[0], str) else str(inner)
+    text = re.sub(r"<[^>]*>:?\s*", "", " ".join(said.split()))
+    return re.sub(r"\?\S+", "", text) or type(inner).__name__

@@ -13,7 +13,7 @@ from typing import Any
 
 from prismflow import schema
 from prismflow.errors import InputError
-from prismflow.sheets import NAME, Row, read_sheet
+from prismflow.sheets import NAME, Row, check_addresses, read_sheet
 
 FOLDER = "resources/reference"
 RELEASED_LENGTHS = "released_chrom_lengths"
@@ -106,6 +106,7 @@ def _reference(row: Row, sheet: str) -> Reference:
             f"{row.where}: expected a `url`, or an `archive` (the name of another row), or a local "
             f"`path`; found {found} of url and archive; fill in one."
         )
+    check_addresses(row)
     if row["path"] and not Path(row["path"]).exists():
         raise InputError(
             f"{row.where}: expected a local copy at {row['path']}, found none; correct `path` or "
