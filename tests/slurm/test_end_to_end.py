@@ -1,0 +1,116 @@
+"""A short selection of the demo through Slurm: interrupted, continued, and equal to a local run."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# The same helpers as for local runs; tests/ is on the path because of its conftest.py.
+from workflow.conftest import Workflow, finished
+
+from .conftest import Session, profile_for_tests
+from .one_node import OneNode
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+CONFIGS = ("config/demo.yaml", "tests/slurm/small.yaml")
+TARGET = "results/demo/metrics.tsv"
+
+
+@dataclass
+class Runs:
+    """What the two sessions and the local run left behind."""
+
+    through_slurm: Workflow
+    local: Workflow
+    first: Session
+    second: Session
+    seconds_to_end: float
+    left_in_queue: list[tuple[str, str]]
+    locks: list[Path]
+    trained_before: dict[Path, int]
+
+
+def project(folder: Path, root: Path) -> Workflow:
+    """A copy of the project with the short configuration."""
+    workflow = Workflow(folder, root)
+    (folder / "tests" / "slurm").mkdir(parents=True)
+    shutil.copy(root / CONFIGS[1], folder / CONFIGS[1])
+    return workflow
+
+
+def weights(folder: Path) -> dict[Path, int]:
+    """Trained models and when they were written."""
+    found = sorted(folder.glob("results/demo/*/*/*/model.safetensors"))
+    return {path: path.stat().st_mtime_ns for path in found}
+
+
+@pytest.fixture(scope="module")
+def runs(cluster: OneNode, tmp_path_factory: pytest.TempPathFactory, root: Path) -> Runs:
+    """Ctrl-C in the middle of a session, a second one to the end, and the same without Slurm."""
+    base = tmp_path_factory.mktemp("slurm")
+    workflow, local = project(base / "slurm", root), project(base / "local", root)
+    profile_for_tests(workflow.folder, train={"slurm_partition": "gpu"})
+    arguments = ("--configfile", *CONFIGS)
+    first = Session(cluster, workflow.folder, *arguments)
+    try:
+        finished(local, TARGET, configfiles=CONFIGS)  # while Slurm's jobs wait for being polled
+        first.wait_for("a network to train", lambda: first.job("train_wildcards"), 400)
+        started = time.monotonic()
+        first.process.send_signal(signal.SIGINT)
+        first.process.wait(timeout=120)
+        seconds = time.monotonic() - started
+    finally:
+        first.end()
+    left, locks = cluster.jobs(), list(workflow.folder.glob(".snakemake/locks/*"))
+    before = weights(workflow.folder)
+    second = Session(cluster, workflow.folder, *arguments)
+    try:
+        status = second.wait(600)
+    finally:
+        second.end()
+    assert status == 0, second.printed[-6000:]
+    return Runs(workflow, local, first, second, seconds, left, locks, before)
+
+
+def test_ctrl_c_ends_everything_soon(runs: Runs) -> None:
+    assert runs.seconds_to_end < 30
+    assert runs.first.process.returncode != 0
+    assert runs.left_in_queue == []
+    assert runs.locks == []
+
+
+def test_a_second_start_goes_on_where_the_first_was(runs: Runs) -> None:
+    assert runs.second.count(r"^ *rule simulate_demo:") == 0
+    assert runs.second.count(r"^ *rule build_store:") == 0
+    after = weights(runs.through_slurm.folder)
+    assert runs.trained_before.items() <= after.items() and len(after) == 4
+
+
+def test_metrics_are_those_of_a_local_run(runs: Runs) -> None:
+    local = runs.local.folder
+    names = [TARGET, *(str(path.relative_to(local)) for path in weights(local))]
+    for name in names:
+        ours, theirs = runs.through_slurm.folder / name, local / name
+        assert ours.read_bytes() == theirs.read_bytes(), name
+    assert (runs.through_slurm.folder / "results/demo/report.html").exists()
+
+
+def test_only_networks_ask_for_a_gpu(runs: Runs, cluster: OneNode) -> None:
+    lines = cluster.call("squeue", "--noheader", "--states=all", "--format=%k|%b|%P").splitlines()
+    asked: dict[bool, set[tuple[str, str]]] = {True: set(), False: set()}
+    for comment, generic, partition in (line.split("|") for line in lines):
+        network = comment.startswith(("rule_train_wildcards", "rule_evaluate-"))
+        asked[network].add((generic, partition))
+    assert {generic for generic, _ in asked[True]} == {"gres:gpu:1"}
+    assert ("gres:gpu:1", "gpu") in asked[True]
+    assert asked[False] == {("N/A", "cpu")}
+
+
+def test_short_rules_share_submissions(runs: Runs, cluster: OneNode) -> None:
+    jobs = runs.first.count(r"^ *rule \w+:") + runs.second.count(r"^ *rule \w+:")
+    assert 0 < cluster.submissions() < jobs / 1.5
