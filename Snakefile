@@ -20,13 +20,11 @@ include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/claims.smk"
 include: "rules/figures.smk"
-include: "rules/plan.smk"
 include: "rules/refusals.smk"
 
 
 localrules:
     all,
-    plan,
     figures,
     tables,
     stores,
