@@ -29,7 +29,7 @@ def references(
         return {}
     bases = {str(point["model"]): str(point["base"]) for point in points}
     varied = sorted(entry.get("vary", {}).get("models", []), key=len, reverse=True)
-    reference = entry.get("reference", REFERENCE)
+    reference = _reference(entry, models)
     chosen = {}
     for model in models:
         named = [base for base in varied if model.startswith(f"{base}_")]
