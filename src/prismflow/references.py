@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prismflow.errors import InputError
+
 REFERENCE = "prism"
-"""The reference of an experiment that names none."""
+"""The reference of an experiment that names none; where it is absent, the first varied model."""
 
 
 def references(
@@ -24,6 +26,9 @@ def references(
         entry: the experiment; ``reference`` (a model or None), ``vary``, ``category``.
         models: all its models, variants included.
         points: ``base`` and ``model`` of variants with a number.
+
+    Raises:
+        InputError: the named reference is not among the models.
     """
     if entry.get("category") == "Checks":
         return {}
@@ -40,6 +45,19 @@ def references(
         if against in models and against != model:
             chosen[model] = str(against)
     return chosen
+
+
+def _reference(entry: Mapping[str, Any], models: Sequence[str]) -> str | None:
+    if "reference" not in entry:
+        fallbacks = [REFERENCE, *entry.get("vary", {}).get("models", [])]
+        return next((name for name in fallbacks if name in models), None)
+    reference = entry["reference"]
+    if reference is not None and reference not in models:
+        raise InputError(
+            f"experiment {entry.get('title', '')!r}: expected its reference among its models "
+            f"({', '.join(models)}), found {reference!r}; correct `reference`, or null for none."
+        )
+    return None if reference is None else str(reference)
 
 
 def compares(entry: Mapping[str, Any], chosen: Mapping[str, str], scenarios: Sequence[str]) -> bool:

@@ -262,6 +262,20 @@ def test_variants_are_compared_with_their_base_and_others_with_the_reference(
     assert references(entry, models) == expected
 
 
+def test_without_prism_the_varied_model_is_the_reference() -> None:
+    entry = {"models": ["caduceus"], "vary": {"models": ["caduceus_signals"]}}
+    models = ["caduceus", "caduceus_signals_dnase", "caduceus_signals"]
+    assert references(entry, models) == {
+        "caduceus": "caduceus_signals",
+        "caduceus_signals_dnase": "caduceus_signals",
+    }
+
+
+def test_a_reference_that_is_no_model_is_refused() -> None:
+    with pytest.raises(InputError, match="found 'prisma'; correct `reference`"):
+        references({"reference": "prisma", "title": "T"}, ["gbm", "prism"])
+
+
 def test_scenarios_alone_are_something_to_compare() -> None:
     assert compares({}, {}, ["full", "without_hic"])
     assert not compares({}, {}, ["full"])
