@@ -1,7 +1,7 @@
 """Which model of an experiment is compared with which; pure, because planning asks.
 
 A variant is compared with the model that was varied, every other model with the experiment's
-``reference``. Experiments of the category Checks compare nothing.
+``reference``. Experiments of the categories Checks and Description compare nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def references(
     Raises:
         InputError: the named reference is not among the models.
     """
-    if entry.get("category") == "Checks":
+    if entry.get("category") in NOT_COMPARED:
         return {}
     bases = {str(point["model"]): str(point["base"]) for point in points}
     varied = sorted(entry.get("vary", {}).get("models", []), key=len, reverse=True)
@@ -69,4 +69,4 @@ def compares(entry: Mapping[str, Any], chosen: Mapping[str, str], scenarios: Seq
         scenarios: how its models are tested.
     """
     several = len(scenarios) > 1 and not entry.get("transfer")
-    return entry.get("category") != "Checks" and (several or bool(chosen))
+    return entry.get("category") not in NOT_COMPARED and (several or bool(chosen))
