@@ -1,11 +1,12 @@
 # make demo    set up and run the simulated genome from data to report
-# make test    set up and run the whole test suite
+# make test    set up and run the test suite, but for tests that take very long
+# make test-all  set up and run every test
 # CORES=N      cores to use (default: all)
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 SNAKEMAKE := .venv/bin/snakemake
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo test lint lock
+.PHONY: help setup demo test test-all triton lint lock
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -17,11 +18,17 @@ demo: setup
 	$(SNAKEMAKE) --cores $(CORES) --configfile config/demo.yaml
 	@echo "report: $(CURDIR)/results/demo/report.html"
 
-test: setup
+test: setup triton
+	CORES=$(CORES) .venv/bin/python -m pytest -n 2 --dist loadfile -m "not long"
+	@echo "left to make test-all:"; grep -rl --include="*.py" "mark\.long" tests || echo "nothing"
+
+test-all: setup triton
+	CORES=$(CORES) .venv/bin/python -m pytest -n 2 --dist loadfile
+
+triton: setup
 	@.venv/bin/python -c "import triton" 2>/dev/null || \
 		.venv/bin/python -m pip install --quiet --require-hashes --no-deps -r envs/triton.lock || \
 		echo "Triton has no build for this machine: the tests in its interpreter are skipped"
-	CORES=$(CORES) .venv/bin/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/snakefmt --check Snakefile rules
