@@ -19,6 +19,7 @@ include: "rules/windows.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/claims.smk"
+include: "rules/confounding.smk"
 include: "rules/figures.smk"
 include: "rules/refusals.smk"
 

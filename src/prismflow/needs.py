@@ -48,6 +48,16 @@ NEEDS: dict[str, Need] = {
     "contact_range": Need("cell", ("{cell}/contact_range.tsv",), "contact_range"),
     "gene_signals": Need("cell", ("{cell}/store",), "signals"),
     "loci": Need("run", ("{cell}/store", "{cell}/{model}/{run}/predictions.tsv.gz"), "loci"),
+    "confounding": Need(
+        "dataset",
+        (
+            "confounding/measures.tsv",
+            "confounding/summary.tsv",
+            "confounding/contrasts.tsv",
+            "confounding/contexts.tsv",
+        ),
+        "confounding",
+    ),
     "model_settings": Need("plan", (), "settings"),
     # The rule names the file, because only experiments that compare models have one.
     "comparisons": Need("plan", (), "comparisons"),

@@ -1,0 +1,15 @@
+"""Measures, summaries and differences of all worlds."""
+
+import json
+from pathlib import Path
+
+from prismflow.confounding import gather
+from prismflow.jobs import job
+
+with job(snakemake):
+    folder = Path(snakemake.output.measures).parent
+    worlds = json.loads(snakemake.params.worlds)
+    gather(
+        {name: (world, folder / name) for name, world in worlds.items()},
+        dict(snakemake.output.items()),
+    )
