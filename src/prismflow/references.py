@@ -11,6 +11,9 @@ from typing import Any
 
 from prismflow.errors import InputError
 
+NOT_COMPARED = ("Checks", "Description")
+"""Categories of experiments that show something else than errors of models."""
+
 REFERENCE = "prism"
 """The reference of an experiment that names none; where it is absent, the first varied model."""
 
