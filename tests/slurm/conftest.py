@@ -35,6 +35,14 @@ def profile_for_tests(folder: Path, **set_resources: dict[str, Any]) -> None:
     path.write_text(yaml.safe_dump(profile, sort_keys=False))
 
 
+def environment_of(cluster: OneNode, folder: Path) -> dict[str, str]:
+    """Of a process in a project's folder: the cluster's commands, the folder's copy of the code."""
+    source = folder / "src" if (folder / "src").exists() else ROOT / "src"
+    path = os.pathsep.join(map(str, (cluster.bin, Path(sys.executable).parent, os.environ["PATH"])))
+    changed = {"PATH": path, "PYTHONPATH": str(source), "OMP_WAIT_POLICY": "PASSIVE"}
+    return cluster.environment | changed
+
+
 class Session:
     """One ``snakemake --cores 8 --profile slurm`` at work.
 
@@ -47,17 +55,11 @@ class Session:
     def __init__(self, cluster: OneNode, folder: Path, *arguments: str) -> None:
         self.cluster = cluster
         self.log = folder / f"session_{len(list(folder.glob('session_*')))}.log"
-        source = folder / "src" if (folder / "src").exists() else ROOT / "src"
-        environment = cluster.environment | {
-            "PYTHONPATH": str(source),
-            "OMP_WAIT_POLICY": "PASSIVE",
-        }
-        environment["PATH"] += f"{os.pathsep}{Path(sys.executable).parent}"
         command = [sys.executable, "-m", "snakemake", "--cores", "8", "--profile", "slurm"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=subprocess.STDOUT,
+                [*command, *arguments], cwd=folder, env=environment_of(cluster, folder),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
     @property

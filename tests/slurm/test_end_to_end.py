@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 # The same helpers as for local runs; tests/ is on the path because of its conftest.py.
 from workflow.conftest import Workflow, finished
 
-from .conftest import Session, profile_for_tests
+from .conftest import Session, environment_of, profile_for_tests
 from .one_node import OneNode
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
@@ -114,3 +115,31 @@ def test_only_networks_ask_for_a_gpu(runs: Runs, cluster: OneNode) -> None:
 def test_short_rules_share_submissions(runs: Runs, cluster: OneNode) -> None:
     jobs = runs.first.count(r"^ *rule \w+:") + runs.second.count(r"^ *rule \w+:")
     assert 0 < cluster.submissions() < jobs / 1.5
+
+
+def span(benchmark: Path) -> tuple[float, float]:
+    """Start and end of a job, in seconds since the epoch, by its benchmark file."""
+    seconds = float(benchmark.read_text().splitlines()[1].split("\t")[0])
+    end = benchmark.stat().st_mtime
+    return end - seconds, end
+
+
+def test_several_runs_share_one_gpu_job(runs: Runs, cluster: OneNode) -> None:
+    folder, submitted = runs.through_slurm.folder, cluster.submissions()
+    trained = [f"results/demo/simA/cnn/fold11_seed{seed}/model.safetensors" for seed in (2, 22)]
+    for name in trained:
+        (folder / name).unlink()
+    environment = environment_of(cluster, folder) | {"RUNS_PER_GPU": "2"}
+    command = ["sbatch", "--wait", "--partition=gpu", "slurm/one_gpu.sh", *trained]
+    result = subprocess.run(
+        [*command, "--configfile", *CONFIGS], cwd=folder, env=environment, check=False,
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    log = "".join(path.read_text() for path in folder.glob("one_gpu_*.log"))
+    assert result.returncode == 0, result.stderr + log[-4000:]
+    assert cluster.submissions() == submitted + 1
+    for name in trained:
+        assert (folder / name).read_bytes() == (runs.local.folder / name).read_bytes()
+    paths = [folder / f"benchmarks/demo/simA/cnn/fold11_seed{seed}/train.tsv" for seed in (2, 22)]
+    spans = [span(path) for path in paths]
+    assert max(start for start, _ in spans) < min(end for _, end in spans)
