@@ -30,7 +30,7 @@ _SEARCH = (
 )
 _STYLE = """
 .pf { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; }
-.prose:has(.pf) { max-width: 74rem !important; }
+.prose:has(.pf) { max-width: 76rem !important; padding: 0 1rem; }
 /* The report centres its content vertically, which would cut the top of a long page off. */
 .h-screen.overflow-auto:has(.pf) { align-items: flex-start !important; }
 .items-start:has(> div .pf) { flex-direction: column; }
@@ -74,8 +74,8 @@ def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str
         HTML without a document around it.
     """
     parts = [
-        _part("claims", "Claims of the paper", [_table_item(results, "claims", "Claims")]),
-        _part("main", "Main comparison", [_table_item(results, "main", "Main table")]),
+        _part("claims", "Claims of the paper", [_table_item(results, "claims", "")]),
+        _part("main", "Main comparison", [_table_item(results, "main", "")]),
         _part(
             "figures", "Figures and tables by their place in the paper", _figures(request, results)
         ),
@@ -111,7 +111,8 @@ def _part(name: str, title: str, items: Sequence[str]) -> str:
 def _item(title: str, body: str) -> str:
     if not body:
         return ""
-    return f'<article class="pf-item"><h3>{escape(title)}</h3>{body}</article>'
+    head = f"<h3>{escape(title)}</h3>" if title else ""
+    return f'<article class="pf-item">{head}{body}</article>'
 
 
 def _body(path: Path) -> str:

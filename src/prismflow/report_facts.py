@@ -14,7 +14,12 @@ import pandas as pd
 from prismflow.files import read_json, read_tsv
 
 #: Folders of benchmarks whose files are named after what they make, not after their rule.
-_RULES = {"figures": "plot_figure", "tables": "write_table", "costs": "measure_cost"}
+_RULES = {
+    "figures": "plot_figure",
+    "tables": "write_table",
+    "costs": "measure_cost",
+    "compare_models": "compare_models",
+}
 _PACKAGES = ("snakemake", "numpy", "pandas", "scipy", "matplotlib")
 SOURCE_COLUMNS = ("output_type", "portal", "accession", "assembly", "biosample", "md5")
 
@@ -49,7 +54,7 @@ def rule_of(path: Path) -> str:
     for folder, rule in _RULES.items():
         if path.parent.name == folder:
             return rule
-    return path.stem
+    return "inspect_track" if path.stem.startswith("inspect_track_") else path.stem
 
 
 def benchmark_table(folder: Path) -> pd.DataFrame:

@@ -246,6 +246,26 @@ def test_tables_print_and_their_latex_is_well_formed(module: Any, tmp_path: Path
     assert "A title" in render.markdown(sheet)
 
 
+def test_latex_compiles(tmp_path: Path) -> None:
+    engine = shutil.which("tectonic") or shutil.which("pdflatex")
+    if engine is None:
+        pytest.skip("no LaTeX engine on this machine; the structure is checked above")
+    experiment = {"id": "x", "title": "A title", "models": list(MODELS)}
+    data = {"contact_range": counts(), "costs": costs(), "records": run_records(tmp_path)}
+    tables = [
+        render.latex(module.sheet(module.build(data, experiment, CONTEXT), experiment, CONTEXT))
+        for module in (hic_range, parameters, hyperparameters)
+    ]
+    body = "\n\n".join(tables)
+    document = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}{body}"
+    (tmp_path / "tables.tex").write_text(document + "\n\\end{document}\n")
+    options = ["-interaction=nonstopmode", "-halt-on-error"] if "pdflatex" in engine else []
+    result = subprocess.run(
+        [engine, *options, "tables.tex"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout[-2000:]
+
+
 def test_parameters_table_has_the_weight_generator_of_the_paper() -> None:
     experiment = {"id": "x", "title": "Costs", "models": list(MODELS)}
     sheet = parameters.sheet(
