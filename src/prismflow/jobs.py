@@ -7,7 +7,7 @@ import errno
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,31 +24,27 @@ DISK_TROUBLE = {
 }
 """What a user can do about an error of the file system."""
 
+CLOCK_TOLERANCE = 120.0
+"""Seconds by which clocks of machines that share a file system may differ."""
+
 
 @contextlib.contextmanager
 def job(snakemake: Any) -> Iterator[logging.Logger]:
     """Log to the rule's log file and to stderr.
 
-    An :class:`InputError`, a full or read-only disk ends with one sentence and exit status 1.
+    An :class:`InputError`, a full or read-only disk, a clock that was set back end with one
+    sentence and exit status 1.
 
     Args:
         snakemake: the object that Snakemake gives to a script.
     """
-    log_path = Path(snakemake.log[0])
-    log_path.parent.mkdir(parents=True, exist_ok=True)
     logger = logging.getLogger("prismflow")
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
-    handlers: list[logging.Handler] = [logging.FileHandler(log_path, mode="w", encoding="utf-8")]
-    if sys.stderr.isatty():
-        handlers.append(logging.StreamHandler())
-    for handler in handlers:
-        handler.setFormatter(formatter)
-        logger.addHandler(handler)
+    handlers: list[logging.Handler] = []
     started = time.monotonic()
     try:
+        _open_log(logger, handlers, Path(snakemake.log[0]))
         logger.info("rule %s started", snakemake.rule)
+        _check_clock(snakemake.input)
         yield logger
         logger.info("rule %s finished in %.1f s", snakemake.rule, time.monotonic() - started)
     except InputError as error:
@@ -65,7 +61,42 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     finally:
         for handler in handlers:
             logger.removeHandler(handler)
-            handler.close()
+            with contextlib.suppress(OSError):
+                handler.close()
+
+
+def _open_log(logger: logging.Logger, handlers: list[logging.Handler], path: Path) -> None:
+    # Where the disk is full, logging would bury the one sentence under tracebacks of its own.
+    logging.raiseExceptions = False
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    if sys.stderr.isatty():
+        handlers.append(logging.StreamHandler())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
+    for handler in handlers:
+        handler.setFormatter(formatter)
+        logger.addHandler(handler)
+
+
+def _check_clock(inputs: Iterable[str]) -> None:
+    """Refuse inputs from the future: Snakemake would throw the job's results away in the end."""
+    now = time.time()
+    for path in inputs:
+        for file in (Path(path), Path(path) / ".snakemake_timestamp"):
+            try:
+                written = file.stat().st_mtime
+            except OSError:
+                continue  # the rule itself says what it lacks
+            if written > now + CLOCK_TOLERANCE:
+                raise InputError(
+                    f"{path}: expected an input that is older than now, found one of "
+                    f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(written))}, while this "
+                    f"machine's clock says {time.strftime('%Y-%m-%d %H:%M', time.localtime(now))}; "
+                    "set the clock right, or give the files times of today (find resources "
+                    "results -exec touch {} +, then snakemake --touch)."
+                )
 
 
 def _end(logger: logging.Logger, sentence: str) -> NoReturn:

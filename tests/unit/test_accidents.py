@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,6 +34,14 @@ def can_mount() -> bool:
 
 
 needs_mounts = pytest.mark.skipif(not can_mount(), reason="mounting file systems takes root")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """A job changes the logger of its process, which here lives on."""
+    yield
+    logging.getLogger("prismflow").propagate = True
+    logging.raiseExceptions = True
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +126,8 @@ def test_a_killed_writer_leaves_nothing_that_stays(tmp_path):
 def rule(tmp_path: Path) -> SimpleNamespace:
     """What a script knows of its rule."""
     log = tmp_path / "log"
-    return SimpleNamespace(rule="train", log=[str(log)], output=[str(tmp_path / "out.tsv")])
+    out = str(tmp_path / "out.tsv")
+    return SimpleNamespace(rule="train", input=["absent"], log=[str(log)], output=[out])
 
 
 @pytest.mark.parametrize("number", sorted(DISK_TROUBLE))
@@ -134,7 +145,39 @@ def test_other_trouble_keeps_its_traceback(tmp_path):
     with pytest.raises(OSError, match="strange"), job(rule(tmp_path)):
         raise OSError(errno.ENXIO, "strange")
     assert "Traceback" in (tmp_path / "log").read_text()
-    logging.getLogger("prismflow").propagate = True
+
+
+def test_inputs_from_the_future_are_refused_before_the_work(tmp_path, capsys):
+    described = rule(tmp_path)
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / ".snakemake_timestamp").touch()
+    described.input = [str(store)]
+    with job(described):
+        pass
+    os.utime(store / ".snakemake_timestamp", (2**31, 2**31))
+    with pytest.raises(SystemExit), job(described):
+        pytest.fail("the work began")
+    printed = capsys.readouterr().err
+    assert "store: expected an input that is older than now, found one of 2038-01-1" in printed
+    assert "set the clock right" in printed and printed.count("\n") == 1
+
+
+@needs_mounts
+def test_a_full_disk_under_the_log(tmp_path, capfd):
+    small = tmp_path / "small"
+    small.mkdir()
+    described = rule(small)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(small)], check=True)
+    try:
+        write_text("x" * 4096, small / "filler")
+        with pytest.raises(SystemExit) as ended, job(described):
+            write_text("more", small / "out.tsv")
+        assert ended.value.code == 1
+        printed = capfd.readouterr().err
+        assert "the disk is full; free some space" in printed and printed.count("\n") == 1
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
 
 
 @needs_mounts
