@@ -6,5 +6,6 @@ from prismflow.refusals import refusals
 
 
 onerror:
-    for sentence in refusals(Path(log).read_text(errors="replace")):
-        print(sentence, file=sys.stderr)
+    for file in log:  # Snakemake gives a list of its log files
+        for sentence in refusals(Path(file).read_text(errors="replace")):
+            print(sentence, file=sys.stderr)
