@@ -215,6 +215,7 @@ def report_request(wildcards):
     return {
         "dataset": dataset,
         "title": settings["title"],
+        "simulated": settings["simulate"] is not None,
         "cells": settings["cells"],
         "device": PLAN.config.values["run"]["device"],
         "experiments": experiments,

@@ -64,9 +64,9 @@ def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str
     """The front page of one dataset.
 
     Args:
-        request: ``dataset``, ``title``, ``cells``, ``device``, ``experiments`` (id, title,
-            caption, paper, figure: whether there is one), ``tracks`` (cell, modality, path, source:
-            what is said of a file without a record of its download).
+        request: ``dataset``, ``title``, ``simulated``, ``cells``, ``device``, ``experiments`` (id,
+            title, caption, paper, figure: whether there is one), ``tracks`` (cell, modality,
+            path, source: what is said of a file without a record of its download).
         results: the dataset's folder of results.
         benchmarks: the dataset's folder of benchmarks.
 
@@ -95,6 +95,11 @@ def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str
         f'aria-label="Search" oninput="{escape(_SEARCH)}"></p>'
     )
     head = f"<h1>{escape(request['title'])}</h1>"
+    if request["simulated"]:
+        head += (
+            "<p><strong>These data are simulated.</strong> They show that the workflow works and "
+            "what its models find in data of known causes; they say nothing about human genes.</p>"
+        )
     front = f"<style>{_STYLE}</style>{head}<nav>{links}</nav>{search}"
     return f'<div class="pf">{front}{"".join(shown)}</div>'
 

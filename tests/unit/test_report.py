@@ -30,8 +30,8 @@ def request(**changes: Any) -> dict[str, Any]:
         {"id": "main", "title": "Errors", "caption": "c", "paper": "Table 1", "figure": True},
     ]  # fmt: skip
     return {
-        "dataset": "demo", "title": "simulated genome", "cells": ["simA"], "device": "auto",
-        "experiments": experiments, "tracks": [], **changes,
+        "dataset": "demo", "title": "genome", "simulated": True, "cells": ["simA"],
+        "device": "auto", "experiments": experiments, "tracks": [], **changes,
     }  # fmt: skip
 
 
@@ -74,7 +74,8 @@ def benchmarks(tmp_path: Path) -> Path:
 def test_front_page_is_complete_and_in_order(results: Path, benchmarks: Path) -> None:
     page = overview(request(), results, benchmarks)
     wanted = [
-        "row of claims", "row of main<", "Signals &lt;alone&gt;", "Built from data: 5 seeds",
+        "These data are simulated", "row of claims",
+        "row of main<", "Signals &lt;alone&gt;", "Built from data: 5 seeds",
         "Costs (Table 3", "Beyond (beyond the paper", "the cells look swapped", "blacklisted",
         "3 jobs took 2.02 h", "cuda:0 A100: 1 runs", "d894b3", "split fold11", "f469",
     ]  # fmt: skip
@@ -83,6 +84,10 @@ def test_front_page_is_complete_and_in_order(results: Path, benchmarks: Path) ->
     assert places == sorted(places)
     assert page.count("data:image/png;base64,") == 4
     assert "<script" not in page and "http" not in page
+
+
+def test_only_simulated_data_are_called_so(results: Path, benchmarks: Path) -> None:
+    assert "simulated" not in overview(request(simulated=False), results, benchmarks)
 
 
 def test_front_page_needs_neither_claims_nor_benchmarks(results: Path, tmp_path: Path) -> None:
