@@ -79,14 +79,14 @@ rule measure_contact_range:
         "logs/{dataset}/{cell}/measure_contact_range.log",
     benchmark:
         "benchmarks/{dataset}/{cell}/measure_contact_range.tsv"
-    params:
-        settings=lambda wildcards: as_json(contact_range_settings(wildcards)),
-        code=code_digest("contact_range"),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=growing(8000),
         runtime=growing(120),
-    conda:
-        ENVIRONMENT
+    params:
+        settings=lambda wildcards: as_json(contact_range_settings(wildcards)),
+        code=code_digest("contact_range"),
     script:
         "../workflow/scripts/measure_contact_range.py"
 
@@ -96,7 +96,9 @@ def settings_of_model(wildcards):
     for cell in dataset_of(wildcards)["cells"]:
         if PLAN.modalities(cell, wildcards.model) is not None:
             return PLAN.settings(wildcards.dataset, cell, wildcards.model)
-    raise WorkflowError(f"no cell of {wildcards.dataset} has the signals of {wildcards.model}")
+    raise WorkflowError(
+        f"no cell of {wildcards.dataset} has the signals of {wildcards.model}"
+    )
 
 
 def element_shapes(wildcards):
@@ -114,6 +116,12 @@ rule measure_cost:
         "logs/{dataset}/costs/{model}.log",
     benchmark:
         "benchmarks/{dataset}/costs/{model}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: PLAN.config.values["run"]["train_threads"]
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(60),
     params:
         settings=lambda wildcards: as_json(settings_of_model(wildcards)),
         shapes=lambda wildcards: as_json(element_shapes(wildcards)),
@@ -121,12 +129,6 @@ rule measure_cost:
         code=lambda wildcards: code_digest(
             "costs", module_of(PLAN.models[wildcards.model]["architecture"])
         ),
-    threads: PLAN.config.values["run"]["train_threads"]
-    resources:
-        mem_mb=growing(8000),
-        runtime=growing(60),
-    conda:
-        ENVIRONMENT
     script:
         "../workflow/scripts/measure_cost.py"
 
@@ -141,7 +143,8 @@ rule plot_figure:
             "results/{dataset}/figures/{experiment}.png",
             caption="../workflow/report/experiment.rst",
             category=lambda wildcards: experiment_of(wildcards).entry["category"],
-            subcategory=lambda wildcards: experiment_of(wildcards).entry["paper"] or "beyond the paper",
+            subcategory=lambda wildcards: experiment_of(wildcards).entry["paper"]
+            or "beyond the paper",
             labels={"experiment": "{experiment}", "kind": "figure"},
         ),
         caption="results/{dataset}/figures/{experiment}.txt",
@@ -149,16 +152,16 @@ rule plot_figure:
         "logs/{dataset}/figures/{experiment}.log",
     benchmark:
         "benchmarks/{dataset}/figures/{experiment}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         experiment=lambda wildcards: experiment_json(wildcards),
         title=lambda wildcards: experiment_of(wildcards).entry["title"],
         caption=lambda wildcards: experiment_of(wildcards).entry["caption"],
         code=digest_for("plots", "renderer"),
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
-    conda:
-        ENVIRONMENT
     script:
         "../workflow/scripts/plot_figure.py"
 
@@ -176,23 +179,24 @@ rule write_table:
             "results/{dataset}/tables/{experiment}.html",
             caption="../workflow/report/experiment.rst",
             category=lambda wildcards: experiment_of(wildcards).entry["category"],
-            subcategory=lambda wildcards: experiment_of(wildcards).entry["paper"] or "beyond the paper",
+            subcategory=lambda wildcards: experiment_of(wildcards).entry["paper"]
+            or "beyond the paper",
             labels={"experiment": "{experiment}", "kind": "table"},
         ),
     log:
         "logs/{dataset}/tables/{experiment}.log",
     benchmark:
         "benchmarks/{dataset}/tables/{experiment}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         experiment=lambda wildcards: experiment_json(wildcards),
         title=lambda wildcards: experiment_of(wildcards).entry["title"],
         caption=lambda wildcards: experiment_of(wildcards).entry["caption"],
         code=digest_for("tables", "table"),
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
-    conda:
-        ENVIRONMENT
     script:
         "../workflow/scripts/write_table.py"
 
@@ -211,7 +215,9 @@ def report_request(wildcards):
         for (name, _), experiment in PLAN.experiments.items()
         if name == dataset
     ]
-    source = "simulated" if settings["simulate"] is not None else "not recorded (local file)"
+    source = (
+        "simulated" if settings["simulate"] is not None else "not recorded (local file)"
+    )
     return {
         "dataset": dataset,
         "title": settings["title"],
@@ -230,25 +236,28 @@ def report_request(wildcards):
 
 rule write_report:
     input:
-        lambda wildcards: figure_files(wildcards.dataset) + table_files(wildcards.dataset),
+        lambda wildcards: figure_files(wildcards.dataset)
+        + table_files(wildcards.dataset),
     output:
         "results/{dataset}/report.html",
     log:
         "logs/{dataset}/write_report.log",
     benchmark:
         "benchmarks/{dataset}/write_report.tsv"
-    params:
-        snakefile=workflow.main_snakefile,
-        configfiles=[str(Path(file).resolve()) for file in workflow.overwrite_configfiles]
-        if hasattr(workflow, "overwrite_configfiles")
-        else [],
-        request=lambda wildcards: as_json(report_request(wildcards)),
-        code=code_digest("report"),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
-    conda:
-        ENVIRONMENT
+    params:
+        snakefile=workflow.main_snakefile,
+        configfiles=(
+            [str(Path(file).resolve()) for file in workflow.overwrite_configfiles]
+            if hasattr(workflow, "overwrite_configfiles")
+            else []
+        ),
+        request=lambda wildcards: as_json(report_request(wildcards)),
+        code=code_digest("report"),
     script:
         "../workflow/scripts/write_report.py"
 
