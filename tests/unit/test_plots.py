@@ -296,6 +296,22 @@ def test_colours_are_fixed_distinct_and_dark_enough() -> None:
     assert style.model_style("mine", architectures).colour == style.model_style("prism").colour
 
 
+def _seen_without_green(colour: str) -> np.ndarray:
+    """Linear RGB as a reader without green receptors sees it (Machado and others, 2009)."""
+    linear = np.array([c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+                       for c in to_rgb(colour)])  # fmt: skip
+    seen = np.array([[0.367322, 0.860646, -0.227968],
+                     [0.280085, 0.672501, 0.047413],
+                     [-0.011820, 0.042940, 0.968881]])  # fmt: skip
+    return seen @ linear
+
+
+def test_models_can_be_told_apart_without_green_receptors() -> None:
+    for (a, one), (b, two) in itertools.combinations(style.MODEL_STYLE.items(), 2):
+        distance = np.abs(_seen_without_green(one.colour) - _seen_without_green(two.colour)).max()
+        assert one.marker != two.marker or distance > 0.08, (a, b)
+
+
 def test_labels_prefer_the_context() -> None:
     assert labels.model_label("prism_n4") == "Prism, n4"
     assert labels.model_label("caduceus_signals_hic") == "Caduceus w/ signals, Hi-C"
