@@ -1,9 +1,10 @@
 """Models trained where the confounding is known, and tested where it is broken.
 
 A *world* is a simulated genome with its own training seed. Its training genes have one strength of
-confounding; its test genes are drawn once for each of several strengths, and nothing else of the
-genome changes (docs/simulation.md, equation 5). A model is therefore trained once per world and
-tested on each of its sets of test genes: the differences between them are the shortcut's alone.
+confounding; its test genes are drawn once for each of several strengths (docs/simulation.md,
+equation 5), with the same background states, own parts of the activity and sequences. A model is
+therefore trained once per world, on the files of the first strength, and tested on each set of
+test genes: the sets differ by the shortcut, and by counting noise.
 """
 
 from __future__ import annotations
