@@ -113,6 +113,10 @@ def test_numbers_are_mean_and_sd_over_seeds(context: dict[str, Any]) -> None:
     values = 0.2 + 0.01 * np.array([1, 2, 3])
     assert row["mse_mean"] == pytest.approx(values.mean())
     assert row["mse_sd"] == pytest.approx(values.std(ddof=1))
+    half = 4.302653 * values.std(ddof=1) / np.sqrt(3)
+    assert (row["mse_low"], row["mse_high"]) == pytest.approx(
+        (values.mean() - half, values.mean() + half)
+    )
     assert (row["n_seeds"], row["n_genes"]) == (3, 103)
     assert (row["published_cell"], row["published_mse"]) == ("GM12878", 0.1759)
     assert np.isnan(row["published_mse_sd"]) and np.isnan(row["published_mae"])

@@ -44,7 +44,8 @@ def build(
             ``model_order``; ``published_data`` if these are the paper's own data.
 
     Returns:
-        Columns cell, model, label, n_seeds, n_genes, then <metric>_mean, <metric>_sd for our runs,
+        Columns cell, model, label, n_seeds, n_genes, then <metric>_mean, _sd, _low and _high (95 %
+        t-interval over seeds) for our runs,
         then published_cell, published_<metric>, published_<metric>_sd, published_source, then (on
         the paper's own data) <metric>_minus_published and <metric>_within_spreads: whether that
         difference is within both our sd and the published sd; then <metric>_decided_best: the best
@@ -121,8 +122,9 @@ def _ours(rows: pd.DataFrame) -> dict[str, Any]:
         "n_genes": int(rows["n_genes"].max()) if len(rows) else 0,
     }
     for metric in METRICS:
-        result[f"{metric}_mean"] = known[metric].mean if metric in known else float("nan")
-        result[f"{metric}_sd"] = known[metric].sd if metric in known else float("nan")
+        for part in ("mean", "sd", "low", "high"):
+            value = getattr(known[metric], part) if metric in known else float("nan")
+            result[f"{metric}_{part}"] = value
     return result
 
 

@@ -1,0 +1,273 @@
+"""The claims: verdict rules, every kind of test, what is said where nothing was tested."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from prismflow.claims import (
+    CONTRADICTED,
+    NOT_TESTED,
+    SUPPORTED,
+    UNDECIDED,
+    combined,
+    count_parameters,
+    data_name,
+    judge,
+    verdict_of,
+)
+from prismflow.claims_file import counted_models, experiments_of, read_claims
+from prismflow.errors import InputError
+from prismflow.gathered import Group, Row
+from prismflow.tables import claims as printed
+from prismflow.tables import render
+
+SEEDS = (2, 22, 222, 2222, 22222)
+PARAMETERS = {"prism": 585_681, "caduceus_signals": 574_593}
+CONTEXT = {"dataset": "demo", "title": "simulated genome", "simulated": True,
+           "model_lengths": {"prism": 300}}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def content(root: Path) -> dict[str, Any]:
+    return read_claims(root / "config" / "claims.yaml", root / "workflow" / "schemas")
+
+
+def group(errors: dict[tuple[str, str], float], seeds: tuple[int, ...] = SEEDS) -> Group:
+    """Runs of (model, scenario) with about these squared errors on 400 genes."""
+    generator = np.random.default_rng(5)
+    observed = generator.normal(1, 1, 400)
+    shared = generator.normal(0, 1, 400)
+    rows, predicted = [], []
+    for (model, scenario), error in errors.items():
+        for seed in seeds:
+            noise = 0.995 * shared + 0.1 * generator.normal(0, 1, 400)
+            rows.append(Row(model, seed, scenario, 0))
+            predicted.append(observed + np.sqrt(error) * noise)
+    genes = tuple(map(str, range(400)))
+    return Group("A", "f1", genes, tuple(rows), np.float32([observed]), np.float32(predicted))
+
+
+def judged(
+    content: dict[str, Any],
+    errors: dict[tuple[str, str], float],
+    names: tuple[str, ...],
+    points: list[dict] | None = None,
+    seeds: tuple[int, ...] = SEEDS,
+) -> pd.DataFrame:
+    models = dict.fromkeys(model for model, _ in errors)
+    runs = [["A", model, "f1", seed] for model in models for seed in seeds]
+    experiments = {name: {"runs": runs, "points": points or []} for name in names}
+    return judge(content, [group(errors, seeds)], experiments, CONTEXT, PARAMETERS)
+
+
+def verdict(table: pd.DataFrame, claim: str) -> str:
+    (found,) = set(table.loc[table["claim_id"] == claim, "verdict"])
+    return found
+
+
+def full(**errors: float) -> dict[tuple[str, str], float]:
+    return {(model, "full"): error for model, error in errors.items()}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "side", "bound", "expected"),
+    [
+        (0.1, 0.3, "above", 0.0, SUPPORTED),
+        (-0.3, -0.1, "above", 0.0, CONTRADICTED),
+        (-0.1, 0.3, "above", 0.0, UNDECIDED),
+        (0.1, 0.3, "below", 0.0, CONTRADICTED),
+        (-0.3, -0.1, "below", 0.0, SUPPORTED),
+        (-0.3, -0.1, "below", -0.2, UNDECIDED),
+        (-0.01, 0.3, "above", -0.02, SUPPORTED),
+        (0.0, 0.3, "above", 0.0, UNDECIDED),
+        (np.nan, np.nan, "above", 0.0, UNDECIDED),
+    ],
+)
+def test_a_verdict_is_read_off_the_interval(
+    low: float, high: float, side: str, bound: float, expected: str
+) -> None:
+    assert verdict_of(low, high, side, bound) == expected
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ([SUPPORTED, SUPPORTED], SUPPORTED),
+        ([SUPPORTED, NOT_TESTED], SUPPORTED),
+        ([SUPPORTED, UNDECIDED], UNDECIDED),
+        ([SUPPORTED, CONTRADICTED], UNDECIDED),
+        ([CONTRADICTED, CONTRADICTED], CONTRADICTED),
+        ([NOT_TESTED], NOT_TESTED),
+    ],
+)
+def test_a_claim_has_the_verdict_of_tests_that_agree(verdicts: list[str], expected: str) -> None:
+    assert combined(verdicts) == expected
+
+
+def test_the_file_holds_every_claim_of_the_paper_with_its_source(content: dict[str, Any]) -> None:
+    assert list(content["claims"]) == [
+        "long_inputs", "proximal_signals", "h3k27ac_most", "background_little",
+        "background_overused", "prism_best", "prism_beats_simple", "cost",
+    ]  # fmt: skip
+    for claim in content["claims"].values():
+        assert claim["source"] and claim["published"] and claim["paper"]
+    assert experiments_of(content) == ["input_length", "main", "single_signal", "signal_removal"]
+    assert counted_models(content) == ["caduceus_signals", "prism"]
+    assert content["margin"] == 0.02
+
+
+def test_every_named_experiment_exists(content: dict[str, Any], root: Path) -> None:
+    from prismflow.schema import read_yaml
+
+    known = read_yaml(root / "config" / "experiments.yaml")
+    assert set(experiments_of(content)) <= set(known["experiments"])
+    models = set(read_yaml(root / "config" / "models.yaml"))
+    for claim in content["claims"].values():
+        for test in claim["tests"]:
+            assert set(test.get("against", [])) <= models
+            assert {test[key] for key in ("model", "like") if key in test} <= models
+            for term in test.get("terms", []):
+                assert term.get("scenario", "full") in known["scenarios"]
+
+
+@pytest.mark.parametrize(("change", "expected"), [(0.0, SUPPORTED), (-0.1, CONTRADICTED),
+                                                  (0.05, SUPPORTED)])  # fmt: skip
+def test_long_inputs(content: dict[str, Any], change: float, expected: str) -> None:
+    """Equal counts as no help, because its interval lies within the margin; 0.1 of 0.3 doesn't."""
+    errors = full(gbm=0.3, gbm_600bp=0.3 + change, gbm_150bp=0.9)
+    points = [
+        {"base": "gbm", "model": name, "scenario": "full", "x": x}
+        for name, x in (("gbm", 300), ("gbm_600bp", 600), ("gbm_150bp", 150))
+    ]
+    table = judged(content, errors, ("input_length",), points)
+    assert verdict(table, "long_inputs") == expected
+    row = table[table["claim_id"] == "long_inputs"].iloc[0]
+    assert row["test"] == "Gradient boosting: 600 bp minus 300 bp"
+    assert row["bound"] == pytest.approx(-0.02 * (row["effect"] / row["relative"]))
+
+
+@pytest.mark.parametrize(("without", "expected"), [(0.5, SUPPORTED), (0.3, CONTRADICTED),
+                                                   (0.2, CONTRADICTED)])  # fmt: skip
+def test_proximal_signals(content: dict[str, Any], without: float, expected: str) -> None:
+    table = judged(content, full(caduceus_signals=0.3, caduceus=without), ("main",))
+    assert verdict(table, "proximal_signals") == expected
+
+
+def test_h3k27ac(content: dict[str, Any]) -> None:
+    errors = full(
+        caduceus=0.9, caduceus_signals=0.3, caduceus_signals_h3k27ac=0.32,
+        caduceus_signals_dnase=0.7, caduceus_signals_hic=0.85,
+    )  # fmt: skip
+    removed = {("caduceus_signals", f"without_{name}"): error
+               for name, error in (("h3k27ac", 1.2), ("dnase", 0.5), ("hic", 0.6))}  # fmt: skip
+    both = ("single_signal", "signal_removal")
+    table = judged(content, errors | removed, both)
+    assert verdict(table, "h3k27ac_most") == SUPPORTED
+    assert verdict(table, "background_overused") == SUPPORTED
+    other = errors | removed | full(caduceus_signals_h3k27ac=0.8)
+    assert verdict(judged(content, other, both), "h3k27ac_most") == UNDECIDED
+    rows = judged(content, other, both)
+    share = rows[rows["test"].str.startswith("Gain from H3K27ac")].iloc[0]
+    assert share["test_verdict"] == CONTRADICTED
+    assert verdict(judged(content, errors, ("single_signal",)), "background_overused") == NOT_TESTED
+
+
+@pytest.mark.parametrize(("alone", "expected"), [(0.3, SUPPORTED), (0.45, CONTRADICTED)])
+def test_background_adds_little(content: dict[str, Any], alone: float, expected: str) -> None:
+    errors = full(caduceus_signals=0.3, caduceus_signals_h3k27ac=alone)
+    assert verdict(judged(content, errors, ("single_signal",)), "background_little") == expected
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ({"caduceus": 0.6, "caduceus_signals": 0.5}, SUPPORTED),
+        ({"caduceus": 0.6, "caduceus_signals": 0.3}, UNDECIDED),
+        ({"caduceus": 0.6, "caduceus_signals": 0.2}, CONTRADICTED),
+    ],
+)
+def test_best_means_better_than_every_other(
+    content: dict[str, Any], others: dict[str, float], expected: str
+) -> None:
+    table = judged(content, full(prism=0.3, **others), ("main",))
+    row = table[table["claim_id"] == "prism_best"].iloc[0]
+    assert row["verdict"] == expected
+    assert "Prism minus Caduceus w/ signals" in row["test"] and row["why"] == "against 2 models"
+
+
+def test_parameters_are_counted_at_the_papers_sizes(content: dict[str, Any]) -> None:
+    counted = count_parameters(["caduceus_signals", "prism"])
+    assert counted == PARAMETERS
+    table = judge(content, [], {}, CONTEXT, counted)
+    row = table[table["claim_id"] == "cost"].iloc[0]
+    assert (row["effect"], row["verdict"]) == (11_088, SUPPORTED)
+    dearer = judge(content, [], {}, CONTEXT, {**counted, "prism": counted["prism"] + 4000})
+    assert verdict(dearer, "cost") == CONTRADICTED
+
+
+def test_what_is_not_run_is_not_tested(content: dict[str, Any]) -> None:
+    table = judge(content, [], {}, CONTEXT, PARAMETERS)
+    rest = table[table["claim_id"] != "cost"]
+    assert set(rest["verdict"]) == {NOT_TESTED} and rest["effect"].isna().all()
+    assert "experiment input_length is not among those run" in set(rest["why"])
+    assert not rest["test"].str.contains("{", regex=False).any()
+    absent = judged(content, full(gbm=0.3), ("main",))
+    why = absent.loc[absent["claim_id"] == "proximal_signals", "why"].iloc[0]
+    assert why == "its models have no common runs here"
+
+
+def test_one_seed_decides_no_claim(content: dict[str, Any]) -> None:
+    table = judged(content, full(caduceus_signals=0.2, caduceus=0.9), ("main",), seeds=(2,))
+    row = table[table["claim_id"] == "proximal_signals"].iloc[0]
+    assert row["verdict"] == UNDECIDED and "one seed" in row["why"] and row["high"] < 0
+
+
+def test_published_figures_never_enter_a_number(content: dict[str, Any]) -> None:
+    errors = full(prism=0.3, caduceus_signals=0.35, caduceus=0.6)
+    first = judged(content, errors, ("main",))
+    changed = copy.deepcopy(content)
+    for claim in changed["claims"].values():
+        claim["published"] = "another figure"
+    second = judged(changed, errors, ("main",))
+    columns = [name for name in first.columns if name != "published"]
+    pd.testing.assert_frame_equal(first[columns], second[columns])
+
+
+def test_the_page_names_the_data_and_every_verdict(content: dict[str, Any]) -> None:
+    table = judged(content, full(prism=0.3, caduceus_signals=0.5, caduceus=0.6), ("main",))
+    sheet = printed.sheet(table, content, CONTEXT)
+    for text in (render.markdown(sheet), render.html(sheet), render.latex(sheet)):
+        assert "simulated (demo: simulated genome)" in text and "not tested here" in text
+    page = render.html(sheet)
+    assert "1. Long inputs do not help: not tested here" in page
+    assert "6. Prism is best: supported" in page and "<b>supported" in page
+    assert "nothing about human cells" in page and "2 % of the MSE" in page
+    assert data_name({"dataset": "real_chr22", "title": "chr22"}) == "real_chr22: chr22"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("margin: 0.02", "expected the key 'level', 'claims'"),
+        ("margin: 2\nlevel: 0.95\nclaims: {}", "line [13]"),
+        ("margin: 0.02\nlevel: 0.95\nclaims: {a: {claim: A}}", "paper"),
+        (
+            "margin: 0.02\nlevel: 0.95\nclaims:\n  a: {claim: A, paper: B, published: C, source: D,"
+            " tests: [{label: x, kind: best}]}",
+            "needs the keys experiments, model, against, holds, found no experiments, model",
+        ),
+    ],
+)
+def test_a_wrong_file_ends_with_a_sentence(
+    tmp_path: Path, root: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "claims.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_claims(path, root / "workflow" / "schemas")
