@@ -28,6 +28,10 @@ def _context(request: dict[str, Any], published: str) -> dict[str, Any]:
     return {**request["context"], "published": read_tsv(published)}
 
 
+WITHOUT_DATA = {"model_settings", "costs"}
+"""Needs that hold nothing about genes: settings, and steps on random inputs."""
+
+
 def caption_of(request: Mapping[str, Any], needs: Sequence[str], notes: str) -> str:
     """What stands below a figure: its caption, the data, and what the figure itself says of them.
 
@@ -38,7 +42,7 @@ def caption_of(request: Mapping[str, Any], needs: Sequence[str], notes: str) -> 
     """
     experiment, context = request["experiment"], request["context"]
     parts = [f"{experiment['title'].rstrip('.')}.", experiment["caption"].strip()]
-    if set(needs) != {"model_settings"}:
+    if set(needs) - WITHOUT_DATA:
         kind = " (simulated, not measured in cells)" if context["simulated"] else ""
         parts.append(f"Data: {context['title']}{kind}.")
     parts.append(notes)

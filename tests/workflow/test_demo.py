@@ -138,4 +138,4 @@ def test_report_names_sources_and_devices(results: Path) -> None:
 @pytest.mark.parametrize("name", FIGURES)
 def test_captions_say_data_and_n(results: Path, name: str) -> None:
     caption = (results / "figures" / f"{name}.txt").read_text()
-    assert "simulated" in caption and re.search(r"\d (seeds|runs|genes)", caption)
+    assert "simulated" in caption and re.search(r"\d (seeds|runs|genes)|seed \d", caption)

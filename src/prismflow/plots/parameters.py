@@ -52,7 +52,7 @@ def draw(
     labels = [style.wrap(model_label(name, context), 26) for name in steps["model"]]
     panels[0].set_yticks(range(len(steps)), labels)
     panels[0].set_ylim(len(steps) - 0.5, -0.5)
-    return style.finish(figure, _notes(table, steps, context), context)
+    return style.finish(figure, _notes(table, steps, context), {**context, "simulated": False})
 
 
 def _panel(
@@ -88,8 +88,8 @@ def _notes(table: pd.DataFrame, steps: pd.DataFrame, context: Mapping[str, Any])
     windows = sorted(set(steps["window_bp"].astype(int)))
     span = f"{windows[0]:,}" + (f" to {windows[-1]:,}" if len(windows) > 1 else "")
     notes = [
-        f"Sizes of this configuration, windows of {span} bp, on {devices}; n = 5 measured steps, "
-        "their median, divided by the batch. No mark: the step added no memory to what start-up "
+        f"Sizes of this configuration, windows of {span} bp, on {devices}; n = 5 measured steps on "
+        "random inputs, their median, divided by the batch. No mark: the step added no memory to what start-up "
         "used."
     ]
     tabular = [
