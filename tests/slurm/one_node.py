@@ -58,7 +58,8 @@ MpiDefault=none
 ReturnToService=2
 MinJobAge=3600
 KillWait=10
-SlurmdTimeout=8
+SlurmdTimeout=20
+MessageTimeout=60
 SlurmdParameters=config_overrides
 {gres_types}NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=400000{node_gres}
 PartitionName=cpu Nodes={host} Default=YES MaxTime=INFINITE State=UP

@@ -39,17 +39,17 @@ def test_killed_jobs_are_retried_and_the_rest_goes_on(
     shutil.copy(root / "tests" / "slurm" / "keeps_state.py", faulty)
     session = Session(cluster, faulty, "all", "done/broken")
     try:
-        session.wait_for("jobs to run", lambda: all(tries(faulty, name) for name in HIT), 240)
+        session.wait_for("jobs to run", lambda: all(tries(faulty, name) for name in HIT), 600)
         job = session.job("cancelled_wildcards_cancelled")
         assert job is not None
         cluster.call("scancel", job)
         # Over its time limit, and warned before its end; neither needs anybody's help.
         survivors = ("steady1", "steady2", "cancelled", "later", "overlong", "warned")
-        session.wait_for("all but the lost job", lambda: done(faulty, *survivors), 420)
+        session.wait_for("all but the lost job", lambda: done(faulty, *survivors), 900)
         assert tries(faulty, "lost") == 1 and not done(faulty, "lost")
         cluster.stop_node()
         cluster.start_node()
-        status = session.wait(240)
+        status = session.wait(600)
     finally:
         session.end()
 
@@ -75,7 +75,7 @@ def test_a_gpu_job_is_refused_where_there_is_no_gpu(
     profile_for_tests(faulty)
     session = Session(cluster_without_gpu, faulty, "done/warned", "done/steady1", "--retries", "0")
     try:
-        assert session.wait(180) == 1
+        assert session.wait(300) == 1
     finally:
         session.end()
     assert "train was refused by this cluster: there is no GPU" in session.printed
