@@ -89,8 +89,8 @@ def _notes(table: pd.DataFrame, steps: pd.DataFrame, context: Mapping[str, Any])
     span = f"{windows[0]:,}" + (f" to {windows[-1]:,}" if len(windows) > 1 else "")
     notes = [
         f"Sizes of this configuration, windows of {span} bp, on {devices}; n = 5 measured steps on "
-        "random inputs, their median, divided by the batch. No mark: the step added no memory to what start-up "
-        "used."
+        "random inputs, their median, divided by the batch. No mark: the step added no memory to "
+        "what start-up used."
     ]
     tabular = [
         model_label(name, context) for name in table["model"] if name not in set(steps["model"])
