@@ -23,7 +23,7 @@ test: setup triton
 	@echo "left to make test-all:"; grep -rl --include="*.py" "mark\.long" tests || echo "nothing"
 
 test-all: setup triton
-	CORES=$(CORES) .venv/bin/python -m pytest -n 2 --dist loadfile
+	PRISMFLOW_MUTANTS=3000 CORES=$(CORES) .venv/bin/python -m pytest -n 2 --dist loadfile
 
 triton: setup
 	@.venv/bin/python -c "import triton" 2>/dev/null || \

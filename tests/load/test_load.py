@@ -1,0 +1,129 @@
+"""Thousands of jobs: planning them, running them, and working up their results.
+
+The jobs' scripts are stubs (``stubbed.py``), everything else is the workflow. ``make test`` runs it
+with one seed; the test marked ``long`` (``make test-all``) with as many as give 5,000 runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from workflow.conftest import Workflow
+
+from prismflow import config as configuration
+from prismflow.metrics import regression_metrics
+from prismflow.plan import Plan, make_plan
+
+HERE = Path(__file__).parent
+PAPER = "config/config.yaml"
+#: Rules that work up the results of runs.
+WORKING_UP = ("aggregate_metrics", "gather_predictions", "compare_models", "write_claims",
+              "plot_figure", "write_table")  # fmt: skip
+MANY_SEEDS = 34
+
+
+def _workflow(folder: Path, root: Path, seeds: int) -> Workflow:
+    workflow = Workflow(folder, root)
+    # One thread per job, so that as many stubs as cores run at once.
+    content = {"seeds": list(range(1, seeds + 1)), "run": {"train_threads": 1}}
+    (workflow.folder / "config" / "load.yaml").write_text(yaml.safe_dump(content))
+    return workflow
+
+
+def _stubbed(workflow: Workflow, *arguments: str, genes: int, cores: int, real: str = "") -> float:
+    """Run to the end; seconds."""
+    environment = os.environ | {
+        "PYTHONPATH": str(workflow.folder / "src"), "STUB_GENES": str(genes), "STUB_REAL": real,
+        "OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }  # fmt: skip
+    command = [
+        sys.executable, HERE / "stubbed.py", *arguments, "--cores", cores, "--quiet", "rules",
+        "--configfile", PAPER, "config/load.yaml",
+    ]  # fmt: skip
+    began = time.monotonic()
+    done = subprocess.run(
+        list(map(str, command)), cwd=workflow.folder, env=environment, capture_output=True,
+        text=True, timeout=2400, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    return time.monotonic() - began
+
+
+def _plan(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    monkeypatch.chdir(workflow.folder)
+    merged: dict = {}
+    for file in (PAPER, "config/load.yaml"):
+        merged = configuration.merge(merged, yaml.safe_load(Path(file).read_text()))
+    files = [PAPER, "config/load.yaml"]
+    return make_plan(configuration.load(merged, files, Path("workflow/schemas")))
+
+
+def _check_metrics(workflow: Workflow, plan: Plan, genes: int) -> int:
+    """Every metric of every scenario of every run stands in the table, once; number of runs."""
+    runs = 0
+    for dataset in plan.config.datasets:
+        table = pd.read_csv(workflow.folder / "results" / dataset / "metrics.tsv", sep="\t")
+        found = table.groupby(["cell", "model", "fold", "seed", "scenario"])["metric"].apply(set)
+        wanted = {
+            (run.cell, run.model, run.fold, run.seed, scenario)
+            for run in plan.runs(dataset)
+            for scenario in json.loads(plan.scenarios_json(run))
+        }
+        assert set(found.index) == wanted
+        assert all(names == set(regression_metrics([0, 1, 2], [0, 1, 3])) for names in found)
+        assert len(table) == sum(map(len, found))
+        assert (table["n_genes"] == genes).all()
+        runs += len(plan.runs(dataset))
+    return runs
+
+
+def test_the_papers_configuration_is_planned_in_time(tmp_path: Path, root: Path) -> None:
+    workflow = Workflow(tmp_path / "project", root)
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    planned = workflow.plan(configfiles=(PAPER,))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"{sum(planned.rules.values())} jobs: {time.monotonic() - began:.1f} s, {cpu:.1f} s CPU")
+    assert planned.rules["evaluate"] > 500
+    assert sum(planned.rules.values()) > 1000
+    assert cpu < 60
+    assert after.ru_maxrss < 2 << 20
+
+
+def test_hundreds_of_jobs_and_a_whole_table(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow = _workflow(tmp_path / "project", root, seeds=1)
+    _stubbed(workflow, genes=40, cores=2, real="aggregate_metrics")
+    assert _check_metrics(workflow, _plan(workflow, monkeypatch), 40) > 200
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory, root: Path) -> tuple[Workflow, float]:
+    """5,000 runs through the scheduler, each trained and evaluated by stubs; and the seconds."""
+    workflow = _workflow(tmp_path_factory.mktemp("load") / "project", root, MANY_SEEDS)
+    seconds = _stubbed(workflow, "--until", "evaluate", "evaluate_tabular", genes=1200, cores=8)
+    return workflow, seconds
+
+
+@pytest.mark.long
+def test_thousands_of_jobs_and_their_results(
+    many: tuple[Workflow, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow, stub_seconds = many
+    seconds = _stubbed(workflow, genes=1200, cores=2, real=",".join(WORKING_UP))
+    rss = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    runs = _check_metrics(workflow, _plan(workflow, monkeypatch), 1200)
+    print(f"{runs} runs: jobs {stub_seconds:.0f} s, working up {seconds:.0f} s, {rss >> 10} MB")
+    assert runs >= 5000
+    assert seconds < 300
+    assert rss < 4 << 20
