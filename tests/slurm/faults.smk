@@ -1,7 +1,7 @@
 # Jobs that can be hit by accidents. Each appends a line to tries/{name} when it starts; those that
 # wait do so in their first try only. `train` is called so because the profile gives that rule a GPU.
 STEADY = ["steady1", "steady2"]
-WAIT = "echo try >> tries/{wildcards.name}; if [ $(wc -l < tries/{wildcards.name}) = 1 ]; then exec sleep 900; fi; "
+WAIT = "echo try >> tries/{wildcards.name}; if [ $(wc -l < tries/{wildcards.name}) = 1 ]; then exec sleep 3000; fi; "
 
 
 include: "rules/refusals.smk"
@@ -31,7 +31,7 @@ rule cancelled:
         name="cancelled|lost",
     resources:
         mem_mb=lambda wildcards, attempt: 100 * attempt,
-        runtime=10,
+        runtime=60,
     shell:
         "mkdir -p tries; " + WAIT + "touch {output}"
 

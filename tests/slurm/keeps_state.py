@@ -20,5 +20,5 @@ def keep(*_: object) -> None:
 
 signal.signal(signal.SIGTERM, keep)
 if not state.exists():
-    time.sleep(900)
+    time.sleep(3000)
 result.write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "none"))
