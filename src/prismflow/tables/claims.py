@@ -87,7 +87,7 @@ def _notes(experiment: Mapping[str, Any], context: Mapping[str, Any]) -> list[st
         "whole interval lies on its other side. Undecided: the bound lies inside, or there is one "
         "seed. A claim has the verdict of its tests where these agree, else it is undecided. "
         f"Bounds other than zero are the equivalence margin, {100 * experiment['margin']:g} % of "
-        "the MSE of the first model subtracted, fixed in config/claims.yaml before any run.",
+        "the MSE of the first model subtracted, stated in config/claims.yaml.",
         "Published figures are quoted; none of them enters an effect or a verdict, except the "
         "number of parameters that the count is held against.",
     ]
