@@ -105,6 +105,24 @@ def context_measures(contexts: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFram
     return pd.DataFrame(rows, columns=["test", "model", "context", "measure", "value"])
 
 
+def summarise_contexts(measures: pd.DataFrame) -> pd.DataFrame:
+    """Context measures averaged over a model's contexts, then over worlds with 95 % t-interval.
+
+    Correlations enter by their size: which context is the first one differs between runs.
+
+    Returns:
+        training, test, model, measure, mean, low, high, n_worlds.
+    """
+    table = measures.assign(value=measures["value"].abs())
+    key = ["training", "test", "model", "measure"]
+    worlds = table.groupby([*key, "replicate"], sort=True)["value"].mean().reset_index()
+    rows = []
+    for group_key, group in worlds.groupby(key, sort=True):
+        i = t_interval(group["value"].to_numpy())
+        rows.append((*group_key, i.mean, i.low, i.high, i.n))
+    return pd.DataFrame(rows, columns=[*key, "mean", "low", "high", "n_worlds"])
+
+
 def with_shift(measures: pd.DataFrame) -> pd.DataFrame:
     """``measures`` of all worlds with ``shift``: MSE minus that where the shortcut is intact.
 
@@ -194,4 +212,4 @@ def gather(
     write_tsv(table[first], outputs["measures"])
     write_tsv(summarise(table), outputs["summary"])
     write_tsv(contrasts(table), outputs["contrasts"])
-    write_tsv(pd.concat(contexts, ignore_index=True), outputs["contexts"])
+    write_tsv(summarise_contexts(pd.concat(contexts, ignore_index=True)), outputs["contexts"])

@@ -178,6 +178,14 @@ def test_context_weights_are_set_against_background_and_activity(causes: pd.Data
     assert found[1, "r_activity"] == pytest.approx(0.7, abs=0.1)
     assert found[2, "mean_kept"] == pytest.approx(0.25)
     assert np.isnan(found[2, "r_background"])
+    # Two worlds whose contexts stand in another order and have the other sign: sizes are averaged.
+    measures = confounding.context_measures(kept, causes)
+    mirrored = measures.assign(value=-measures["value"], context=3 - measures["context"])
+    both = pd.concat([measures.assign(replicate=1), mirrored.assign(replicate=2)])
+    summary = confounding.summarise_contexts(both.assign(training=0.7)).set_index("measure")
+    assert summary.loc["r_background", "mean"] == pytest.approx(1)
+    assert summary.loc["mean_kept", "mean"] == pytest.approx((0.5 + 0.25) / 2, abs=0.02)
+    assert (summary["n_worlds"] == 2).all()
 
 
 def test_no_world_is_refused(tmp_path: Path) -> None:
@@ -294,6 +302,7 @@ def test_worlds_are_gathered_drawn_and_tabulated(world: Path, tmp_path: Path) ->
     text = render.markdown(tables.sheet(table, experiment, context))
     assert text.count("| Gradient boosting |") == 2
     assert "2 worlds" in text
+    assert text.count("size of the correlation of a gene's mean context weight") == 1
 
 
 def test_an_empty_summary_is_refused() -> None:

@@ -14,7 +14,8 @@ from prismflow.plots.labels import model_label
 from prismflow.tables.render import Block, Sheet, interval, number, p_value
 
 NEEDS = ("confounding",)
-OUTPUTS = ("direct", "backdoor")
+OUTPUTS = ("direct", "backdoor", "contexts")
+CONTEXT_MEASURES = ("mean_kept", "r_background", "r_activity")
 
 
 def build(
@@ -25,7 +26,8 @@ def build(
     Returns:
         The columns of :func:`prismflow.confounding.summarise`, then label, and difference,
         difference_low, difference_high, p and p_holm of :func:`prismflow.confounding.contrasts`;
-        rows without a difference have none there.
+        rows without a difference have none there. Rows of the output ``contexts`` hold how context
+        weights go with the background C and the true activity.
 
     Raises:
         InputError: no world was run.
@@ -36,9 +38,11 @@ def build(
             f"{common.figure_id(experiment)}: expected measures of at least one world, found none; "
             "add a block to the experiment's `options.grid`."
         )
+    contexts = tables["contexts"].assign(output="contexts")
     differences = tables["contrasts"].drop(columns="n_worlds")
     differences = differences.rename(columns={"low": "difference_low", "high": "difference_high"})
     table = tables["summary"].merge(differences, on=[*KEY, "measure"], how="left")
+    table = pd.concat([table, contexts], ignore_index=True) if len(contexts) else table
     order = common.model_order(table["model"].unique(), experiment)
     table.insert(
         table.columns.get_loc("measure"),
@@ -50,7 +54,7 @@ def build(
         "test": -table["test"],
         "model": table["model"].map(order.index),
         "output": table["output"].map(OUTPUTS.index),
-        "measure": table["measure"].map(list(MEASURES).index),
+        "measure": table["measure"].map([*MEASURES, *CONTEXT_MEASURES].index),
     }
     ranks = pd.DataFrame(keys).sort_values(list(keys), kind="stable")
     return table.loc[ranks.index].reset_index(drop=True)
@@ -59,7 +63,8 @@ def build(
 def sheet(table: pd.DataFrame, experiment: Mapping[str, Any], context: Mapping[str, Any]) -> Sheet:
     """The printed form: a block per training and test kappa, mean and interval over worlds."""
     blocks = []
-    for (training, test), rows in table.groupby(["training", "test"], sort=False):
+    printed = table[table["output"] != "contexts"]
+    for (training, test), rows in printed.groupby(["training", "test"], sort=False):
         lines = []
         for _, own in rows.groupby(["model", "output"], sort=False):
             values = own.set_index("measure")
@@ -99,6 +104,7 @@ def sheet(table: pd.DataFrame, experiment: Mapping[str, Any], context: Mapping[s
             "Mean [95 % t-interval] over worlds. Differences are paired by world; p of a paired "
             "t-test, by Holm over the models of a block. Without a signal: its values are "
             "exchanged between test genes. Partial r: true causes of expression held fixed.",
+            *_context_notes(table),
         ),
     )
 
@@ -108,3 +114,17 @@ def _shown(values: pd.DataFrame, measure: str) -> str:
         return number(float("nan"))
     row = values.loc[measure]
     return interval(row["mean"], row["low"], row["high"], 3)
+
+
+def _context_notes(table: pd.DataFrame) -> list[str]:
+    """How learned weights go with the background, where the shortcut holds."""
+    rows = table[(table["output"] == "contexts") & (table["test"] == table["training"])]
+    notes = []
+    for (training, _, label), own in rows.groupby(["training", "model", "label"], sort=False):
+        values = own.set_index("measure")
+        notes.append(
+            f"{label}, κ = {number(training, 1)}: size of the correlation of a gene's mean context "
+            f"weight with C {_shown(values, 'r_background')}, with the true activity "
+            f"{_shown(values, 'r_activity')}; mean weight {_shown(values, 'mean_kept')}."
+        )
+    return notes
