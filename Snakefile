@@ -21,11 +21,13 @@ include: "rules/evaluate.smk"
 include: "rules/claims.smk"
 include: "rules/confounding.smk"
 include: "rules/figures.smk"
+include: "rules/plan.smk"
 include: "rules/refusals.smk"
 
 
 localrules:
     all,
+    plan,
     figures,
     tables,
     stores,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ from prismflow.errors import InputError
 from prismflow.models import TABULAR
 from prismflow.needs import needs_of_experiment, needs_runs
 from prismflow.references import compares, references
-from prismflow.variants import Variant, variants
+from prismflow.run_settings import gene_features, training_settings
+from prismflow.variants import lacks, own_scenarios, points, variants
 
 
 @dataclass(frozen=True, order=True)
@@ -214,52 +215,6 @@ class Plan:
         return json.dumps(self.settings(dataset, cell, model), sort_keys=True)
 
 
-def gene_features(dataset: dict[str, Any]) -> list[str]:
-    """Names of the gene features that a dataset's store holds, in their order."""
-    names = list(dataset["genes"]["features"])
-    if dataset["genes"]["promoter_activity"] != "none":
-        names.append("promoter_activity")
-    return names
-
-
-def training_settings(values: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Training keys of a model, its batches taken in as many passes as ``run.pass_bp`` asks for.
-
-    Gradients are those of the whole batch, so a step means the same on a smaller device.
-    """
-    training = {**values["training"], **entry.get("training", {})}
-    limit = values["run"]["pass_bp"]
-    if limit is None:
-        return training
-    branches = 1 + entry.get("hyperparameters", {}).get("n_contexts", 0)
-    genes = max(1, limit // (entry["window_bp"] * branches))
-    whole = training["batch_size"]
-    in_pass = max(n for n in range(1, whole + 1) if whole % n == 0 and n <= genes)
-    if in_pass < whole:
-        training["batch_size"] = in_pass
-        training["accumulate_batches"] = training.get("accumulate_batches", 1) * (whole // in_pass)
-    # Without gradients a pass takes about a quarter of the memory.
-    if training.get("eval_batch_size", 1) > 4 * genes:
-        training["eval_batch_size"] = 4 * genes
-    return training
-
-
-def store_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a dataset's settings that its stores depend on."""
-    elements = settings.get("elements")
-    return {
-        "elements": elements and {**elements, "blacklist": settings["blacklist"]},
-        "window_bp": settings["window_bp"],
-        "features": settings["genes"]["features"],
-        "promoter_activity": settings["genes"]["promoter_activity"],
-        "label_column": settings["label"]["column"],
-        "label_transform": settings["label"]["transform"],
-        "signal_dtype": settings["signal_dtype"],
-        "chrom_aliases": settings["chrom_aliases"],
-        "simulated": settings["simulate"] is not None,
-    }
-
-
 def _modalities(config: Config, cell: str, entry: dict[str, Any]) -> list[str] | None:
     known = config.values["modalities"]
     there = [name for name in config.modalities_of(cell) if known[name]["kind"] != "peaks"]
@@ -291,8 +246,8 @@ def make_plan(config: Config) -> Plan:
             entry = config.experiments[identifier]
             varied = list(variants(config, entry))
             models.update({variant.name: variant.entry for variant in varied})
-            definitions.update(_own_scenarios(entry, settings))
-            lacking = _lacks(entry, varied, settings)
+            definitions.update(own_scenarios(entry, settings))
+            lacking = lacks(entry, varied, settings)
             if lacking:
                 skipped[f"{dataset}: experiment {identifier} is left out, {lacking}"] = None
                 continue
@@ -303,14 +258,14 @@ def make_plan(config: Config) -> Plan:
                 runs = _runs(config, dataset, identifier, {n: models[n] for n in names}, skipped)
             else:
                 names = _described(config, dataset, {n: models[n] for n in names}, skipped)
-            tested = (*entry["scenarios"], *_own_scenarios(entry, settings))
+            tested = (*entry["scenarios"], *own_scenarios(entry, settings))
             for run in runs:
                 own = [name for name in tested if definitions[name].get("cell") != run.cell]
                 scenarios.setdefault(run, {"full": None}).update(dict.fromkeys(own))
-            points = tuple(_points(varied, tested, definitions, models, names))
             experiments[dataset, identifier] = Experiment(
-                identifier, entry, names, tuple(runs), tested, points
-            )
+                identifier, entry, names, tuple(runs), tested,
+                tuple(points(varied, tested, definitions, models, names)),
+            )  # fmt: skip
     ordered = {run: tuple(sorted(names)) for run, names in scenarios.items()}
     plan = Plan(config, models, experiments, ordered, definitions, tuple(skipped))
     _check_checkpoints(plan)
@@ -390,49 +345,6 @@ def _folds(config: Config, dataset: str, identifier: str) -> list[str]:
             f"`datasets.{dataset}.splits.folds` or correct it."
         )
     return list(wanted)
-
-
-def _lacks(
-    entry: Mapping[str, Any], varied: Sequence[Variant], settings: Mapping[str, Any]
-) -> str | None:
-    """Why an experiment has no meaning in a dataset, or None."""
-    if entry.get("vary", {}).get("modalities") == "extras" and not varied:
-        return "because no modality marked `extra` has a track; add one to the tracks sheet"
-    cells = [cell for cell in settings["cells"] if cell in entry.get("cells", settings["cells"])]
-    if entry["transfer"] and len(cells) < 2:
-        return f"because it needs two cells and the dataset has {', '.join(cells) or 'none'}"
-    return None
-
-
-def _own_scenarios(
-    entry: Mapping[str, Any], settings: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
-    """Scenarios that an experiment asks for by a list of lengths or by ``transfer``."""
-    crops = {f"crop_{length}bp": {"crop_bp": length} for length in entry.get("crop_bp", [])}
-    cells = [cell for cell in settings["cells"] if cell in entry.get("cells", settings["cells"])]
-    return crops | ({f"on_{cell}": {"cell": cell} for cell in cells} if entry["transfer"] else {})
-
-
-def _points(
-    varied: Sequence[Variant],
-    tested: Sequence[str],
-    definitions: Mapping[str, Mapping[str, Any]],
-    models: Mapping[str, Mapping[str, Any]],
-    names: Sequence[str],
-) -> Iterator[dict[str, Any]]:
-    """Numbers on the axis of a varied length, setting or crop."""
-    crops = {
-        name: definitions[name]["crop_bp"] for name in tested if "crop_bp" in definitions[name]
-    }
-    for v in () if crops else varied:
-        if v.x is not None:
-            yield {"base": v.base, "model": v.name, "scenario": "full", "x": v.x}
-    for model in names if crops else ():
-        whole = models[model]["window_bp"]
-        yield {"base": model, "model": model, "scenario": "full", "x": whole}
-        for scenario, length in crops.items():
-            if length < whole:
-                yield {"base": model, "model": model, "scenario": scenario, "x": length}
 
 
 def _check_checkpoints(plan: Plan) -> None:

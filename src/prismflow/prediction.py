@@ -141,8 +141,8 @@ def evaluate_run(
         other_stores: stores of the other cells that scenarios name; same dataset and genes.
 
     Raises:
-        InputError: model, store and split do not agree, a scenario's cell has no store, the store's files are damaged, a scenario
-            is malformed, or the GPU's memory did not suffice.
+        InputError: model, store and split do not agree, a scenario's cell has no store, the store's
+            files are damaged, a scenario is malformed, or the GPU's memory did not suffice.
     """
     parsed = [Scenario.parse(name, values) for name, values in scenarios.items()]
     record = read_model_record(model_json_path)

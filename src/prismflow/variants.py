@@ -6,7 +6,7 @@ A variant whose settings are those of a named model is that model, so its runs a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,3 +111,46 @@ def _variant(
 
 def _settings(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if key != "label"}
+
+
+def lacks(
+    entry: Mapping[str, Any], varied: Sequence[Variant], settings: Mapping[str, Any]
+) -> str | None:
+    """Why an experiment has no meaning in a dataset, or None."""
+    if entry.get("vary", {}).get("modalities") == "extras" and not varied:
+        return "because no modality marked `extra` has a track; add one to the tracks sheet"
+    cells = [cell for cell in settings["cells"] if cell in entry.get("cells", settings["cells"])]
+    if entry["transfer"] and len(cells) < 2:
+        return f"because it needs two cells and the dataset has {', '.join(cells) or 'none'}"
+    return None
+
+
+def own_scenarios(
+    entry: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Scenarios that an experiment asks for by a list of lengths or by ``transfer``."""
+    crops = {f"crop_{length}bp": {"crop_bp": length} for length in entry.get("crop_bp", [])}
+    cells = [cell for cell in settings["cells"] if cell in entry.get("cells", settings["cells"])]
+    return crops | ({f"on_{cell}": {"cell": cell} for cell in cells} if entry["transfer"] else {})
+
+
+def points(
+    varied: Sequence[Variant],
+    tested: Sequence[str],
+    definitions: Mapping[str, Mapping[str, Any]],
+    models: Mapping[str, Mapping[str, Any]],
+    names: Sequence[str],
+) -> Iterator[dict[str, Any]]:
+    """Numbers on the axis of a varied length, setting or crop."""
+    crops = {
+        name: definitions[name]["crop_bp"] for name in tested if "crop_bp" in definitions[name]
+    }
+    for v in () if crops else varied:
+        if v.x is not None:
+            yield {"base": v.base, "model": v.name, "scenario": "full", "x": v.x}
+    for model in names if crops else ():
+        whole = models[model]["window_bp"]
+        yield {"base": model, "model": model, "scenario": "full", "x": whole}
+        for scenario, length in crops.items():
+            if length < whole:
+                yield {"base": model, "model": model, "scenario": scenario, "x": length}

@@ -18,8 +18,9 @@ from prismflow.datasets import merge
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
 from prismflow.genome import index_genome
-from prismflow.plan import Plan, make_plan, store_settings
+from prismflow.plan import Plan, make_plan
 from prismflow.prediction import evaluate_run
+from prismflow.run_settings import store_settings
 from prismflow.simulate import simulate
 from prismflow.stages import define_windows, inspect_track
 from prismflow.store import Store

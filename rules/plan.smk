@@ -1,0 +1,16 @@
+# What the experiments will cost, before they are started. Without outputs, so it is made anew each time.
+rule plan:
+    log:
+        "logs/plan/plan.log",
+    benchmark:
+        "benchmarks/plan/plan.tsv"
+    params:
+        request=lambda wildcards: plan_json(PLAN),
+        code=code_digest("budget"),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        ENVIRONMENT
+    script:
+        "../workflow/scripts/plan.py"

@@ -1,0 +1,94 @@
+"""What pricing a plan needs, as plain values: runs, models, experiments and stores."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from prismflow.models import TABULAR
+from prismflow.plan import Plan
+from prismflow.simulate import SimulationSettings
+
+MEGABYTE = 1e6
+_BYTES = {"float32": 4, "float16": 2}
+
+
+def plan_request(plan: Plan) -> dict[str, Any]:
+    """The request of :func:`prismflow.budget.write_plans`; opens no large file."""
+    names = sorted({run.model for run in plan.scenarios})
+    values = plan.config.values
+    datasets = {}
+    for dataset, settings in plan.config.datasets.items():
+        experiments = {
+            identifier: [[run.cell, run.model, run.name] for run in experiment.runs]
+            for (name, identifier), experiment in plan.experiments.items()
+            if name == dataset
+        }
+        datasets[dataset] = {
+            "title": settings["title"],
+            "experiments": experiments,
+            "runs": [
+                {"cell": run.cell, "model": run.model, "run": run.name}
+                for run in plan.runs(dataset)
+            ],
+            "stores": _stores(plan, dataset, settings),
+        }
+    return {
+        "device": values["run"]["device"],
+        "costs": values["sheets"]["costs"],
+        "models": {name: _model(plan, name) for name in names},
+        "datasets": datasets,
+    }
+
+
+def plan_json(plan: Plan) -> str:
+    """The request as JSON, experiments in their order."""
+    return json.dumps(plan_request(plan))
+
+
+def _model(plan: Plan, name: str) -> dict[str, Any]:
+    entry = plan.models[name]
+    training = {**plan.config.values["training"], **entry.get("training", {})}
+    chosen = entry.get("hyperparameters", {})
+    tabular = entry["architecture"] in TABULAR
+    return {
+        "architecture": entry["architecture"],
+        "window_bp": entry["window_bp"],
+        "branches": 1 + chosen.get("n_contexts", 0),
+        "size": chosen.get("d_model", 128) * chosen.get("n_layers", 4)
+        if entry["architecture"] not in ("enformer", "epinformer", "cnn")
+        else 512,
+        "steps": None if tabular else training["steps"],
+        "batch": training["batch_size"] * training.get("accumulate_batches", 1),
+        "adopted": "checkpoint" in entry,
+    }
+
+
+def _stores(plan: Plan, dataset: str, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    n_genes = _expected_genes(plan, settings)
+    kinds = plan.config.values["modalities"]
+    stores = []
+    for cell in settings["cells"]:
+        bytes_per_base = 1
+        for name in plan.config.modalities_of(cell):
+            kind = kinds[name]["kind"]
+            bytes_per_base += {"signal": _BYTES[settings["signal_dtype"]], "peaks": 1}.get(kind, 0)
+        size = n_genes * settings["window_bp"] * bytes_per_base / MEGABYTE
+        stores.append({"dataset": dataset, "cell": cell, "expected_mb": size})
+    return stores
+
+
+def _expected_genes(plan: Plan, settings: Mapping[str, Any]) -> int:
+    """Genes of a dataset before it is built: of the simulator, of the gene table, or its lines."""
+    if settings["simulate"] is not None:
+        return int(settings["simulate"].get("n_genes", SimulationSettings().n_genes))
+    path = settings["genes"]["path"]
+    made = plan.config.values["gene_table"]
+    if made and made["path"] == path and made["expected_genes"]:
+        return int(made["expected_genes"])
+    if not os.path.isfile(path):
+        return 0
+    with open(path, "rb") as lines:
+        return max(0, sum(1 for _ in lines) - 1)

@@ -1,0 +1,9 @@
+"""Write what is left to do, by experiment, with hours and storage."""
+
+import json
+
+from prismflow.budget import write_plans
+from prismflow.jobs import job
+
+with job(snakemake):
+    write_plans(json.loads(snakemake.params.request))
