@@ -43,7 +43,7 @@ CUDA_CHECK_STEPS = 50
 
 TRAINING_MEMORY = (
     "lower training.batch_size (and raise training.accumulate_batches as much, which keeps the "
-    "genes per step), or set training.checkpoint_activations: true"
+    "genes per step), set training.checkpoint_activations: true, or let fewer runs share the GPU"
 )
 
 

@@ -1,8 +1,10 @@
 """Loaded by every Python process of an accident: dies or waits where a file is put in its place.
 
 PRISM_FAULT_FILE is a pattern of final names. The first time that a process is about to rename a
-temporary file to such a name, the temporary file is cut to half and, as PRISM_FAULT says,
+temporary file to such a name, PRISM_FAULT says what happens (a kill is preceded by cutting the
+temporary file to half):
 
+- ``none``: nothing
 - ``job``: the process is killed; once per script of the workflow
 - ``all``: Snakemake and all its jobs are killed; once per final name
 - ``wait``: the process waits until PRISM_FAULT_MARKS/go exists, and goes on with the whole file
@@ -27,13 +29,14 @@ def faulty(source: object, target: object, **options: object) -> None:
     kind, marks = os.environ["PRISM_FAULT"], os.environ["PRISM_FAULT_MARKS"]
     if re.search(os.environ["PRISM_FAULT_FILE"], name):
         script = re.sub(r"^tmp[^.]*\.|\.py$", "", os.path.basename(sys.argv[0]))
-        mark = script if kind == "job" else os.path.basename(name)
+        mark = script if kind in ("none", "job") else os.path.basename(name)
         try:
             os.close(os.open(os.path.join(marks, mark), os.O_CREAT | os.O_EXCL))
         except FileExistsError:
             pass
         else:
-            accident(kind, marks, source)
+            if kind != "none":
+                accident(kind, marks, source)
     rename(source, target, **options)
 
 
