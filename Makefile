@@ -1,4 +1,5 @@
 # make demo    set up and run the simulated genome from data to report
+# make demo-full  the same with every experiment in tiny sizes, about 20 minutes on 2 idle cores
 # make test    set up and run the test suite, but for tests that take very long
 # make test-all  set up and run every test
 # CORES=N      cores to use (default: all)
@@ -6,7 +7,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 SNAKEMAKE := .venv/bin/snakemake
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo test test-all triton lint lock
+.PHONY: help setup demo demo-full test test-all triton lint lock
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -17,6 +18,10 @@ setup:
 demo: setup
 	$(SNAKEMAKE) --cores $(CORES) --configfile config/demo.yaml
 	@echo "report: $(CURDIR)/results/demo/report.html"
+
+demo-full: setup
+	$(SNAKEMAKE) --cores $(CORES) --configfile config/demo.yaml config/demo_full.yaml
+	@echo "reports: $(CURDIR)/results/demo/report.html and $(CURDIR)/results/demo_rna/report.html"
 
 test: setup triton
 	CORES=$(CORES) .venv/bin/python -m pytest -n 2 --dist loadfile -m "not long"
