@@ -247,6 +247,12 @@ def test_the_page_names_the_data_and_every_verdict(content: dict[str, Any]) -> N
     page = render.html(sheet)
     assert "1. Long inputs do not help: not tested here" in page
     assert "6. Prism is best: supported" in page and "<b>supported" in page
+    first = sheet.blocks[0]
+    assert first.heading == "Verdicts. Data: simulated (demo: simulated genome)"
+    assert len(first.rows) == 8 and len(sheet.blocks) == 9
+    assert first.rows[5][:6] == (
+        "6. Prism is best", "A", "1 supported", "–", "–", "supported"
+    )  # fmt: skip
     assert "nothing about human cells" in page and "2 % of the MSE" in page
     assert data_name({"dataset": "real_chr22", "title": "chr22"}) == "real_chr22: chr22"
 

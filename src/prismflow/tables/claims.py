@@ -25,14 +25,14 @@ def build(
 
 
 def sheet(table: pd.DataFrame, experiment: Mapping[str, Any], context: Mapping[str, Any]) -> Sheet:
-    """A block per claim, its verdict and the paper's figure in the heading, a line per test.
+    """All verdicts, then a block per claim with the paper's figure in the heading, a line per test.
 
     Args:
         table: columns of :data:`prismflow.claims.COLUMNS`.
         experiment: ``margin`` and ``level`` of the claims file.
         context: ``target_label``.
     """
-    blocks = []
+    blocks = [_summary(table)]
     for position, (_, rows) in enumerate(table.groupby("claim_id", sort=False), start=1):
         records = rows.to_dict("records")
         first = records[0]
@@ -52,6 +52,30 @@ def sheet(table: pd.DataFrame, experiment: Mapping[str, Any], context: Mapping[s
         caption="What the paper claims, and what the runs at hand say",
         notes=tuple(_notes(experiment, context)),
     )
+
+
+def _summary(table: pd.DataFrame) -> Block:
+    """One line per claim: how its tests came out, and its verdict."""
+    lines = []
+    for position, (_, rows) in enumerate(table.groupby("claim_id", sort=False), start=1):
+        first = rows.iloc[0]
+        counts = rows["test_verdict"].value_counts(sort=False)
+        made = rows[rows["n_seeds"].notna()]
+        lines.append(
+            (
+                f"{position}. {first['claim']}",
+                ", ".join(dict.fromkeys(made["cell"])) or NOT_AVAILABLE,
+                ", ".join(f"{number_of} {name}" for name, number_of in counts.items()),
+                NOT_AVAILABLE,
+                NOT_AVAILABLE,
+                str(first["verdict"]),
+                count(made["n_seeds"].min()),
+                count(made["n_genes"].min()),
+                f"paper, {first['paper']}",
+            )
+        )
+    bold = frozenset((i, 5) for i in range(len(lines)))
+    return Block(f"Verdicts. Data: {table['data'].iloc[0]}", tuple(lines), bold)
 
 
 def _line(row: Mapping[str, Any], context: Mapping[str, Any]) -> tuple[str, ...]:
