@@ -148,7 +148,7 @@ def read_sheet(
     except UnicodeDecodeError:
         raise InputError(f"{path}: expected a sheet in UTF-8 text, found other bytes.") from None
     lines = [
-        (number, next(csv.reader([line], delimiter="\t")))
+        (number, _fields(path, number, line))
         for number, line in enumerate(text.splitlines(), start=1)
         if line.strip() and not line.startswith("#")
     ]
@@ -181,6 +181,15 @@ def read_sheet(
         seen[identity] = number
         rows.append(row)
     return rows
+
+
+def _fields(path: str | Path, number: int, line: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter="\t"))
+    except csv.Error as error:
+        raise InputError(
+            f"{path}, line {number}: expected tab-separated fields, found {error}."
+        ) from None
 
 
 def _check_header(

@@ -6,6 +6,7 @@ commas) run as they are. ``STUB_GENES`` sets the genes per run of predictions.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import os
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from snakemake import cli, workflow
 
 from prismflow.aggregate import METRIC_COLUMNS
@@ -29,35 +29,36 @@ RULE_ARGUMENT, RECORD_ARGUMENT = 10, 16
 REAL_FILES = frozenset(("metrics.tsv", "predictions.tsv.gz", "predictions.safetensors"))
 _original = workflow.script
 _LABELS = np.random.default_rng(1).gamma(1.0, 1.0, GENES).round(4)
+_HEADER = gzip.compress(b"scenario\tgene_id\tobserved\tpredicted\n", 1, mtime=0)
+#: Different predictions of one scenario; packing new ones for every run would be most of the time.
+VARIANTS = 64
 _NAMES = [f"ENSG{number:011d}" for number in range(GENES)]
 
 
-def _predictions(name: str, scenarios: list[str]) -> pd.DataFrame:
-    """Labels plus noise; all a function of the names."""
-    parts = []
-    for scenario in scenarios:
-        rng = np.random.default_rng(zlib.crc32(f"{name} {scenario}".encode()))
-        noise = rng.normal(0, 0.3 + 0.2 * rng.random(), GENES)
-        columns = {"scenario": scenario, "gene_id": _NAMES, "observed": _LABELS}
-        parts.append(pd.DataFrame(columns | {"predicted": (_LABELS + noise).round(5)}))
-    return pd.concat(parts, ignore_index=True)
+@functools.cache
+def _block(scenario: str, variant: int) -> tuple[bytes, dict[str, float]]:
+    """Packed lines of one scenario, and its metrics: labels plus noise."""
+    rng = np.random.default_rng(zlib.crc32(f"{scenario} {variant}".encode()))
+    predicted = (_LABELS + rng.normal(0, 0.3 + 0.2 * rng.random(), GENES)).round(5)
+    lines = zip(_NAMES, _LABELS.tolist(), predicted.tolist(), strict=True)
+    text = "".join(f"{scenario}\t{name}\t{y:.4f}\t{z:.5f}\n" for name, y, z in lines)
+    return gzip.compress(text.encode(), 1, mtime=0), regression_metrics(_LABELS, predicted)
 
 
 def _evaluate(output: Any, params: Any, wildcards: Any) -> None:
-    scenarios = json.loads(params.scenarios)
-    names = sorted(scenarios)
     run = (wildcards.dataset, wildcards.cell, wildcards.model)
     fold, _, seed = wildcards.run.rpartition("_seed")
-    table = _predictions(" ".join((*run, wildcards.run)), names)
-    text = table.to_csv(sep="\t", index=False, lineterminator="\n")
-    with gzip.open(output.predictions, "wt", compresslevel=1) as out:
-        out.write(text)
-    rows = []
-    for name, own in table.groupby("scenario", sort=False):
-        found = regression_metrics(own["observed"].to_numpy(), own["predicted"].to_numpy())
-        rows += [(*run, fold, seed, name, metric, value, GENES) for metric, value in found.items()]
-    metrics = pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
-    metrics.to_csv(output.metrics, sep="\t", index=False, float_format="%.9g")
+    variant = zlib.crc32(" ".join((*run, wildcards.run)).encode()) % VARIANTS
+    packed, rows = [_HEADER], ["\t".join(METRIC_COLUMNS)]
+    for name in sorted(json.loads(params.scenarios)):
+        block, found = _block(name, variant)
+        packed.append(block)
+        rows += [
+            "\t".join((*run, fold, seed, name, metric, f"{value:.9g}", str(GENES)))
+            for metric, value in found.items()
+        ]
+    Path(output.predictions).write_bytes(b"".join(packed))
+    Path(output.metrics).write_text("\n".join(rows) + "\n")
     Path(output.extras).touch()
 
 
