@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 RULE = re.compile(r"^(?:    )?rule ?(\w*):\n((?:(?:    .*)?\n)+)", re.MULTILINE)
 LOCAL = {"all", "figures", "tables", "stores", "downloads", "report"}
@@ -134,3 +135,16 @@ def test_planning_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert not result.stdout.split()
+
+
+def test_every_experiment_stands_in_the_gallery(root: Path) -> None:
+    page = (root / "docs" / "figures.md").read_text()
+    named = set(re.findall(r"`(\w+)`", page))
+    experiments = yaml.safe_load((root / "config" / "experiments.yaml").read_text())["experiments"]
+    checks = {name for name, entry in experiments.items() if entry.get("category") == "Checks"}
+    assert set(experiments) - checks <= named
+    for picture in re.findall(r"\]\((images/\S+)\)", page):
+        assert (root / "docs" / picture).is_file(), picture
+    pictures = (root / "docs" / "images").rglob("*.png")
+    assert sum(path.stat().st_size for path in pictures) < 2e6
+    assert "simulated" in page.split("##")[0]
