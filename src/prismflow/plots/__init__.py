@@ -48,6 +48,5 @@ def save(
 
     Equal figures give equal bytes: neither file carries a date or a program version.
     """
-    from prismflow.plots import style
-
-    style.save(figure, pdf_path, png_path)
+    # By name, so that tables, which share the labels, don't depend on how figures look.
+    importlib.import_module("prismflow.plots.style").save(figure, pdf_path, png_path)
