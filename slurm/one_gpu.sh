@@ -16,6 +16,6 @@ set -euo pipefail
 
 runs_per_gpu="${RUNS_PER_GPU:-4}"
 export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"
-exec srun snakemake --cores "$SLURM_CPUS_PER_TASK" --keep-going --show-failed-logs \
+exec srun snakemake "$@" --cores "$SLURM_CPUS_PER_TASK" --keep-going --show-failed-logs \
     --resources runs_per_gpu="$runs_per_gpu" mem_mb="$SLURM_MEM_PER_NODE" \
-    --set-resources train:runs_per_gpu=1 evaluate:runs_per_gpu=1 "$@"
+    --set-resources train:runs_per_gpu=1 evaluate:runs_per_gpu=1
