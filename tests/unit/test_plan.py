@@ -1,0 +1,207 @@
+"""From experiments to runs: grids, shared runs, folds, cells, crops, transfer, bases."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from prismflow import config as configuration
+from prismflow.datasets import merge
+from prismflow.errors import InputError
+from prismflow.plan import Plan, make_plan
+
+Make = Callable[..., Plan]
+
+
+@pytest.fixture
+def plan(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Plan the demo with one experiment ``own`` and further changes of the configuration."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root / "config", "config")
+
+    def make(entry: dict[str, Any] | None = None, **changes: Any) -> Plan:
+        files = ["config/config.yaml", "config/demo.yaml"]
+        if entry is not None:
+            path = Path("config/experiments.yaml")
+            content = yaml.safe_load(path.read_text())
+            own = {"title": "t", "caption": "c", "renderer": "sweep", **entry}
+            content["experiments"]["own"] = own
+            path.write_text(yaml.safe_dump(content, sort_keys=False))
+            changes = merge({"run": {"experiments": ["own"]}}, changes)
+        merged: dict[str, Any] = {}
+        for values in [*(yaml.safe_load(Path(f).read_text()) for f in files), changes]:
+            merged = merge(merged, values)
+        schemas = root / "workflow" / "schemas"
+        return make_plan(configuration.load(copy.deepcopy(merged), files, schemas))
+
+    return make
+
+
+def own(made: Plan, dataset: str = "demo") -> Any:
+    return made.experiments[dataset, "own"]
+
+
+def test_a_grid_takes_named_models_where_their_settings_are_equal(plan: Make) -> None:
+    made = plan({"vary": {"models": ["prism"], "hyperparameters": {"n_contexts": [0, 2, 3]}}})
+    assert own(made).models == ("prism_n0", "prism", "prism_n_contexts_3")
+    assert [point["x"] for point in own(made).points] == [0, 2, 3]
+    assert {point["base"] for point in own(made).points} == {"prism"}
+    hyperparameters = made.settings("demo", "simA", "prism_n_contexts_3")["hyperparameters"]
+    assert hyperparameters == {**made.models["prism"]["hyperparameters"], "n_contexts": 3}
+
+
+def test_a_loss_weight_of_zero_keeps_the_generator(plan: Make) -> None:
+    made = plan({"vary": {"models": ["prism"], "loss": {"intervention": [0, 0.1, 1]}}})
+    assert own(made).models == ("prism_intervention_0", "prism_intervention_0_1", "prism")
+    settings = made.settings("demo", "simA", "prism_intervention_0")
+    assert settings["loss"] == {"intervention": 0, "uniform": 1}
+    assert settings["hyperparameters"]["n_contexts"] == 2
+
+
+def test_every_set_of_signals(plan: Make) -> None:
+    made = plan({"vary": {"models": ["caduceus_signals"], "modalities": "subsets"}})
+    names = [name.removeprefix("caduceus_signals") for name in own(made).models]
+    assert names == [
+        "_h3k27ac",
+        "_dnase",
+        "_hic",
+        "_h3k27ac_dnase",
+        "_h3k27ac_hic",
+        "_dnase_hic",
+        "",
+    ]
+    assert made.modalities("simA", "caduceus_signals_dnase_hic") == ["dnase", "hic"]
+    assert own(made).points == ()
+
+
+def test_extra_signals_are_read_only_by_models_that_name_them(plan: Make) -> None:
+    made = plan({"models": ["prism"], "vary": {"models": ["prism"], "modalities": "extras"}})
+    assert own(made).models == ("prism", "prism_with_h3k4me3")
+    assert made.modalities("simA", "prism") == ["h3k27ac", "dnase", "hic"]
+    added = made.modalities("simA", "prism_with_h3k4me3")
+    assert added == ["h3k27ac", "dnase", "hic", "h3k4me3"]
+
+
+def test_without_extra_tracks_the_experiment_is_left_out_with_a_note(plan: Make) -> None:
+    path = Path("config/demo/tracks.tsv")
+    path.write_text("".join(x for x in path.open() if "h3k4me3" not in x))
+    made = plan({"models": ["prism"], "vary": {"models": ["prism"], "modalities": "extras"}})
+    assert made.experiments == {} and made.scenarios == {}
+    assert any("own is left out, because no modality marked `extra`" in x for x in made.skipped)
+
+
+def test_a_model_that_needs_peaks_is_left_out_where_there_are_none(plan: Make) -> None:
+    path = Path("config/demo/tracks.tsv")
+    path.write_text("".join(x for x in path.open() if not x.startswith("simB\tpeaks")))
+    made = plan({"models": ["peak_mask", "gbm"]}, model_overrides={"peak_mask": {"window_bp": 300}})
+    assert {run.cell for run in own(made).runs if run.model == "peak_mask"} == {"simA"}
+    assert any("peak_mask is left out in simB" in note for note in made.skipped)
+
+
+def test_architectures_that_need_peaks_are_known_to_planning() -> None:
+    from prismflow.architectures import NEEDS_PEAKS
+    from prismflow.models import ARCHITECTURES, TABULAR, model_class
+
+    networks = [name for name in ARCHITECTURES if name not in TABULAR]
+    needing = {n for n in networks if "peak_mask" in getattr(model_class(n), "needs", ())}
+    assert needing == NEEDS_PEAKS
+
+
+def test_cells_folds_and_seeds_of_an_experiment(plan: Make) -> None:
+    made = plan({"models": ["gbm"], "cells": ["simB"], "folds": "all", "seeds": [7]})
+    folds = made.config.datasets["demo"]["splits"]["folds"]
+    assert [(run.cell, run.fold, run.seed) for run in own(made).runs] == [
+        ("simB", fold, 7) for fold in folds
+    ]
+    assert {run.fold for run in own(plan({"models": ["gbm"]})).runs} == {"fold11"}
+    with pytest.raises(InputError, match=r"experiments\.own\.folds\): expected folds of dataset"):
+        plan({"models": ["gbm"], "folds": ["fold7"]})
+
+
+def test_crops_are_points_of_the_models_that_are_long_enough(plan: Make) -> None:
+    made = plan({"models": ["gbm", "prism"], "crop_bp": [100, 400]})
+    points = [(p["model"], p["scenario"], p["x"]) for p in own(made).points]
+    assert points == [
+        (model, scenario, x)
+        for model in ("gbm", "prism")
+        for scenario, x in (("full", 300), ("crop_100bp", 100))
+    ]
+    run = own(made).runs[0]
+    assert json.loads(made.scenarios_json(run))["crop_100bp"] == {"crop_bp": 100}
+
+
+def test_transfer_tests_each_model_on_the_other_cells(plan: Make) -> None:
+    made = plan({"models": ["prism"], "transfer": True})
+    for run in own(made).runs:
+        other = {"simA": "simB", "simB": "simA"}[run.cell]
+        assert made.other_cells(run) == [other]
+        assert json.loads(made.scenarios_json(run)) == {
+            "full": {}, f"on_{other}": {"cell": other},
+        }  # fmt: skip
+    alone = plan({"models": ["prism"], "transfer": True, "cells": ["simA"]})
+    assert alone.experiments == {}
+    assert any("it needs two cells and the dataset has simA" in x for x in alone.skipped)
+
+
+def test_a_dataset_takes_over_its_base(plan: Make) -> None:
+    label = {"column": "{cell}_rna", "transform": "raw", "name": "RNA"}
+    made = plan(
+        {"models": ["gbm"]},
+        run={"datasets": ["demo", "rna_only"]},
+        datasets={"rna_only": {"base": "demo", "label": label, "cells": ["simB"]}},
+    )
+    settings = made.config.datasets["rna_only"]
+    assert settings["genome"] == "resources/demo/genome.fa" and settings["label"]["name"] == "RNA"
+    assert settings["simulate"]["cells"] == ["simA", "simB"]
+    assert {run.cell for run in own(made, "rna_only").runs} == {"simB"}
+    with pytest.raises(
+        InputError, match="a dataset without a base of its own, found 'no'"
+    ):
+        plan({"models": ["gbm"]}, datasets={"x": {"base": "no"}})
+
+
+def test_a_dataset_may_have_experiments_of_its_own(plan: Make) -> None:
+    made = plan({"models": ["gbm"]}, datasets={"demo": {"experiments": ["rna"]}},
+                experiment_overrides={"rna": {"models": ["gbm"]}})  # fmt: skip
+    assert list(made.experiments) == [("demo", "rna")]
+
+
+@pytest.mark.parametrize(
+    ("window_bp", "n_contexts", "expected"),
+    [(2000, 2, (8, 1, 64)), (200_000, 0, (4, 2, 16)), (200_000, 2, (1, 8, 4))],
+)
+def test_long_windows_take_a_batch_in_several_passes(
+    window_bp: int, n_contexts: int, expected: tuple[int, int, int]
+) -> None:
+    from prismflow.run_settings import training_settings
+
+    values = {"training": {"batch_size": 8, "eval_batch_size": 64}, "run": {"pass_bp": 800_000}}
+    entry = {"window_bp": window_bp, "hyperparameters": {"n_contexts": n_contexts}}
+    training = training_settings(values, entry)
+    found = (training["batch_size"], training.get("accumulate_batches", 1))
+    assert (*found, training["eval_batch_size"]) == expected
+    assert found[0] * found[1] == 8
+
+
+def test_the_papers_configuration_is_planned(plan: Make, root: Path) -> None:
+    schemas = root / "workflow" / "schemas"
+    raw = yaml.safe_load(Path("config/config.yaml").read_text())
+    # The gene table and tracks are made or downloaded later; planning asks for none of them.
+    made = make_plan(configuration.load(raw, ["config/config.yaml"], schemas))
+    main = made.experiments["hg38_cage", "main"]
+    published = Path("config/published.tsv").read_text().splitlines()[1:]
+    named = {line.split("\t")[2] for line in published if line.startswith("main\t")}
+    assert named <= set(main.models)
+    assert {run.model for run in main.runs} == set(main.models)
+    assert len({run.seed for run in main.runs}) == 5
+    folds = {run.fold for run in made.experiments["hg38_cage", "folds"].runs}
+    assert len(folds) == 12
+    lengths = {point["x"] for point in made.experiments["hg38_cage", "input_length"].points}
+    assert {500, 2000, 200_000} <= lengths
