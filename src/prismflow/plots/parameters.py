@@ -15,6 +15,7 @@ from prismflow.plots import common, style
 from prismflow.plots.labels import model_label
 
 NEEDS = ("costs",)
+_WIDE = 300
 PANELS = (
     ("n_parameters", "parameters"),
     ("flops_training", "FLOPs per gene, training"),
@@ -44,7 +45,8 @@ def draw(
             f"{', '.join(table['model'])}; name a network in the experiment's `models`."
         )
     steps = table[table["n_parameters"].notna()].sort_values("n_parameters", kind="stable")
-    steps = steps.assign(step_seconds=steps["step_seconds"] / steps["batch_size"])
+    seconds = [name for name in steps.columns if name.startswith("step_seconds")]
+    steps = steps.assign(**{name: steps[name] / steps["batch_size"] for name in seconds})
     figure = style.new_figure(style.FULL_WIDTH, 0.55 + 0.155 * len(steps))
     panels = figure.subplots(1, len(PANELS), sharey=True)
     for axes, (column, label) in zip(panels, PANELS, strict=True):
@@ -64,10 +66,15 @@ def _panel(
         look = style.model_style(name, context)
         if value > 0:
             axes.plot([value], [y], marker=look.marker, color=look.colour, markersize=4)
+        if column == "step_seconds":
+            low, high = (rows[f"{column}_{end}"].iloc[y] for end in ("low", "high"))
+            axes.plot([low, high], [y, y], color=look.colour, linewidth=1.1)
     positive = values[values > 0]
     if positive.size:
         axes.set_xlim(positive.min() / 2.5, positive.max() * 2.5)
-    axes.xaxis.set_major_locator(LogLocator(10, numticks=4))
+    low, high = axes.get_xlim()
+    subs = (1.0,) if high / low > _WIDE else (1.0, 3.0)
+    axes.xaxis.set_major_locator(LogLocator(10, subs=subs, numticks=5))
     axes.xaxis.set_major_formatter(FuncFormatter(_short))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.tick_params(axis="y", length=0)
@@ -89,8 +96,8 @@ def _notes(table: pd.DataFrame, steps: pd.DataFrame, context: Mapping[str, Any])
     span = f"{windows[0]:,}" + (f" to {windows[-1]:,}" if len(windows) > 1 else "")
     notes = [
         f"Sizes of this configuration, windows of {span} bp, on {devices}; n = 5 measured steps on "
-        "random inputs, their median, divided by the batch. No mark: the step added no memory to "
-        "what start-up used."
+        "random inputs, their median and range, divided by the batch. No mark: the step added no "
+        "memory to what start-up used."
     ]
     tabular = [
         model_label(name, context) for name in table["model"] if name not in set(steps["model"])
