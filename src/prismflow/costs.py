@@ -164,7 +164,6 @@ def measure_steps(
     growth of the process's peak over the state before the first step.
     """
     model.train()
-    model.to(device)
     optimiser = make_optimiser(model, training.learning_rate, training.betas, training.weight_decay)
     parameters = [p for p in model.parameters() if p.requires_grad]
     on_cuda = device.type == "cuda"
@@ -223,11 +222,11 @@ def measure_cost(
     chosen = choose_device(device)
     make_deterministic(chosen)
     torch.manual_seed(0)
-    model = build_model(settings)
+    model = build_model(settings).to(chosen)
     wanted = {*getattr(type(model), "needs", ())}
     wanted |= {*getattr(type(model), "takes", ())} if shapes["n_elements"] else set()
     shapes = {**shapes, "extras": sorted(wanted)}
-    flops = flops_per_gene(model, random_batch(settings, shapes, 1, torch.device("cpu")))
+    flops = flops_per_gene(model, random_batch(settings, shapes, 1, chosen))
     batch = random_batch(settings, shapes, training.batch_size, chosen)
     facts = measure_steps(model, batch, training, chosen)
     logger.info("%s: %d parameters, %s", settings["model"], parameter_count(model), facts)
