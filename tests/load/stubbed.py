@@ -22,7 +22,7 @@ from prismflow.aggregate import METRIC_COLUMNS
 from prismflow.metrics import regression_metrics
 
 REAL = frozenset(os.environ.get("STUB_REAL", "").split(",")) - {""}
-GENES = int(os.environ.get("STUB_GENES", "40"))
+GENES = int(os.environ.get("STUB_GENES", "1200"))
 #: Where Snakemake's call of a script has the name of the rule and the record for its benchmark.
 RULE_ARGUMENT, RECORD_ARGUMENT = 10, 16
 #: Results of stubs that look like those of jobs; a figure of other files is a stub, too.
@@ -45,7 +45,8 @@ def _block(scenario: str, variant: int) -> tuple[bytes, dict[str, float]]:
     return gzip.compress(text.encode(), 1, mtime=0), regression_metrics(_LABELS, predicted)
 
 
-def _evaluate(output: Any, params: Any, wildcards: Any) -> None:
+def evaluate(output: Any, params: Any, wildcards: Any) -> None:
+    """Write what the rule ``evaluate`` writes: predictions and metrics of a run's scenarios."""
     run = (wildcards.dataset, wildcards.cell, wildcards.model)
     fold, _, seed = wildcards.run.rpartition("_seed")
     variant = zlib.crc32(" ".join((*run, wildcards.run)).encode()) % VARIANTS
@@ -78,7 +79,7 @@ def script(*arguments: Any) -> None:
         for name in [name for name, value in vars(record).items() if value is None]:
             setattr(record, name, 0.0)
     if rule.startswith("evaluate"):
-        _evaluate(output, params, wildcards)
+        evaluate(output, params, wildcards)
         return
     for path in output:
         if Path(path).suffix or Path(path).name.startswith("."):
