@@ -205,7 +205,7 @@ def drawn_texts(figure: Figure) -> list[Text]:
 
 def test_every_renderer_has_needs_and_a_case() -> None:
     # Those that need other data than these tables are drawn in test files of their own.
-    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_plots*.py"))
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     for name in plots.renderers():
         assert f'"{name}"' in tests, name
         assert set(plots.renderer(name).NEEDS) <= set(NEEDS)
