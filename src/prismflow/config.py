@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +89,7 @@ def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLik
     Raises:
         InputError: one sentence on the first thing that is wrong.
     """
+    check_locale(os.getcwd())
     schemas = Path(schemas)
     given = copy.deepcopy(dict(raw))
     given["datasets"] = with_bases(given.get("datasets"), files)
@@ -113,6 +115,18 @@ def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLik
     check_datasets(config)
     _check_scenarios(config)
     return config
+
+
+def check_locale(folder: str) -> None:
+    """Refuse a path that the locale cannot express: libraries that read tracks crash on it."""
+    try:
+        folder.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(
+            f"this folder ({folder!a}): expected a path that the locale can express, found letters "
+            f"outside {sys.getfilesystemencoding()}; unset PYTHONUTF8, or set LC_ALL=C.UTF-8, or "
+            "move the project."
+        ) from None
 
 
 def _in_order_of_files(modalities: dict[str, Any], files: Sequence[str]) -> dict[str, Any]:

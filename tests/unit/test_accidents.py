@@ -15,6 +15,7 @@ import pytest
 from make_store import settings
 from test_store import make_store as write_small_store
 
+from prismflow.config import check_locale
 from prismflow.errors import InputError
 from prismflow.files import write_text
 from prismflow.jobs import DISK_TROUBLE, job
@@ -210,3 +211,11 @@ def fill(what: str, built: tuple[Path, Path], small: Path, run: list[Path]) -> N
     else:
         tables = [small / name for name in ("p.tsv.gz", "m.tsv", "e.safetensors")]
         evaluate_run(*built, *run[:2], {"full": {}}, *tables, device="cpu")
+
+
+def test_a_path_that_the_locale_cannot_express_is_refused():
+    folder = b"/data/Pr\xc3\xbcfung".decode("ascii", "surrogateescape")
+    with pytest.raises(InputError, match=r"can express.*LC_ALL=C.UTF-8") as refused:
+        check_locale(folder)
+    assert str(refused.value).isascii(), "such a locale could not print the sentence"
+    check_locale("/data/Prüfung")

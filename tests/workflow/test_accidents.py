@@ -27,6 +27,8 @@ CONFIGS = ("config/demo.yaml", "config/accidents.yaml")
 RUN = "results/demo/simA/cnn/fold11_seed2"
 METRICS = "results/demo/metrics.tsv"
 ANYTHING = "(results|resources)/"
+# Python alone would take UTF-8 for the locale C.
+WITHOUT_UTF8 = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
 def can_mount() -> bool:
@@ -267,7 +269,7 @@ def test_a_clock_in_the_past(whole: Machine, copy: Machine) -> None:
     # For a clock that was set back, all that was there before comes from the future.
     future = time.time() + 5 * 365 * 86_400
     before = copy.digests()
-    for part in ("resources", "results", "config"):
+    for part in ("resources", "results", "config", "benchmarks", "logs"):
         for path in (copy.folder / part).rglob("*"):
             os.utime(path, (future, future))
     assert "Nothing to be done" in copy.finish("--dry-run", METRICS)
@@ -282,14 +284,11 @@ def test_a_clock_in_the_past(whole: Machine, copy: Machine) -> None:
 
 
 def test_a_hostile_machine(whole: Machine, tmp_path: Path, root: Path) -> None:
-    """Spaces and umlauts in the path, no UTF-8, no home, one core, no terminal, no /dev/shm."""
+    """Spaces and umlauts in the path, no locale, no home, one core, no terminal, no /dev/shm."""
     home = tmp_path / "home"
     home.mkdir(mode=0o500)
     machine = make_machine(tmp_path / "Prüfung für Gene & Co" / "mein Projekt", root)
-    environment = {
-        "LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0",
-        "HOME": str(home), "TERM": "dumb",
-    }  # fmt: skip
+    environment = {"LC_ALL": "C", "LANG": "C", "HOME": str(home), "TERM": "dumb"}
     # Root may write wherever permissions say no; mounts hold for root, too.
     before = (
         "mount -t tmpfs -o size=4k tmpfs /dev/shm; "
@@ -299,6 +298,14 @@ def test_a_hostile_machine(whole: Machine, tmp_path: Path, root: Path) -> None:
     machine.finish(environment=environment, before=before if can_mount() else "", cores="1")
     assert machine.digests() == whole.digests()
     assert not list(home.iterdir())
+    status, printed = machine.end("--dry-run", environment=WITHOUT_UTF8)
+    assert status == 1
+    assert "expected a path that the locale can express" in printed and "LC_ALL=C.UTF-8" in printed
+
+
+def test_a_locale_without_utf8(whole: Machine, empty: Machine) -> None:
+    empty.finish(METRICS, environment=WITHOUT_UTF8)
+    assert_part_of(whole, empty)
 
 
 def interpreters() -> dict[str, Path]:
