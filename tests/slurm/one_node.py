@@ -76,10 +76,10 @@ def install() -> None:
     Raises:
         CannotStart: they are missing and can't be installed from here.
     """
+    if os.geteuid() != 0:
+        raise CannotStart("a Slurm that runs jobs and pretends GPUs needs root, for tests too")
     with Path(tempfile.gettempdir(), "prismflow_slurm_install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # other test processes wait here for the first one
-        if os.geteuid() != 0:
-            raise CannotStart("a Slurm that runs jobs and pretends GPUs needs root, for tests too")
         if all(map(_found, DAEMONS)):
             return
         hint = "install Debian's packages slurm-wlm and munge to run these tests"
