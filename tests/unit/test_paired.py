@@ -158,6 +158,19 @@ def test_equal_models_differ_by_exactly_nothing() -> None:
     assert (effect.value, effect.low, effect.high, effect.p) == (0, 0, 0, 1)
 
 
+def test_a_constant_prediction_has_an_error_and_no_correlation() -> None:
+    observed = np.random.default_rng(17).normal(size=50)
+    constant = np.full((3, 50), 0.1)
+    found = paired.replicate([observed], [np.concatenate([constant, [observed] * 3])])
+    effect = paired.difference(
+        {name: values.of(range(3)) for name, values in found.items()},
+        {name: values.of(range(3, 6)) for name, values in found.items()},
+    )
+    assert effect["mse"].value == pytest.approx(((observed - 0.1) ** 2).mean())
+    assert effect["mse"].p < 0.05
+    assert np.isnan([effect["pearson"].value, effect["pearson"].low, effect["pearson"].p]).all()
+
+
 def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputError, match=r"2 runs on 5 genes, found an array of shape \(2, 4\)"):
         paired.replicate([np.zeros(5)], [np.zeros((2, 4))])

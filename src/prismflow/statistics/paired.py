@@ -151,6 +151,8 @@ def _one_fold(
         errors = (runs - labels) ** 2
         # Shifting both sides changes no correlation and keeps the sums of squares accurate.
         y, p = labels - labels.mean(), runs - runs.mean(axis=1, keepdims=True)
+        # What rounding leaves of a constant prediction would have a correlation.
+        p[np.ptp(runs, axis=1) == 0] = 0.0
         features = np.concatenate([errors, p, p * p, p * y, [y, y * y]]).T
         exact, drawn = even @ features, weights @ features.astype(np.float32)
         for metric, point, spread in zip(
