@@ -68,9 +68,7 @@ def draw(
     named = set(points["model"])
     references = [str(m) for m in experiment.get("models") or [] if str(m) not in named]
     shown = {**(experiment.get("reference_labels") or {})}
-    lines = [
-        (model, str(shown.get(model) or model_label(model, context))) for model in references
-    ]
+    lines = [(model, str(shown.get(model) or model_label(model, context))) for model in references]
     axis = Axis(
         str(experiment.get("x_label", "value")),
         str(experiment.get("scale", "steps")),
@@ -134,10 +132,18 @@ def draw_lines(
     )
     notes = [
         *(notes or usual),
-        "Dashed: models without this setting." if references else "",
+        "Arrowheads: the interval goes on beyond the axis." if _cut(figure) else "",
+        "Dashed: models without this setting, their intervals at the right edge."
+        if references
+        else "",
         common.absent_note(table["model"].unique(), chosen, context),
     ]
     return style.finish(figure, notes, context)
+
+
+def _cut(figure: Figure) -> bool:
+    return any(line.get_marker() in ("v", "^") and not line.get_clip_on()
+               for axes in figure.axes for line in axes.lines)  # fmt: skip
 
 
 def _of(table: pd.DataFrame, cell: str, metric: str) -> pd.DataFrame:
@@ -157,25 +163,32 @@ def _panel(
     if axis.scale == "log":
         axes.set_xscale("log")
     ends: list[tuple[float, float, str, str]] = []
+    bars: list[tuple[float, float, float, str]] = []
     drawn = [base for base in labels if (summary["base"] == base).any()]
     for index, base in enumerate(drawn):
         own = summary[summary["base"] == base].sort_values("x")
         dots = seeds[seeds["base"] == base]
         look = style.model_style(str(own["model"].iloc[0]), context)
-        shift = 0.035 * (index - (len(drawn) - 1) / 2)
+        apart = 0.035 if axis.scale == "log" else min(0.1, 0.5 / len(drawn))
+        shift = apart * (index - (len(drawn) - 1) / 2)
         x, y = axis.moved(axis.at(own["x"]), shift), own["mean"].to_numpy(float)
         axes.plot(axis.moved(axis.at(dots["x"]), shift + 0.04), dots["value"], linestyle="",
                   marker="o", markersize=2.4, color=look.colour, alpha=0.35,
                   markeredgewidth=0)  # fmt: skip
-        axes.vlines(x, own["low"], own["high"], color=look.colour, linewidth=1.0)
+        bars += [
+            (at, *ends_of, look.colour)
+            for at, *ends_of in zip(x, own["low"], own["high"], strict=True)
+        ]
         axes.plot(x, y, color=look.colour, marker=look.marker, markersize=4.4,
                   markeredgecolor="white", markeredgewidth=0.5, zorder=4)  # fmt: skip
         if labels[base]:
             ends.append((x[-1], y[-1], labels[base], look.colour))
     estimates = _estimates(summary, seeds)
-    estimates += _reference_lines(axes, flat, references, ends, axis, context)
+    estimates += _reference_lines(axes, flat, references, ends, axis)
     axes.set_ylim(*forest.limits(estimates))
     _ticks(axes, axis)
+    _bars(axes, bars)
+    _reference_bars(axes, flat, references)
     _end_labels(axes, ends)
 
 
@@ -194,23 +207,47 @@ def _reference_lines(
     references: Sequence[tuple[str, str]],
     ends: list[tuple[float, float, str, str]],
     axis: Axis,
-    context: Mapping[str, Any],
 ) -> list[forest.Estimate]:
     found = []
-    for number, (model, label) in enumerate(references):
-        rows = flat[flat["model"] == model]
-        if rows.empty:
-            continue
-        row = next(rows.itertuples())
-        colour = style.MUTED if number else style.INK
-        axes.axhline(row.mean, color=colour, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
-        if np.isfinite(row.low):
-            axes.axhspan(row.low, row.high, color=colour, alpha=0.07, linewidth=0, zorder=0)
-        last = float(axis.at(np.array(axis.values[-1:]))[0])
-        ends.append((axis.moved(np.array(last), 0.06).item(), row.mean, label, colour))
-        # Its interval is a band that may go on beyond the axis; the line must be in sight.
-        found.append(forest.Estimate(forest.Interval(row.mean, 0.0, row.mean, row.mean, 2), ()))
+    for (model, label), colour in zip(references, _reference_colours(references), strict=True):
+        for row in flat[flat["model"] == model].itertuples():
+            axes.axhline(row.mean, color=colour, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+            last = float(axis.at(np.array(axis.values[-1:]))[0])
+            ends.append((axis.moved(np.array(last), 0.06).item(), row.mean, label, colour))
+            # Its interval may go on beyond the axis; the line itself must be in sight.
+            interval = forest.Interval(row.mean, 0.0, row.mean, row.mean, row.n_seeds)
+            found.append(forest.Estimate(interval, ()))
     return found
+
+
+def _reference_bars(axes: Axes, flat: pd.DataFrame, references: Sequence[tuple[str, str]]) -> None:
+    """Intervals of the dashed lines, at the right edge of the panel."""
+    edge = axes.get_xlim()[1]
+    inside = axes.transData.inverted().transform(axes.transAxes.transform([(0.985, 0), (0.96, 0)]))
+    for number, ((model, _), colour) in enumerate(
+        zip(references, _reference_colours(references), strict=True)
+    ):
+        at = float(inside[number][0]) if number < len(inside) else edge
+        rows = flat[flat["model"] == model]
+        _bars(axes, [(at, row.low, row.high, colour) for row in rows.itertuples()])
+
+
+def _reference_colours(references: Sequence[tuple[str, str]]) -> list[str]:
+    return [style.MUTED if number else style.INK for number in range(len(references))]
+
+
+def _bars(axes: Axes, bars: Sequence[tuple[float, float, float, str]]) -> None:
+    """Intervals, cut at the edge of the panel with an arrowhead where they go on."""
+    bottom, top = axes.get_ylim()
+    for at, low, high, colour in bars:
+        if not np.isfinite(low):
+            continue
+        inside = (max(low, bottom), min(high, top))
+        axes.plot([at, at], inside, color=colour, linewidth=1.0, zorder=2)
+        for end, edge, marker in ((low, bottom, "v"), (high, top, "^")):
+            if (end < edge) if marker == "v" else (end > edge):
+                axes.plot([at], [edge], marker=marker, markersize=3.2, color=colour,
+                          markeredgewidth=0, clip_on=False, zorder=3)  # fmt: skip
 
 
 def _ticks(axes: Axes, axis: Axis) -> None:
@@ -218,7 +255,7 @@ def _ticks(axes: Axes, axis: Axis) -> None:
     at = axis.at(values)
     if axis.scale == "log":
         span = np.log10(values[-1] / values[0]) if len(values) > 1 else 1.0
-        axes.set_xlim(values[0] / 10 ** (0.06 * span), values[-1] * 10 ** (0.06 * span))
+        axes.set_xlim(values[0] / 10 ** (0.1 * span), values[-1] * 10 ** (0.1 * span))
         shown = list(values) if len(values) <= 6 else _thin(values, 0.11 * span)
         axes.xaxis.set_major_locator(FixedLocator(shown))
         thinned = len(shown) < len(values)
