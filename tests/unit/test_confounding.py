@@ -296,6 +296,9 @@ def test_worlds_are_gathered_drawn_and_tabulated(world: Path, tmp_path: Path) ->
     # A mark per line and kappa of the test genes.
     marks = [line for line in drawn.axes[0].lines if line.get_marker() == "o"]
     assert len(marks) == 8
+    # The reference has no difference from itself.
+    marks = [line for line in drawn.axes[1].lines if line.get_marker() == "o"]
+    assert len(marks) == 6
     table = tables.build(data, experiment, context)
     mse = table[(table["measure"] == "mse") & (table["model"] == "prism_n0")]
     assert mse["difference"].isna().all()

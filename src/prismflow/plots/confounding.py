@@ -16,7 +16,8 @@ from prismflow.plots.labels import model_label, target_label
 NEEDS = ("confounding",)
 PANELS = {
     "mse": "MSE of\n{target}",
-    "reliance": "MSE added without\nDNase and Hi-C",
+    "difference": "MSE minus that\nof n = 0",
+    "reliance": "MSE added without\nDNase, Hi-C",
     "recovery": "MSE added without\nH3K27ac",
     "error_c": "partial r of error\nand C",
 }
@@ -40,32 +41,42 @@ def draw(
     Raises:
         InputError: no world was run.
     """
-    summary = common.require(data, "confounding", experiment)["summary"]
+    tables = common.require(data, "confounding", experiment)
+    summary = tables["summary"]
     if summary.empty:
         raise InputError(
             f"{common.figure_id(experiment)}: expected measures of at least one world, found none; "
             "add a block to the experiment's `options.grid`."
         )
+    drawn = pd.concat([summary, _differences(tables["contrasts"])], ignore_index=True)
     trainings = sorted(summary["training"].unique(), reverse=True)
     lines = [lines_of(summary[summary["training"] == t], experiment) for t in trainings]
     heights = [ROW_IN * len(own) + 0.55 for own in lines]
     figure = style.new_figure(style.FULL_WIDTH, sum(heights) + 0.12)
     grid = figure.add_gridspec(len(trainings), len(PANELS), height_ratios=heights)
     for band, (training, own) in enumerate(zip(trainings, lines, strict=True)):
-        rows = summary[summary["training"] == training]
+        rows = drawn[drawn["training"] == training]
         for column, measure in enumerate(PANELS):
             axes = figure.add_subplot(grid[band, column])
             _panel(axes, rows[rows["measure"] == measure], own)
+            if measure != "mse":
+                axes.axvline(0, color=style.INK, linewidth=0.6)
             labels = [_label(line, context) for line in own] if column == 0 else []
             axes.set_yticks(range(len(own)), labels)
             if column:
                 axes.set_yticks([])
             axes.set_xlabel(PANELS[measure].format(target=target_label(context)))
             if column == 0:
-                axes.set_title(f"Trained at κ = {training:g}", loc="left", x=-0.55)
-            if column == 1:
+                axes.set_title(f"Trained at κ = {training:g}", loc="left", x=-1.25)
+            if column == 0:
                 _legend(axes, sorted(rows["test"].unique(), reverse=True), float(training))
     return style.finish(figure, _notes(summary), context)
+
+
+def _differences(contrasts: pd.DataFrame) -> pd.DataFrame:
+    """Paired differences in MSE, as rows of the measure ``difference``."""
+    rows = contrasts[contrasts["measure"] == "mse"].assign(measure="difference")
+    return rows.rename(columns={"difference": "mean"})
 
 
 def lines_of(rows: pd.DataFrame, experiment: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -107,8 +118,6 @@ def _panel(axes: Axes, rows: pd.DataFrame, lines: Sequence[tuple[str, str]]) -> 
             if pd.notna(row["low"]):
                 axes.plot([row["low"], row["high"]], [y, y], color=colours[test], linewidth=0.9)
             axes.plot(row["mean"], y, "o", color=colours[test], markersize=2.6)
-    if rows["measure"].iloc[0] != "mse":
-        axes.axvline(0, color=style.INK, linewidth=0.6)
 
 
 def _legend(axes: Axes, tests: Sequence[float], training: float) -> None:
@@ -117,11 +126,12 @@ def _legend(axes: Axes, tests: Sequence[float], training: float) -> None:
     x = 0.0
     for test in tests:
         word = "" if training == 0 else f" ({words[state(test, training)]})"
-        text = f"● test κ = {test:g}{word}".replace("-", "−")
-        label = axes.text(x, 1.015, text, transform=axes.transAxes, color=colours[test],
-                          fontsize=style.SMALL_SIZE, va="bottom")  # fmt: skip
+        text = f"● κ = {test:g} at test{word}".replace("-", "−")
+        label = axes.annotate(text, (0, 1), (x, 4), xycoords="axes fraction",
+                              textcoords="offset points", color=colours[test],
+                              fontsize=style.SMALL_SIZE, va="bottom")  # fmt: skip
         label.set_in_layout(False)
-        x += 0.042 * len(text)
+        x += 72 * style.SMALL_CHAR_IN * len(text) + 12
 
 
 def _notes(summary: pd.DataFrame) -> list[str]:
@@ -141,6 +151,7 @@ def _notes(summary: pd.DataFrame) -> list[str]:
         "κ: correlation of the background state C with the true activity. Without a signal: its "
         "values are exchanged between test genes, in a trained model. Partial r: error (predicted "
         "minus observed) against C, true causes of expression held fixed; 0 where C is not used.",
-        "Prism's name alone is its direct prediction.",
+        "Prism's name alone is its direct prediction. Differences from Prism with n = 0 are paired "
+        "by world.",
         *parts,
     ]
