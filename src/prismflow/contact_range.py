@@ -42,6 +42,26 @@ def positions_per_bin(
     return np.maximum(high - low, 0)
 
 
+def _features(
+    chroms: np.ndarray,
+    tss: np.ndarray,
+    track: Mapping[str, Any],
+    lengths: Mapping[str, int],
+    range_bp: int,
+    aliases: Mapping[str, str],
+    sources: tuple[str, str],
+    pseudocount: bool,
+) -> np.ndarray:
+    """The contact feature per bin, (n, K), with or without the pseudocount."""
+    values, _ = contact_bins(
+        track["path"], chroms, tss, window_bp=range_bp, resolution_bp=int(track["resolution_bp"]),
+        normalisation=track["normalisation"] or "NONE", chrom_lengths=lengths,
+        genes_source=sources[0], lengths_source=sources[1], chrom_aliases=aliases,
+        absent_chromosomes=track["absent_chromosomes"] or "error", pseudocount=pseudocount,
+    )  # fmt: skip
+    return values
+
+
 def count_contacts(
     genes: pd.DataFrame,
     track: Mapping[str, Any],
@@ -73,14 +93,9 @@ def count_contacts(
     resolution_bp = int(track["resolution_bp"])
     chroms, tss = genes["chrom"].to_numpy(object), genes["tss"].to_numpy(np.int64)
     with_constant, without = (
-        contact_bins(
-            track["path"], chroms, tss, window_bp=range_bp, resolution_bp=resolution_bp,
-            normalisation=track["normalisation"] or "NONE", chrom_lengths=lengths,
-            genes_source=sources[0], lengths_source=sources[1], chrom_aliases=aliases,
-            absent_chromosomes=track["absent_chromosomes"] or "error", pseudocount=pseudocount,
-        )[0]
+        _features(chroms, tss, track, lengths, range_bp, aliases, sources, pseudocount)
         for pseudocount in (True, False)
-    )  # fmt: skip
+    )
     length = np.array([lengths[chrom] for chrom in chroms], dtype=np.int64)
     bases = positions_per_bin(tss, length, range_bp, resolution_bp, without.shape[1])
     recorded = (without > 0) & (bases > 0)
