@@ -32,7 +32,7 @@ _WITHOUT_RUNS = {
     "{base}": "every model",
     "{long}": "longest window",
     "{short}": "short window",
-    "{other}": "the best other model",
+    " ({other})": "",
 }
 
 

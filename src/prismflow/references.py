@@ -1,7 +1,8 @@
 """Which model of an experiment is compared with which; pure, because planning asks.
 
-A variant is compared with the model that was varied, every other model with the experiment's
-``reference``. Experiments of the categories Checks and Description compare nothing.
+Every model is compared with the ``reference`` that the experiment names. Where it names none, a
+variant is compared with the model that was varied, and every other model with Prism.
+Experiments of the categories Checks and Description compare nothing.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def references(
         base = bases.get(model)
         if base is None and named and model not in entry.get("models", []):
             base = named[0]
-        against = base if base in models and base != model else reference
+        own = "reference" not in entry and base in models and base != model
+        against = base if own else reference
         if against in models and against != model:
             chosen[model] = str(against)
     return chosen

@@ -247,6 +247,11 @@ ENTRY = {"models": ["caduceus", "prism"], "vary": {"models": ["caduceus", "caduc
         ({}, ["gbm", "cnn"], {}),
         ({"reference": "gbm"}, ["gbm", "prism"], {"prism": "gbm"}),
         ({"reference": None}, ["gbm", "prism"], {}),
+        (
+            {"reference": "prism", "vary": {"models": ["prism_random"]}},
+            ["prism_random", "prism_random_x", "prism"],
+            {"prism_random": "prism", "prism_random_x": "prism"},
+        ),
         ({"category": "Checks"}, ["gbm", "prism"], {}),
         (
             ENTRY,
