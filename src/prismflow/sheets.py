@@ -18,6 +18,7 @@ _THIS_MACHINE = re.compile(r"localhost|127\.\d+\.\d+\.\d+|::1")
 RESERVED = frozenset(
     {
         "all",
+        "claims",
         "dropped",
         "figures",
         "full",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from test_tables import check_latex
 
 from prismflow.claims import (
     CONTRADICTED,
@@ -244,6 +245,7 @@ def test_the_page_names_the_data_and_every_verdict(content: dict[str, Any]) -> N
     sheet = printed.sheet(table, content, CONTEXT)
     for text in (render.markdown(sheet), render.html(sheet), render.latex(sheet)):
         assert "simulated (demo: simulated genome)" in text and "not tested here" in text
+    check_latex(render.latex(sheet))
     page = render.html(sheet)
     assert "1. Long inputs do not help: not tested here" in page
     assert "6. Prism is best: supported" in page and "<b>supported" in page

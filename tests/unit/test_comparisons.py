@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from test_tables import check_latex
 
 from prismflow.arms import read_arms
 from prismflow.comparisons import compare, with_published
@@ -227,6 +228,7 @@ def test_the_printed_table_is_complete(root: Path) -> None:
     table = compare([data], chosen, runs_of(data))
     table = with_published(table, read_tsv(root / "config/published.tsv"), "main", {"A": "K562"})
     context = {"simulated": True, "model_order": ["prism", "caduceus", "gbm"]}
+    check_latex(render.latex(printed.sheet(table, chosen, context)))
     text = render.markdown(printed.sheet(table, chosen, context))
     assert "### A (simulated), against the reference" in text
     assert "### A (simulated), against the full input" in text
