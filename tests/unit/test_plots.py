@@ -371,7 +371,7 @@ def test_removal_plots_the_paired_change() -> None:
     wide = chosen.pivot(index="seed", columns="scenario", values="value")
     change = (wide["without_h3k27ac"] - wide["full"]).mean()
     assert f"{change:+.3f}" in all_text(figure)
-    assert "Without Hi-C (permuted between genes)" in all_text(figure)
+    assert "Without Hi-C (permuted)" in all_text(figure)
 
 
 def test_wide_intervals_are_cut_with_arrowheads() -> None:

@@ -84,7 +84,7 @@ def draw(plan: Plan, summary: pd.DataFrame, experiment: Mapping[str, Any],
          context: Mapping[str, Any]) -> Figure:  # fmt: skip
     """Draw the figure: bands of at most four panels, one row per line."""
     bands = _bands(plan.panels)
-    labels = [style.wrap(row.label, 40 if row.header else LABEL_CHARS) for row in plan.rows]
+    labels = [style.wrap(row.label, 30 if row.header else LABEL_CHARS) for row in plan.rows]
     heights = [ROW_IN + LINE_IN * label.count("\n") for label in labels]
     ys = list(np.cumsum([0.0, *heights[:-1]]) + np.array(heights) / 2) if heights else []
     total = sum(heights)
@@ -179,7 +179,7 @@ def _panel(
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
-    axes.locator_params(axis="x", nbins=4)
+    axes.locator_params(axis="x", nbins=3 if plan.change and len(plan.panels) > 2 else 4)
     truncated = False
     for row, y in zip(plan.rows, ys, strict=True):
         if row.header:

@@ -15,7 +15,7 @@ from prismflow.statistics import METRIC_COLUMNS, paired_over_seeds, seed_differe
 
 NEEDS = ("metrics",)
 _PREFIX = "without_"
-_HOW = {"zero": "set to zero", "mean": "mean-imputed", "permute": "permuted between genes"}
+_HOW = {"zero": "set to zero", "mean": "mean-imputed", "permute": "permuted"}
 
 
 @style.styled
@@ -51,7 +51,8 @@ def draw(
         estimates=forest.estimates_of(seeds, lambda names: f"{names[1]}|{names[0]}"),
         change=True,
         extra_notes=[
-            "Differences are paired by seed.",
+            "Differences are paired by seed. Mean-imputed: the mean of the training genes; permuted: "
+            "exchanged between test genes.",
             common.absent_note(seeds["model"].unique(), experiment, context),
         ],
     )
