@@ -30,7 +30,8 @@ def read_claims(path: str | Path, schemas: str | Path) -> dict[str, Any]:
     content = schema.validate(
         schema.read_yaml(path), Path(schemas) / "claims.schema.yaml", [Path(path)]
     )
-    for name, claim in content["claims"].items():
+    for place_in_file, (name, claim) in enumerate(content["claims"].items()):
+        claim["position"] = place_in_file
         for position, test in enumerate(claim["tests"]):
             test.setdefault("kind", "contrast")
             missing = [
@@ -47,7 +48,8 @@ def read_claims(path: str | Path, schemas: str | Path) -> dict[str, Any]:
 
 def tests_of(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """(id of the claim, claim, test) of every test in the order of the file."""
-    for name, claim in content["claims"].items():
+    # By position, because sorted JSON on the way to a job keeps no order of keys.
+    for name, claim in sorted(content["claims"].items(), key=lambda item: item[1]["position"]):
         for test in claim["tests"]:
             yield name, claim, test
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,12 @@ def test_the_file_holds_every_claim_of_the_paper_with_its_source(content: dict[s
     assert experiments_of(content) == ["input_length", "main", "single_signal", "signal_removal"]
     assert counted_models(content) == ["caduceus_signals", "prism"]
     assert content["margin"] == 0.02
+
+
+def test_the_order_of_the_file_survives_sorted_json(content: dict[str, Any]) -> None:
+    sent = json.loads(json.dumps(content, sort_keys=True))
+    table = judge(sent, [], {}, CONTEXT, PARAMETERS)
+    assert list(dict.fromkeys(table["claim_id"])) == list(content["claims"])
 
 
 def test_every_named_experiment_exists(content: dict[str, Any], root: Path) -> None:
