@@ -304,7 +304,8 @@ def test_worlds_are_gathered_drawn_and_tabulated(world: Path, tmp_path: Path) ->
     assert mse["difference"].isna().all()
     text = render.markdown(tables.sheet(table, experiment, context))
     assert text.count("| Gradient boosting |") == 2
-    assert "2 worlds" in text
+    n_genes = read_tsv(world / "truth.tsv")["gene_id"].nunique()
+    assert f"2 worlds, {n_genes} test genes each" in text
     assert text.count("size of the correlation of a gene's mean context weight") == 1
 
 

@@ -84,10 +84,10 @@ def sheet(table: pd.DataFrame, experiment: Mapping[str, Any], context: Mapping[s
                     _shown(values, "error_c"),
                 )
             )
-        n_worlds, n_genes = rows["n_worlds"].max(), rows["n_genes"].max()
+        n_worlds, n_genes = int(rows["n_worlds"].max()), int(rows["n_genes"].max())
         heading = (
             f"trained at κ = {number(training, 1)}, tested at κ = {number(test, 1)}: "
-            f"{common.count_label(int(n_worlds), 'world')}, {n_genes:,} test genes each"
+            f"{common.count_label(n_worlds, 'world')}, {n_genes:,} test genes each"
         )
         blocks.append(Block(heading, tuple(lines)))
     reference = model_label(REFERENCE[0], context)
