@@ -123,6 +123,21 @@ def test_folds_come_in_their_order_with_a_mean_over_them() -> None:
     assert whole[0].get_ydata()[0] == pytest.approx(1.032)
 
 
+def test_models_without_promoter_activity_stand_apart() -> None:
+    models = ["caduceus", "caduceus_signals", "caduceus_signals_no_activity"]
+    context = {
+        **CONTEXT,
+        "excluded_features": {models[2]: ["promoter_activity"]},
+        "model_modalities": {models[0]: [], models[1]: ["dnase"], models[2]: ["dnase"]},
+    }
+    draw = plots.renderer("signal_contribution").draw
+    figure = draw({"metrics": metrics(models)}, {"id": "x", "models": models}, context)
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == [
+        "With promoter activity", "sequence only", "DNase", "Without promoter activity", "DNase",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("renderer", ["sweep", "comparison", "transfer", "folds"])
 def test_figures_are_equal_byte_by_byte(renderer: str, tmp_path: Any) -> None:
     scenarios = ("full", "on_simB") if renderer == "transfer" else ("full",)

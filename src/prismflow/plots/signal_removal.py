@@ -51,8 +51,8 @@ def draw(
         estimates=forest.estimates_of(seeds, lambda names: f"{names[1]}|{names[0]}"),
         change=True,
         extra_notes=[
-            "Differences are paired by seed. Mean-imputed: the mean of the training genes; permuted: "
-            "exchanged between test genes.",
+            "Differences are paired by seed. Mean-imputed: the mean of the training genes; "
+            "permuted: exchanged between test genes.",
             common.absent_note(seeds["model"].unique(), experiment, context),
         ],
     )
