@@ -2,7 +2,7 @@
 
     python docs/make_images.py results/demo
 
-Pictures are 1,000 pixels wide with 256 colours; together they stay below 2 MB.
+Full-width pictures become 1,000 pixels wide, with 256 colours; together they stay below 2 MB.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from pathlib import Path
 
 from PIL import Image
 
-WIDTH, COLOURS = 1000, 256
+SCALE, COLOURS = 1 / 2.1, 256
 
 
 def shrink(source: Path, target: Path) -> int:
     """Write a small copy of a picture on white; returns its bytes."""
     picture = Image.open(source).convert("RGB")
-    height = round(picture.height * WIDTH / picture.width)
-    small = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
+    size = (round(picture.width * SCALE), round(picture.height * SCALE))
+    small = picture.resize(size, Image.Resampling.LANCZOS)
     target.parent.mkdir(parents=True, exist_ok=True)
     small.quantize(COLOURS, dither=Image.Dither.NONE, method=Image.Quantize.MAXCOVERAGE).save(
         target, optimize=True
