@@ -221,10 +221,9 @@ def _fasta_index(path: Path, compressed: bool, folder: Path) -> tuple[str, str |
         try:
             pysam.faidx(str(path), *options)
         except pysam.SamtoolsError:
-            raise InputError(
-                f"{path}: the FASTA can't be indexed; expected sequences in lines of equal length, "
-                "found other text or lines of uneven length; download it again or rewrap it."
-            ) from None
+            found = "found other text or lines of uneven length; download it again or rewrap it."
+            sentence = "the FASTA can't be indexed; expected sequences in lines of equal length"
+            raise InputError(f"{path}: {sentence}, {found}") from None
     _check_index(path, Path(index))
     return index, block_index if compressed else None
 
@@ -234,10 +233,9 @@ def _check_index(path: Path, index: Path) -> None:
     if not names:
         raise InputError(f"{path}: expected a FASTA with sequences, found none.")
     if odd := [n for n in names if not (n.isascii() and n.decode("ascii").isprintable())]:
-        raise InputError(
-            f"{path}: expected chromosome names of printable ASCII characters, found {odd[0]!r}; "
-            "the file seems damaged, copy or download it again."
-        )
+        expected = f"{path}: expected chromosome names of printable ASCII characters"
+        advice = "the file seems damaged, copy or download it again."
+        raise InputError(f"{expected}, found {odd[0]!r}; {advice}")
 
 
 def unknown_runs(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
