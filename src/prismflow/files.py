@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy as np
 import pandas as pd
 
 from prismflow.errors import InputError
@@ -108,18 +107,6 @@ def read_tsv(path: str | os.PathLike[str], **options: Any) -> pd.DataFrame:
         raise InputError(
             f"{path}: expected a tab-separated table with a header line, found {error}."
         ) from None
-
-
-def write_array(values: np.ndarray, path: str | os.PathLike[str]) -> None:
-    """Write an array file into a folder that is not yet in its place.
-
-    As numpy.save, which however doesn't tell a full disk from other trouble.
-    """
-    values = np.ascontiguousarray(values)
-    with open(path, "wb") as stream:
-        header = np.lib.format.header_data_from_array_1_0(values)
-        np.lib.format.write_array_header_1_0(stream, header)
-        stream.write(values.tobytes())
 
 
 def write_array(values: np.ndarray, path: str | os.PathLike[str]) -> None:
