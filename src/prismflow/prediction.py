@@ -232,9 +232,7 @@ def predict_scenarios(
     return predictions, extras
 
 
-def _source(
-    scenario: Scenario, own: GeneInputs, sources: Mapping[str, GeneInputs]
-) -> GeneInputs:
+def _source(scenario: Scenario, own: GeneInputs, sources: Mapping[str, GeneInputs]) -> GeneInputs:
     if scenario.cell is None:
         return own
     if scenario.cell not in sources:

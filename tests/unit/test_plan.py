@@ -161,9 +161,7 @@ def test_a_dataset_takes_over_its_base(plan: Make) -> None:
     assert settings["genome"] == "resources/demo/genome.fa" and settings["label"]["name"] == "RNA"
     assert settings["simulate"]["cells"] == ["simA", "simB"]
     assert {run.cell for run in own(made, "rna_only").runs} == {"simB"}
-    with pytest.raises(
-        InputError, match="a dataset without a base of its own, found 'no'"
-    ):
+    with pytest.raises(InputError, match="a dataset without a base of its own, found 'no'"):
         plan({"models": ["gbm"]}, datasets={"x": {"base": "no"}})
 
 
