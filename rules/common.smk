@@ -22,10 +22,14 @@ ENVIRONMENT = "../envs/prismflow.yaml"
 def load_plan():
     """Read and check everything that the user wrote; end with one sentence if it is wrong."""
     given = [str(file) for file in workflow.overwrite_configfiles]
-    files = [str(file) for file in workflow.configfiles if str(file) not in given] + given
+    files = [
+        str(file) for file in workflow.configfiles if str(file) not in given
+    ] + given
     try:
         return make_plan(
-            settings_of.load(config, files, Path(workflow.basedir) / "workflow" / "schemas")
+            settings_of.load(
+                config, files, Path(workflow.basedir) / "workflow" / "schemas"
+            )
         )
     except InputError as error:
         raise WorkflowError(str(error)) from None

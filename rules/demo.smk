@@ -16,16 +16,19 @@ for simulated_dataset, simulated_settings in SIMULATED.items():
             f"logs/{simulated_dataset}/simulate_genome.log",
         benchmark:
             f"benchmarks/{simulated_dataset}/simulate_genome.tsv"
-        params:
-            settings=as_json(
-                {"cells": simulated_settings["cells"], **simulated_settings["simulate"]}
-            ),
-            folder=f"resources/{simulated_dataset}",
-            code=code_digest("simulate"),
+        conda:
+            ENVIRONMENT
         resources:
             mem_mb=growing(2000),
             runtime=growing(10),
-        conda:
-            ENVIRONMENT
+        params:
+            settings=as_json(
+                {
+                    "cells": simulated_settings["cells"],
+                    **simulated_settings["simulate"],
+                }
+            ),
+            folder=f"resources/{simulated_dataset}",
+            code=code_digest("simulate"),
         script:
             "../workflow/scripts/simulate_genome.py"

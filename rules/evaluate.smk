@@ -15,22 +15,22 @@ rule evaluate:
         extras="results/{dataset}/{cell}/{model}/{run}/extras.safetensors",
     log:
         "logs/{dataset}/{cell}/{model}/{run}/evaluate.log",
-    wildcard_constraints:
-        model=one_of(set(PLAN.models) - tabular_models()),
     benchmark:
         "benchmarks/{dataset}/{cell}/{model}/{run}/evaluate.tsv"
+    wildcard_constraints:
+        model=one_of(set(PLAN.models) - tabular_models()),
+    conda:
+        ENVIRONMENT
+    threads: PLAN.config.values["run"]["train_threads"]
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(60),
     params:
         scenarios=lambda wildcards: PLAN.scenarios_json(run_of(wildcards)),
         device=PLAN.config.values["run"]["device"],
         code=lambda wildcards: code_digest(
             "prediction", module_of(PLAN.models[wildcards.model]["architecture"])
         ),
-    threads: PLAN.config.values["run"]["train_threads"]
-    resources:
-        mem_mb=growing(8000),
-        runtime=growing(60),
-    conda:
-        ENVIRONMENT
     script:
         "../workflow/scripts/evaluate.py"
 
@@ -54,12 +54,12 @@ rule aggregate_metrics:
         "logs/{dataset}/aggregate_metrics.log",
     benchmark:
         "benchmarks/{dataset}/aggregate_metrics.tsv"
-    params:
-        code=code_digest("aggregate"),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
-    conda:
-        ENVIRONMENT
+    params:
+        code=code_digest("aggregate"),
     script:
         "../workflow/scripts/aggregate_metrics.py"

@@ -4,13 +4,13 @@ rule plan:
         "logs/plan/plan.log",
     benchmark:
         "benchmarks/plan/plan.tsv"
-    params:
-        request=lambda wildcards: plan_json(PLAN),
-        code=code_digest("budget"),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        ENVIRONMENT
+    params:
+        request=lambda wildcards: plan_json(PLAN),
+        code=code_digest("budget"),
     script:
         "../workflow/scripts/plan.py"

@@ -9,12 +9,12 @@ rule index_genome:
         "logs/{dataset}/index_genome.log",
     benchmark:
         "benchmarks/{dataset}/index_genome.tsv"
-    params:
-        code=code_digest("genome"),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
-    conda:
-        ENVIRONMENT
+    params:
+        code=code_digest("genome"),
     script:
         "../workflow/scripts/index_genome.py"

@@ -20,10 +20,16 @@ rule train:
         history="results/{dataset}/{cell}/{model}/{run}/history.tsv",
     log:
         "logs/{dataset}/{cell}/{model}/{run}/train.log",
-    wildcard_constraints:
-        model=one_of(set(PLAN.models) - set(adopted_models()) - tabular_models()),
     benchmark:
         "benchmarks/{dataset}/{cell}/{model}/{run}/train.tsv"
+    wildcard_constraints:
+        model=one_of(set(PLAN.models) - set(adopted_models()) - tabular_models()),
+    conda:
+        ENVIRONMENT
+    threads: PLAN.config.values["run"]["train_threads"]
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(480),
     params:
         settings=lambda wildcards: PLAN.settings_json(
             wildcards.dataset, wildcards.cell, wildcards.model
@@ -32,12 +38,6 @@ rule train:
         seed=lambda wildcards: run_of(wildcards).seed,
         device=PLAN.config.values["run"]["device"],
         code=training_modules,
-    threads: PLAN.config.values["run"]["train_threads"]
-    resources:
-        mem_mb=growing(8000),
-        runtime=growing(480),
-    conda:
-        ENVIRONMENT
     script:
         "../workflow/scripts/train.py"
 
@@ -61,10 +61,15 @@ rule adopt_checkpoint:
         history="results/{dataset}/{cell}/{model}/{run}/history.tsv",
     log:
         "logs/{dataset}/{cell}/{model}/{run}/adopt_checkpoint.log",
-    wildcard_constraints:
-        model=one_of(adopted_models()),
     benchmark:
         "benchmarks/{dataset}/{cell}/{model}/{run}/adopt_checkpoint.tsv"
+    wildcard_constraints:
+        model=one_of(adopted_models()),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         settings=lambda wildcards: PLAN.settings_json(
             wildcards.dataset, wildcards.cell, wildcards.model
@@ -72,10 +77,5 @@ rule adopt_checkpoint:
         fold=lambda wildcards: run_of(wildcards).fold,
         seed=lambda wildcards: run_of(wildcards).seed,
         code=lambda wildcards: code_digest("released"),
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
-    conda:
-        ENVIRONMENT
     script:
         "../workflow/scripts/adopt_checkpoint.py"

@@ -7,7 +7,9 @@ def window_settings(wildcards):
     """A dataset's settings without those that only choose runs."""
     settings = dataset_of(wildcards)
     splits = {key: value for key, value in settings["splits"].items() if key != "use"}
-    return {key: v for key, v in settings.items() if key != "experiments"} | {"splits": splits}
+    return {key: v for key, v in settings.items() if key != "experiments"} | {
+        "splits": splits
+    }
 
 
 def blacklist_of_elements(wildcards):
@@ -31,14 +33,14 @@ rule define_windows:
         "logs/{dataset}/define_windows.log",
     benchmark:
         "benchmarks/{dataset}/define_windows.tsv"
-    params:
-        settings=lambda wildcards: as_json(window_settings(wildcards)),
-        code=code_digest("windows", "splits", "genes"),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
-    conda:
-        ENVIRONMENT
+    params:
+        settings=lambda wildcards: as_json(window_settings(wildcards)),
+        code=code_digest("windows", "splits", "genes"),
     script:
         "../workflow/scripts/define_windows.py"
 
@@ -63,6 +65,11 @@ rule build_store:
         "logs/{dataset}/{cell}/build_store.log",
     benchmark:
         "benchmarks/{dataset}/{cell}/build_store.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         settings=lambda wildcards: as_json(store_settings(dataset_of(wildcards))),
         tracks=lambda wildcards: as_json(
@@ -72,10 +79,5 @@ rule build_store:
             ]
         ),
         code=code_digest("store_builder"),
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(120),
-    conda:
-        ENVIRONMENT
     script:
         "../workflow/scripts/build_store.py"
