@@ -94,7 +94,8 @@ def _branches(axes: Any, settings: Mapping[str, Any]) -> None:
         diagram.route(axes, [(2.99, 0.5), (3.1, 0.5), (3.1, 1.24)])
         axes.text(3.16, 0.8, f"a₁ … aₙ\nd × {n}", va="center", fontsize=style.SMALL_SIZE,
                   color="#a04000", linespacing=1.25)  # fmt: skip
-    text = (f"bidirectional\nMamba\n{hyper['n_layers']} layers\nd = {d}\n{hyper['d_state']} states"
+    layers = f"{hyper['n_layers']} layer{'' if hyper['n_layers'] == 1 else 's'}"
+    text = (f"bidirectional\nMamba\n{layers}\nd = {d}\n{hyper['d_state']} states"
             f"\n\nmean over\n{centre:,} bp")  # fmt: skip
     diagram.box(axes, (4.22, 1.9), (0.86, 1.32), text, _SHARED)
     diagram.arrow(axes, (3.51, 2.35), (3.79, 2.35))
