@@ -1,8 +1,11 @@
-# After a failure: what to correct in the profile, where a cluster refused jobs.
+# On a cluster: end soon after Ctrl-C; after a failure, what to correct in the profile where jobs were refused.
 import sys
 from pathlib import Path
 
+from prismflow.interrupts import end_promptly
 from prismflow.refusals import refusals
+
+end_promptly()
 
 
 onerror:

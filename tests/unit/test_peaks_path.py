@@ -63,7 +63,7 @@ def test_from_the_sheet_to_masks_and_elements(
     monkeypatch.chdir(folder)
     plan = plan_of(root, PEAKS)
     settings = plan.config.datasets["demo"]
-    assert plan.config.modalities_of("simA") == ["h3k27ac", "dnase", "hic", "peaks"]
+    assert plan.config.modalities_of("simA") == ["h3k27ac", "dnase", "hic", "peaks", "h3k4me3"]
     assert plan.modalities("simA", "prism") == ["h3k27ac", "dnase", "hic"]
     index_genome(settings["genome"], "sizes")
     names = ("genes", "windows", "dropped", "splits")
