@@ -43,6 +43,11 @@ def environment_of(cluster: OneNode, folder: Path) -> dict[str, str]:
     return cluster.environment | changed
 
 
+def hear_interrupts() -> None:
+    """A shell starts what runs in the background deaf to Ctrl-C, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Session:
     """One ``snakemake --cores 8 --profile slurm`` at work.
 
@@ -60,6 +65,7 @@ class Session:
             self.process = subprocess.Popen(
                 [*command, *arguments], cwd=folder, env=environment_of(cluster, folder),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                preexec_fn=hear_interrupts,
             )  # fmt: skip
 
     @property
