@@ -30,6 +30,21 @@ def require(data: Mapping[str, Any], name: str, experiment: Mapping[str, Any]) -
     return data[name]
 
 
+def contact_range(data: Mapping[str, Any], experiment: Mapping[str, Any]) -> pd.DataFrame:
+    """Counts of contact partners of all cells.
+
+    Raises:
+        InputError: no cell has contacts.
+    """
+    table = require(data, "contact_range", experiment)
+    if table.empty:
+        raise InputError(
+            f"{figure_id(experiment)}: expected contacts of at least one cell, found none; "
+            "add a track of kind 'contacts' or remove the experiment from `run.experiments`."
+        )
+    return table
+
+
 def select(
     data: Mapping[str, Any],
     name: str,

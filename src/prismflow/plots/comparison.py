@@ -7,7 +7,6 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from prismflow.errors import InputError
 from prismflow.plots import common, forest, style
 from prismflow.plots.labels import model_label
 from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
@@ -34,12 +33,8 @@ def draw(
     wanted = [str(name) for name in experiment.get("scenarios") or ["full"]]
     table = table[table["scenario"].isin(wanted)]
     seeds = per_seed(table)
-    panels = forest.panels_for(seeds, experiment, context)
-    if not panels:
-        raise InputError(
-            f"{common.figure_id(experiment)}: expected results of the scenarios "
-            f"{', '.join(wanted)}, found none; evaluate the runs first."
-        )
+    expected = f"results of the scenarios {', '.join(wanted)}"
+    panels = forest.panels_for(seeds, experiment, context, expected)
     labels = experiment.get("scenario_labels") or {}
     tested = set(zip(table["model"], table["scenario"], strict=True))
     rows = []

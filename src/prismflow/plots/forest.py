@@ -16,6 +16,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from prismflow.errors import InputError
 from prismflow.plots import common, style
 from prismflow.plots.labels import HIGHER_IS_BETTER, metric_label
 from prismflow.statistics import Interval, t_interval
@@ -133,13 +134,26 @@ def cells_of(plan: Plan) -> list[str]:
 
 
 def panels_for(
-    seeds: pd.DataFrame, experiment: Mapping[str, Any], context: Mapping[str, Any]
+    seeds: pd.DataFrame,
+    experiment: Mapping[str, Any],
+    context: Mapping[str, Any],
+    expected: str,
 ) -> list[Panel]:
-    """Cells x metrics that have values; metrics from ``experiment["metrics"]``."""
+    """Cells x metrics that have values; metrics from ``experiment["metrics"]``.
+
+    Raises:
+        InputError: there is none; ``expected`` says what should have been there.
+    """
     metrics = [str(name) for name in experiment.get("metrics") or ("mse", "pearson")]
     there = set(zip(seeds["cell"].astype(str), seeds["metric"].astype(str), strict=True))
     cells = common.cell_order(seeds["cell"].unique(), experiment, context)
-    return [Panel(cell, metric) for cell in cells for metric in metrics if (cell, metric) in there]
+    panels = [Panel(cell, name) for cell in cells for name in metrics if (cell, name) in there]
+    if not panels:
+        raise InputError(
+            f"{common.figure_id(experiment)}: expected {expected}, found none; evaluate the runs "
+            "first."
+        )
+    return panels
 
 
 def _bands(panels: list[Panel]) -> list[list[Panel]]:

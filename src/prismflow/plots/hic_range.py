@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from prismflow.errors import InputError
 from prismflow.plots import common, style
 
 NEEDS = ("contact_range",)
@@ -39,12 +38,7 @@ def draw(
     Raises:
         InputError: no cell has contacts.
     """
-    table = common.require(data, "contact_range", experiment)
-    if table.empty:
-        raise InputError(
-            f"{common.figure_id(experiment)}: expected contacts of at least one cell, found none; "
-            "add a track of kind 'contacts' or remove the experiment from `run.experiments`."
-        )
+    table = common.contact_range(data, experiment)
     cells = common.cell_order(table["cell"].unique(), experiment, context)
     width = style.FULL_WIDTH if len(cells) > 1 else style.COLUMN_WIDTH
     figure = style.new_figure(width, 2.3)

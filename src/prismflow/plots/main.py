@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from prismflow.errors import InputError
 from prismflow.plots import common, forest, style
 from prismflow.plots.labels import HIGHER_IS_BETTER, model_label
 from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
@@ -35,12 +34,7 @@ def draw(
     scenario = str(experiment.get("scenario", "full"))
     table = table[table["scenario"] == scenario]
     seeds = per_seed(table)
-    panels = forest.panels_for(seeds, experiment, context)
-    if not panels:
-        raise InputError(
-            f"{common.figure_id(experiment)}: expected values of scenario {scenario}, found none; "
-            "evaluate the runs first."
-        )
+    panels = forest.panels_for(seeds, experiment, context, f"values of scenario {scenario}")
     summary = over_seeds(table)
     models = _ordered(summary, panels, experiment)
     plan = forest.Plan(

@@ -39,12 +39,8 @@ def draw(
     table = common.select(data, "metrics", METRIC_COLUMNS, chosen, context)
     table = table[table["scenario"] == str(experiment.get("scenario", "full"))]
     seeds = per_seed(table)
-    panels = forest.panels_for(seeds, experiment, context)
-    if not panels:
-        raise InputError(
-            f"{common.figure_id(experiment)}: expected test results of the models "
-            f"{', '.join(subsets)}, found none; evaluate the runs first."
-        )
+    expected = f"test results of the models {', '.join(subsets)}"
+    panels = forest.panels_for(seeds, experiment, context, expected)
     there = set(seeds["model"])
     models = sorted(
         (model for model in subsets if model in there),

@@ -47,7 +47,7 @@ def draw(
     rows = _rows(seeds, removals, experiment, context)
     plan = forest.Plan(
         rows=rows,
-        panels=forest.panels_for(seeds, experiment, context),
+        panels=forest.panels_for(seeds, experiment, context, "changes of the metrics"),
         estimates=forest.estimates_of(seeds, lambda names: f"{names[1]}|{names[0]}"),
         change=True,
         extra_notes=[

@@ -16,7 +16,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from prismflow.errors import InputError
 from prismflow.plots import common, forest, style
 from prismflow.plots.labels import metric_label, model_label
 from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
@@ -103,13 +102,8 @@ def draw_lines(
     table = common.select(data, "metrics", METRIC_COLUMNS, chosen, context)
     summary = over_seeds(table).merge(points, on=["model", "scenario"])
     seeds = per_seed(table).merge(points, on=["model", "scenario"])
-    panels = forest.panels_for(seeds, experiment, context)
-    if not panels:
-        raise InputError(
-            f"{common.figure_id(experiment)}: expected test results of "
-            f"{', '.join(map(str, points['model'].unique())) or 'varied models'}, found none; "
-            "evaluate the runs first."
-        )
+    varied = ", ".join(map(str, points["model"].unique())) or "varied models"
+    panels = forest.panels_for(seeds, experiment, context, f"test results of {varied}")
     flat = over_seeds(table[table["scenario"] == "full"])
     cells = list(dict.fromkeys(panel.cell for panel in panels))
     metrics = list(dict.fromkeys(panel.metric for panel in panels))

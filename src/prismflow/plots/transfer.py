@@ -53,7 +53,9 @@ def draw(
         )
     plan = forest.Plan(
         rows=rows,
-        panels=forest.panels_for(seeds, {**experiment, "cells": cells}, tested),
+        panels=forest.panels_for(
+            seeds, {**experiment, "cells": cells}, tested, "results on both cells"
+        ),
         estimates=forest.estimates_of(seeds, lambda names: f"{names[0]}|{names[1]}"),
         extra_notes=[
             "No test gene is in any model's training set.",

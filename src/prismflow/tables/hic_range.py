@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from prismflow.errors import InputError
 from prismflow.plots import common
 from prismflow.tables.render import Block, Sheet, count, number
 
@@ -35,12 +34,7 @@ def build(
     Raises:
         InputError: no cell has contacts.
     """
-    table = common.require(data, "contact_range", experiment)
-    if table.empty:
-        raise InputError(
-            f"{common.figure_id(experiment)}: expected contacts of at least one cell, found none; "
-            "add a track of kind 'contacts' or remove the experiment from `run.experiments`."
-        )
+    table = common.contact_range(data, experiment)
     rows = []
     for cell in common.cell_order(table["cell"].unique(), experiment, context):
         own = table[table["cell"] == cell]
