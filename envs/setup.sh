@@ -50,5 +50,7 @@ esac
 echo "installing the locked packages (about 300 MB)"
 pip install --require-hashes --no-deps -r envs/requirements.lock
 pip install --no-deps --no-build-isolation --editable .
+echo "compiling the CPU kernels (about 15 s)"
+.venv/bin/python -m prismflow.models.scan
 .venv/bin/python -c "import prismflow, snakemake, torch; print('ready: prismflow', prismflow.__version__, 'torch', torch.__version__)"
 echo "$wanted" >"$STAMP"

@@ -13,6 +13,28 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
 
+#: Files that take minutes, the longest and those that mostly wait first: a worker that met one of
+#: them at the end would work alone.
+FIRST = (
+    "slurm/test_faults.py",
+    "slurm/test_end_to_end.py",
+    "workflow/test_demo.py",
+    "workflow/test_accidents.py",
+    "workflow/test_rerun.py",
+    "workflow/test_real_chr22.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files above; the others keep their order."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.relative_to(ROOT / "tests").as_posix()
+        return FIRST.index(name) if name in FIRST else len(FIRST)
+
+    items.sort(key=place)
+
+
 def _shared(name: str) -> Path:
     path = SHARED / name
     if not path.is_dir():

@@ -47,7 +47,8 @@ class Workflow:
         for part in PARTS:
             source = root / part
             if source.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+                # The compiled kernels come along.
+                ignored = shutil.ignore_patterns("*.pyc", "*.egg-info")
                 shutil.copytree(source, folder / part, ignore=ignored)
             else:
                 shutil.copy2(source, folder / part)
@@ -57,15 +58,22 @@ class Workflow:
         *arguments: str,
         configfiles: tuple[str, ...] = ("config/demo.yaml",),
         timeout: int = 2700,
+        through: tuple[str | Path, ...] = (),
     ) -> subprocess.CompletedProcess[str]:
-        """Call snakemake in the folder, with the folder's own copy of the package."""
+        """Call snakemake in the folder, with the folder's own copy of the package.
+
+        ``through`` is a Python script, and its arguments, that starts it.
+        """
         environment = os.environ | {
             "PYTHONPATH": str(self.folder / "src"),
             "OMP_WAIT_POLICY": "PASSIVE",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
         cores = os.environ.get("CORES", str(os.cpu_count() or 1))
-        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", cores]
+        python = (
+            [sys.executable, *map(str, through), sys.executable] if through else [sys.executable]
+        )
+        command = [*python, "-m", "snakemake", *arguments, "--cores", cores]
         if configfiles:
             command += ["--configfile", *configfiles]
         return subprocess.run(
@@ -73,7 +81,7 @@ class Workflow:
             timeout=timeout, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
-    def plan(self, *arguments: str, **options: tuple[str, ...]) -> Planned:
+    def plan(self, *arguments: str, **options: tuple[str | Path, ...]) -> Planned:
         """Rules and outputs that a dry run lists."""
         result = self.run(*arguments, "--dry-run", **options)
         assert result.returncode == 0, result.stderr[-3000:] + result.stdout[-3000:]
