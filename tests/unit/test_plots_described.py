@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from make_store import make_store
 from matplotlib.figure import Figure
-from test_plots import CONTEXT, all_text, check_whole
+from plot_cases import CONTEXT, all_text, check_whole
 from test_tables import check_latex
 
 from prismflow import contact_range, needs, plots

@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+FAULTS = Path(__file__).parent / "faults"
 PARTS = (
     "Snakefile",
     "profiles",
@@ -59,12 +61,14 @@ class Workflow:
         configfiles: tuple[str, ...] = ("config/demo.yaml",),
         timeout: int = 2700,
         through: tuple[str | Path, ...] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Call snakemake in the folder, with the folder's own copy of the package.
 
-        ``through`` is a Python script, and its arguments, that starts it.
+        ``through`` is a Python script, and its arguments, that starts it; ``environment`` holds
+        further variables.
         """
-        environment = os.environ | {
+        variables = os.environ | {
             "PYTHONPATH": str(self.folder / "src"),
             "OMP_WAIT_POLICY": "PASSIVE",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -77,9 +81,26 @@ class Workflow:
         if configfiles:
             command += ["--configfile", *configfiles]
         return subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True,
-            timeout=timeout, check=False, stdin=subprocess.DEVNULL,
+            command, cwd=self.folder, env=variables | dict(environment or {}), capture_output=True,
+            text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
+
+    def faults(self, kind: str, files: str) -> dict[str, str]:
+        """Variables for an accident at a rename; see faults/sitecustomize.py."""
+        self.marks.mkdir(exist_ok=True)
+        return {
+            "PYTHONPATH": os.pathsep.join([str(self.folder / "src"), str(FAULTS)]),
+            "PRISM_FAULT": kind, "PRISM_FAULT_FILE": files, "PRISM_FAULT_MARKS": str(self.marks),
+        }  # fmt: skip
+
+    @property
+    def marks(self) -> Path:
+        """Where faults leave their marks."""
+        return self.folder / "marks"
+
+    def marked(self) -> set[str]:
+        """Names of the scripts, or files, that met a fault."""
+        return {mark.name for mark in self.marks.iterdir()}
 
     def plan(self, *arguments: str, **options: tuple[str | Path, ...]) -> Planned:
         """Rules and outputs that a dry run lists."""

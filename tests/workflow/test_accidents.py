@@ -27,6 +27,7 @@ CONFIGS = ("config/demo.yaml", "config/accidents.yaml")
 RUN = "results/demo/simA/cnn/fold11_seed2"
 METRICS = "results/demo/metrics.tsv"
 ANYTHING = "(results|resources)/"
+RARER = ("demo/simA/contact_range.tsv", "demo/confounding/measures.tsv", "demo/costs/cnn.json")
 # Python alone would take UTF-8 for the locale C.
 WITHOUT_UTF8 = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
@@ -46,6 +47,7 @@ class Machine(Workflow):
     """A project on which accidents happen; without ``root`` one that is there already."""
 
     python = sys.executable
+    configs: tuple[str, ...] = CONFIGS
 
     def __init__(self, folder: Path, root: Path | None = None) -> None:
         if root is not None:
@@ -67,14 +69,13 @@ class Machine(Workflow):
             before: shell commands that run first, in a mount namespace of their own.
             cores: for snakemake.
         """
-        paths = [str(self.folder / "src"), str(HERE / "faults")]
         variables = os.environ | {
-            "PYTHONPATH": os.pathsep.join(paths),
+            "PYTHONPATH": str(self.folder / "src"),
             "OMP_WAIT_POLICY": "PASSIVE",
             "PATH": f"{Path(self.python).parent}{os.pathsep}{os.environ['PATH']}",
         }
         command = [self.python, "-m", "snakemake", *arguments, "--cores", cores]
-        command += ["--configfile", *CONFIGS]
+        command += ["--configfile", *self.configs]
         if before:
             script = f'set -e; {before}; exec "$@"'
             command = ["unshare", "--mount", "sh", "-c", script, "sh", *command]
@@ -95,18 +96,6 @@ class Machine(Workflow):
         status, printed = self.end(*arguments, **options)
         assert status == 0, printed[-5000:]
         return printed
-
-    def faults(self, kind: str, files: str) -> dict[str, str]:
-        """Variables for an accident at a rename; see faults/sitecustomize.py."""
-        self.marks.mkdir(exist_ok=True)
-        return {
-            "PRISM_FAULT": kind, "PRISM_FAULT_FILE": files, "PRISM_FAULT_MARKS": str(self.marks)
-        }  # fmt: skip
-
-    @property
-    def marks(self) -> Path:
-        """Where faults leave their marks."""
-        return self.folder / "marks"
 
     def await_mark(self, name: str) -> None:
         """Wait until a fault has happened."""
@@ -168,11 +157,33 @@ def assert_part_of(whole: Machine, part: Machine) -> None:
 
 def test_every_rules_job_killed_in_mid_write(whole: Machine, empty: Machine) -> None:
     printed = empty.finish("--retries", "1", environment=empty.faults("job", ANYTHING))
-    scripts = {mark.name for mark in whole.marks.iterdir()}
+    scripts = whole.marked()
     assert len(scripts) >= 13
-    assert {mark.name for mark in empty.marks.iterdir()} == scripts
+    assert empty.marked() == scripts
     assert printed.count("Error in rule") >= len(scripts)
     assert empty.digests() == whole.digests()
+
+
+def test_jobs_of_rarer_rules_killed_in_mid_write(whole: Machine, tmp_path: Path) -> None:
+    machines = []
+    for kind in ("none", "job"):
+        shutil.copytree(whole.folder, tmp_path / kind, ignore=shutil.ignore_patterns("marks"))
+        shutil.copy(HERE / "rarer.yaml", tmp_path / kind / "config")
+        machine = Machine(tmp_path / kind)
+        machine.configs = (*CONFIGS, "config/rarer.yaml")
+        targets = [f"results/{name}" for name in RARER]
+        machine.finish(
+            *targets, "--retries", "1", environment=machine.faults(kind, "results/.*/co[ns]")
+        )
+        assert machine.marked() == {
+            "gather_confounding", "measure_contact_range", "measure_cost", "train_in_world"
+        }  # fmt: skip
+        machines.append(machine)
+    undisturbed, killed = (machine.digests() for machine in machines)
+    assert set(undisturbed) == set(killed) and set(RARER) < set(killed)
+    # The cost holds the seconds of a step.
+    for name in killed.keys() - {RARER[-1]}:
+        assert killed[name] == undisturbed[name], name
 
 
 def test_power_cuts_in_mid_write(whole: Machine, empty: Machine) -> None:
@@ -184,7 +195,7 @@ def test_power_cuts_in_mid_write(whole: Machine, empty: Machine) -> None:
         # What --unlock does, without the time to plan.
         shutil.rmtree(empty.folder / ".snakemake" / "locks")
     empty.finish(METRICS, environment=faults)
-    assert {mark.name for mark in empty.marks.iterdir()} == set(names)
+    assert empty.marked() == set(names)
     assert_part_of(whole, empty)
 
 

@@ -20,7 +20,7 @@ from prismflow.portals import encode, fourdn
 from prismflow.simulate import simulate
 from prismflow.store import Store
 
-from .conftest import Workflow
+from .conftest import Workflow, finished
 
 pytestmark = pytest.mark.workflow
 
@@ -149,8 +149,7 @@ def test_from_accessions_to_stores(root: Path, tmp_path: Path, monkeypatch):
         cut.troubles = [Trouble(status=503), Trouble(cut_after=100_000)]
         monkeypatch.setenv(encode.URL_VARIABLE, server.url)
         monkeypatch.setenv(fourdn.URL_VARIABLE, server.url)
-        result = workflow.run("stores", configfiles=("ported.yaml",))
-        assert result.returncode == 0, result.stderr[-6000:]
+        finished(workflow, "stores", configfiles=("ported.yaml",))
     again = workflow.plan("stores", configfiles=("ported.yaml",))
     assert not again.outputs, "a finished run plans nothing, without the server"
 
@@ -172,3 +171,27 @@ def test_from_accessions_to_stores(root: Path, tmp_path: Path, monkeypatch):
     folder = workflow.folder / "results" / "ported"
     assert Store.open(folder / "simA" / "store").modalities == ("h3k27ac", "dnase", "hic")
     assert Store.open(folder / "simB" / "store").modalities == ("h3k27ac", "hic")
+
+
+def test_downloads_killed_in_mid_write(root: Path, tmp_path: Path, monkeypatch):
+    source = tmp_path / "source"
+    simulate(source, {"n_genes": 80, "cells": ["simA", "simB"]}, seed=1)
+    targets = ("resources/reference/genes.tsv", "resources/encode/ENCFF001AAA.bw")
+    made = []
+    with PortalServer() as server:
+        serve_tracks(server, source)
+        references = serve_references(server, source)
+        monkeypatch.setenv(encode.URL_VARIABLE, server.url)
+        for kind in ("none", "job"):
+            workflow = Workflow(tmp_path / kind, root)
+            write_configuration(workflow.folder, references)
+            finished(
+                workflow, *targets, "--retries", "1", configfiles=("ported.yaml",),
+                environment=workflow.faults(kind, "resources/[er]"),
+            )  # fmt: skip
+            assert workflow.marked() == {
+                "build_gene_table", "download_file", "download_reference", "extract_reference"
+            }  # fmt: skip
+            made.append([(workflow.folder / target).read_bytes() for target in targets])
+    assert made[0] == made[1]
+    assert made[0][1] == (source / "simA.h3k27ac.bw").read_bytes()
