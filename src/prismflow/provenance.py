@@ -12,8 +12,10 @@ import functools
 import hashlib
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 PACKAGE = "prismflow"
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def _root() -> Path:
@@ -34,17 +36,30 @@ def _file_of(module: str) -> Path | None:
     return None
 
 
-def _without_docstrings(tree: ast.AST) -> ast.AST:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:] or [ast.Pass()]
-    return tree
+def _describe(part: Any, words: list[str], imports: list[ast.Import | ast.ImportFrom]) -> None:
+    """Write a part of a syntax tree down, but for docstrings and places, and note its imports.
+
+    One walk instead of ast.walk and ast.dump: every start of Snakemake waits for this.
+    """
+    kind = type(part)
+    if kind is list:
+        words.append("[")
+        for element in part:
+            _describe(element, words, imports)
+        words.append("]")
+    elif isinstance(part, ast.AST):
+        if kind in (ast.Import, ast.ImportFrom):
+            imports.append(part)
+        words.append(kind.__name__)
+        fields = part.__dict__
+        documented = kind in _DOCUMENTED and ast.get_docstring(part, clean=False) is not None
+        for name in part._fields:
+            value = fields.get(name)
+            if documented and name == "body":
+                value = value[1:]
+            _describe(value, words, imports)
+    else:
+        words.append(repr(part))
 
 
 def _loaded_by_name(tree: ast.Module) -> tuple[str, ...]:
@@ -66,25 +81,26 @@ def _parsed(module: str) -> tuple[str, frozenset[str]]:
         raise ModuleNotFoundError(f"no module {module} in package {PACKAGE}")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    words: list[str] = []
+    imports: list[ast.Import | ast.ImportFrom] = []
+    _describe(tree, words, imports)
     imported: set[str] = set()
-    for node in ast.walk(tree):
+    for node in imports:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = node.module or ""
             if node.level:
                 parent = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*parent, base] if base else parent)
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        else:
-            continue
         for name in names:
             if name.split(".")[0] == PACKAGE and _file_of(name):
                 parts = name.split(".")
                 imported.update(".".join(parts[:end]) for end in range(2, len(parts) + 1))
     imported.update(_loaded_by_name(tree))
-    dump = ast.dump(_without_docstrings(tree))
-    return hashlib.sha256(dump.encode()).hexdigest(), frozenset(imported - {module})
+    digest = hashlib.sha256("\n".join(words).encode()).hexdigest()
+    return digest, frozenset(imported - {module})
 
 
 @functools.cache

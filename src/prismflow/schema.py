@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import functools
 from collections.abc import Sequence
@@ -32,6 +33,12 @@ def read_yaml(path: str | Path) -> Any:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
+
+
+@functools.lru_cache(maxsize=32)
+def _schema(path: str, mtime_ns: int) -> Any:
+    # Every model is checked against the same few files.
+    return read_yaml(path)
 
 
 @functools.lru_cache(maxsize=32)
@@ -76,7 +83,7 @@ def _fill_defaults(value: Any, schema: dict[str, Any]) -> Any:
     if isinstance(value, dict):
         for key, sub in schema.get("properties", {}).items():
             if key not in value and "default" in sub:
-                value[key] = sub["default"]
+                value[key] = copy.deepcopy(sub["default"])
             if key in value:
                 value[key] = _fill_defaults(value[key], sub)
         extra = schema.get("additionalProperties")
@@ -166,7 +173,7 @@ def validate(
     Raises:
         InputError: the first violation, with file, line and key.
     """
-    schema = read_yaml(schema_path)
+    schema = _schema(str(schema_path), Path(schema_path).stat().st_mtime_ns)
     if definition is not None:
         schema = {key: v for key, v in schema["$defs"][definition].items() if key != "required"}
     if not isinstance(value, dict):

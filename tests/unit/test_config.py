@@ -387,10 +387,10 @@ def test_channels_follow_the_files_not_the_merge(project: Project) -> None:
 
 def test_cell_without_a_modality_is_normal(project: Project) -> None:
     path = Path("config/demo/tracks.tsv")
-    path.write_text("".join(x for x in path.open() if not x.startswith("simB\th3k27ac")))
+    path.write_text("".join(x for x in path.open() if not x.startswith("simA\th3k27ac")))
     plan = project.plan()
-    assert plan.settings("demo", "simB", "prism")["modalities"] == ["dnase", "hic"]
-    assert any("caduceus_signals_h3k27ac is left out in simB" in note for note in plan.skipped)
+    assert plan.settings("demo", "simA", "prism")["modalities"] == ["dnase", "hic"]
+    assert any("caduceus_signals_h3k27ac is left out in simA" in note for note in plan.skipped)
     assert not any(
-        run.cell == "simB" and run.model == "caduceus_signals_h3k27ac" for run in plan.scenarios
+        run.cell == "simA" and run.model == "caduceus_signals_h3k27ac" for run in plan.scenarios
     )

@@ -70,11 +70,17 @@ def test_extreme_decays(backend, regime):
         assert error < tolerance, (dtype, name, error)
 
 
+@pytest.fixture(scope="module")
+def long_scan():
+    """Inputs of 32,000 positions and what the slow reference makes of them."""
+    inputs = scan_inputs(1, 32_000, 20, 16)
+    return inputs, run_scan(inputs, "reference")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", FAST)
-def test_long_sequence(backend):
-    inputs = scan_inputs(1, 32_000, 20, 16)
-    expected = run_scan(inputs, "reference")
+def test_long_sequence(long_scan, backend):
+    inputs, expected = long_scan
     for dtype, tolerance in TOLERANCE.items():
         error, name = worst_deviation(run_scan(inputs, backend, dtype), expected)
         assert error < tolerance, (dtype, name, error)
