@@ -5,10 +5,8 @@
 # CORES=N      cores to use (default: all)
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 SNAKEMAKE := .venv/bin/snakemake
-## Two busy workers, each with half of the cores for its workflows, and one that mostly waits for
-## the clocks of a Slurm.
-PYTEST = CORES=$$((($(CORES) + 1) / 2)) .venv/bin/python -m pytest -n 3 --dist loadfile \
-	--no-loadscope-reorder
+## Two busy workers, and one that mostly waits for the clocks of a Slurm.
+PYTEST := .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help setup demo demo-full test test-all triton lint lock
@@ -28,11 +26,11 @@ demo-full: setup
 	@echo "reports: $(CURDIR)/results/demo/report.html and $(CURDIR)/results/demo_rna/report.html"
 
 test: setup triton
-	$(PYTEST) -m "not long"
+	CORES=$(CORES) $(PYTEST) -m "not long"
 	@echo "left to make test-all:"; grep -rl --include="*.py" "mark\.long" tests || echo "nothing"
 
 test-all: setup triton
-	PRISMFLOW_MUTANTS=3000 $(PYTEST)
+	PRISMFLOW_MUTANTS=3000 CORES=$(CORES) $(PYTEST)
 
 triton: setup
 	@.venv/bin/python -c "import triton" 2>/dev/null || \
