@@ -74,10 +74,9 @@ class Workflow:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
         cores = os.environ.get("CORES", str(os.cpu_count() or 1))
-        python = (
-            [sys.executable, *map(str, through), sys.executable] if through else [sys.executable]
-        )
-        command = [*python, "-m", "snakemake", *arguments, "--cores", cores]
+        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", cores]
+        if through:
+            command = [sys.executable, *map(str, through), *command]
         if configfiles:
             command += ["--configfile", *configfiles]
         return subprocess.run(
