@@ -16,10 +16,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import torch._dynamo  # noqa: F401 - optimisers load it; here before the children are forked
-
 from prismflow import files, resume
-from prismflow.models import cnn  # noqa: F401 - as above
+from prismflow.models import cnn  # noqa: F401 - loads torch before the children are forked
 from prismflow.prediction import evaluate_run
 from prismflow.provenance import code_digest
 from prismflow.training import train_run

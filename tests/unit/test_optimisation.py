@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -89,6 +91,52 @@ def test_a_group_with_its_own_rate_has_its_own_peak():
     assert sorted(g["lr"] for g in optimiser.param_groups) == pytest.approx([5e-4, 5e-4, 1e-3])
     set_learning_rate(optimiser, 60_000, PAPER)
     assert {g["lr"] for g in optimiser.param_groups} == {1e-4}
+
+
+def updated(optimiser, model, steps):
+    """Train the example on fixed gradients; its parameters' bytes afterwards."""
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(steps):
+        for parameter in model.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimiser.step()
+        optimiser.zero_grad()
+        assert all(parameter.grad is None for parameter in model.parameters())
+    return b"".join(p.detach().numpy().tobytes() for p in model.parameters())
+
+
+def test_the_optimiser_is_torchs_own_to_the_byte():
+    torch.manual_seed(1)
+    initial = Example().state_dict()
+    results = []
+    for with_guards in (False, True):
+        model = Example()
+        model.load_state_dict(initial)
+        optimiser = make_optimiser(model)
+        if with_guards:
+            optimiser = torch.optim.AdamW(optimiser.param_groups)
+        results.append(updated(optimiser, model, 3))
+        # A resumed optimiser goes on with the moments of the stopped one.
+        following = make_optimiser(model)
+        following.load_state_dict(optimiser.state_dict())
+        results.append(updated(following, model, 2))
+    assert results[:2] == results[2:]
+    assert len(set(results)) == 2
+
+
+def test_a_step_loads_no_compiler():
+    # torch.optim's guards import torch._dynamo, a second of every training job.
+    program = (
+        "import sys, torch; from prismflow.optimisation import make_optimiser\n"
+        "model = torch.nn.Linear(2, 1); optimiser = make_optimiser(model)\n"
+        "model(torch.ones(1, 2)).sum().backward(); optimiser.step(); optimiser.zero_grad()\n"
+        "optimiser.load_state_dict(optimiser.state_dict())\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "False\n"
 
 
 @pytest.mark.parametrize("largest", [0.5, 100.0])
