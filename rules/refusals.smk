@@ -1,11 +1,12 @@
-# On a cluster: end soon after Ctrl-C; after a failure, what to correct in the profile where jobs were refused.
+# What Snakemake's session does while it waits; after a failure, what to correct in the profile where a cluster
+# refused jobs.
 import sys
 from pathlib import Path
 
-from prismflow.interrupts import end_promptly
 from prismflow.refusals import refusals
+from prismflow.sessions import improve_waiting
 
-end_promptly()
+improve_waiting()
 
 
 onerror:

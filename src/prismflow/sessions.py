@@ -1,0 +1,60 @@
+"""Two things in which a Snakemake session is kept from waiting, or working, for nothing.
+
+Ctrl-C: remote executors cancel their jobs at once, but their thread sleeps on until it would next
+look at the queue: with Slurm up to three minutes, and the session with its lock stays as long.
+
+Wake-ups: to keep its limit of submissions per second, the scheduler looks again a second after each
+look, and every finished job adds one more such chain (Snakemake issue 3804). After a thousand jobs
+it looks a thousand times a second, on as many threads, at all jobs that still wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+SLICE_SECONDS = 1.0
+"""How often a waiting thread looks whether the session has ended."""
+
+
+async def sleep_unless_ended(executor: Any) -> None:
+    """Wait as long as the executor wants to between two looks, or until it is told to end.
+
+    Args:
+        executor: has ``next_seconds_between_status_checks`` and ``wait``, false once it shall end.
+    """
+    end = time.monotonic() + executor.next_seconds_between_status_checks
+    while executor.wait and (left := end - time.monotonic()) > 0:
+        await asyncio.sleep(min(SLICE_SECONDS, left))
+
+
+def wake_once(scheduler: Any, delay: float) -> None:
+    """Let the scheduler look again after ``delay`` seconds, unless it is going to anyway.
+
+    Args:
+        scheduler: waits for ``_open_jobs``, a semaphore.
+        delay: seconds.
+    """
+    if getattr(scheduler, "_wake_up", None) is not None:
+        return
+
+    def wake() -> None:
+        # Forgotten first: the look that it brings about may ask for the next one.
+        scheduler._wake_up = None
+        scheduler._open_jobs.release()
+
+    scheduler._wake_up = timer = threading.Timer(delay, wake)
+    # A session that has nothing left to do doesn't wait for it.
+    timer.daemon = True
+    timer.start()
+
+
+def improve_waiting() -> None:
+    """Put both in the place of Snakemake's own."""
+    from snakemake.scheduling.job_scheduler import JobScheduler
+    from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+
+    RemoteExecutor.sleep = sleep_unless_ended
+    JobScheduler._schedule_reevalutation = wake_once
