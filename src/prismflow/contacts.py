@@ -17,16 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hictkpy
 import numpy as np
 
 from prismflow.bins import bins_per_window, expand_bins
 from prismflow.errors import InputError
 from prismflow.genome import by_chromosome, check_lengths, match_chromosomes
+from prismflow.hictk import hictkpy
 
 logger = logging.getLogger(__name__)
-# hictkpy reports each growth of its buffers at level INFO; only its warnings matter to a job's log.
-hictkpy.logging.setLevel(logging.WARNING)
 
 NO_NORMALISATION = "NONE"
 _READER_ERRORS = (RuntimeError, ValueError, MemoryError, OverflowError, LookupError, OSError)

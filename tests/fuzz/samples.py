@@ -32,7 +32,7 @@ def write_bigwig(path: Path) -> None:
 
 def write_contacts(path: Path) -> None:
     """A .hic or a .cool, by the name."""
-    import hictkpy
+    from prismflow.hictk import hictkpy
 
     rng = np.random.default_rng(2)
     columns: dict[str, list] = {
@@ -48,7 +48,6 @@ def write_contacts(path: Path) -> None:
                 row = (chrom, i * RESOLUTION_BP, ends[0], chrom, j * RESOLUTION_BP, ends[1])
                 for key, value in zip(columns, (*row, int(rng.integers(1, 500))), strict=True):
                     columns[key].append(value)
-    hictkpy.logging.setLevel(30)
     if path.suffix == ".hic":
         writer = hictkpy.hic.FileWriter(str(path), LENGTHS, [RESOLUTION_BP])
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import hictkpy
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,6 +20,7 @@ from prismflow.contacts import (
     rows_of_bins,
 )
 from prismflow.errors import InputError
+from prismflow.hictk import hictkpy
 
 LENGTHS = {"chr1": 100_300, "chr2": 40_000}
 

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import hictkpy
 import numpy as np
 import pandas as pd
 import pyBigWig
@@ -26,6 +25,7 @@ from prismflow.elements import (
 )
 from prismflow.errors import InputError
 from prismflow.files import write_tsv
+from prismflow.hictk import hictkpy
 from prismflow.models import build, model_class
 from prismflow.models.common import InputSpec
 from prismflow.runs import extras_of, open_inputs

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import hictkpy
 import numpy as np
 import pandas as pd
 import pyBigWig
@@ -18,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from prismflow import files
 from prismflow.errors import InputError
+from prismflow.hictk import hictkpy
 from prismflow.simulate import SimulationSettings, simulate, simulated_files
 from prismflow.simulate.contacts import Pixels, coarsen
 from prismflow.simulate.layout import make_layout

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import hictkpy
 import numpy as np
 import pandas as pd
 import pyBigWig
@@ -16,6 +15,7 @@ from safetensors.numpy import load_file
 from prismflow.contacts import PSEUDOCOUNT
 from prismflow.errors import InputError
 from prismflow.files import write_tsv
+from prismflow.hictk import hictkpy
 from prismflow.store import Store
 from prismflow.store_builder import build_store
 

@@ -125,7 +125,7 @@ def test_no_file_names_this_machine(root: Path) -> None:
 
 
 def test_planning_imports_nothing_heavy() -> None:
-    # hictkpy keeps a thread busy for as long as its process lives; torch takes seconds to load.
+    # Each costs every start of Snakemake a part of a second, torch more than one.
     heavy = ("torch", "hictkpy", "numba", "scipy", "sklearn", "matplotlib", "pyBigWig")
     code = (
         "import sys, prismflow.config, prismflow.plan, prismflow.provenance, prismflow.needs, "
@@ -135,6 +135,26 @@ def test_planning_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert not result.stdout.split()
+
+
+def test_contact_matrices_keep_no_core_busy(root: Path) -> None:
+    # hictkpy's own import leaves a thread that never rests.
+    code = (
+        "import time, prismflow.contacts\n"
+        "before = time.process_time(); time.sleep(0.5)\n"
+        "print(time.process_time() - before)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert float(result.stdout) < 0.2
+    importing = [
+        path.name
+        for folder in ("src", "tests", "workflow")
+        for path in (root / folder).rglob("*.py")
+        if re.search(r"^\s*(import|from) hictkpy\b", path.read_text(), flags=re.MULTILINE)
+    ]
+    assert importing == ["hictk.py"]
 
 
 def test_every_experiment_stands_in_the_gallery(root: Path) -> None:

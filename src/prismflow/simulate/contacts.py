@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +72,10 @@ def write_hic(
     pixels: Pixels, sizes: dict[str, int], resolutions: tuple[int, ...], path: Path
 ) -> None:
     """Write a .hic file (version 9, normalisation NONE: the writer knows no other)."""
-    import hictkpy
+    from prismflow.hictk import hictkpy
 
     with atomic_path(path) as temporary, tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         temporary.unlink()  # the writer refuses to replace a file
-        hictkpy.logging.setLevel(logging.WARNING)  # else a line per block
         writer = hictkpy.hic.FileWriter(
             str(temporary), sizes, list(resolutions), "simulated", tmpdir=scratch
         )

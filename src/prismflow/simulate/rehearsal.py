@@ -154,10 +154,9 @@ def _add(
 
 def write_contacts(path: Path, sizes: dict[str, int], seed: int) -> None:
     """A cooler of 5-kb bins with counts within 110 kb of the diagonal."""
-    import hictkpy
+    from prismflow.hictk import hictkpy
 
     path.unlink(missing_ok=True)  # the writer refuses to replace a file
-    hictkpy.logging.setLevel(logging.WARNING)
     rng = np.random.default_rng([seed, 3])
     writer = hictkpy.cooler.FileWriter(str(path), sizes, RESOLUTION_BP)
     first = 0
