@@ -16,18 +16,22 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from prismflow.models.common import CENTER_BP, require_positive
 from prismflow.models.scan import choose_backend, selective_scan_bld
 from prismflow.models.scan.conv import causal_conv
 from prismflow.models.scan.mixer import FUSED_BACKENDS, mix
 from prismflow.models.scan.norm import add_norm
 
+TINY_BACKBONE = {"d_model": 16, "n_layers": 2, "d_state": 4, "center_bp": 100}
+"""Hyper-parameters for tests on a CPU."""
 DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4
 NORM_EPS = 1e-5
 CPU_POSITIONS = 8192
@@ -247,6 +251,33 @@ class BiMambaBackbone(nn.Module):
                 outputs.append((hidden, residual))
         hidden, _ = self.norm_f(hidden, residual)
         return (hidden, outputs) if return_layers else hidden
+
+
+@dataclass(frozen=True)
+class BackboneSettings:
+    """Hyper-parameters of a model around this backbone; the defaults are the paper's.
+
+    Attributes:
+        center_bp: positions that are pooled around the TSS.
+        d_hidden: width of the head; None means d_model.
+    """
+
+    d_model: int = 128
+    n_layers: int = 4
+    d_state: int = 16
+    d_conv: int = 4
+    expand: int = 2
+    center_bp: int = CENTER_BP
+    d_hidden: int | None = None
+
+    def __post_init__(self) -> None:
+        require_positive(self, "d_model", "n_layers", "d_state", "d_conv", "expand", "center_bp")
+
+    def backbone(self, **options: Any) -> BiMambaBackbone:
+        """The backbone of these sizes; ``options`` are further ones of :class:`BiMambaBackbone`."""
+        return BiMambaBackbone(
+            self.d_model, self.n_layers, self.d_state, self.d_conv, self.expand, **options
+        )
 
 
 def from_released_key(key: str) -> str:

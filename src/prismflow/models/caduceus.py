@@ -9,15 +9,11 @@ There is neither reverse-complement equivariance nor pretraining (released code)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
-
 import torch
 from torch import nn
 
-from prismflow.models.bimamba import BiMambaBackbone
+from prismflow.models.bimamba import TINY_BACKBONE, BackboneSettings
 from prismflow.models.common import (
-    CENTER_BP,
     BatchLike,
     ExpressionHead,
     ExpressionModel,
@@ -25,30 +21,8 @@ from prismflow.models.common import (
     ModelOutput,
     NoLossWeights,
     center_mean,
-    require_positive,
     zero_linear_biases,
 )
-
-
-@dataclass(frozen=True)
-class CaduceusSettings:
-    """Hyper-parameters; the defaults are the paper's.
-
-    Attributes:
-        center_bp: positions that are pooled around the TSS.
-        d_hidden: width of the head; None means d_model.
-    """
-
-    d_model: int = 128
-    n_layers: int = 4
-    d_state: int = 16
-    d_conv: int = 4
-    expand: int = 2
-    center_bp: int = CENTER_BP
-    d_hidden: int | None = None
-
-    def __post_init__(self) -> None:
-        require_positive(self, "d_model", "n_layers", "d_state", "d_conv", "expand", "center_bp")
 
 
 class Caduceus(ExpressionModel):
@@ -56,29 +30,18 @@ class Caduceus(ExpressionModel):
 
     architecture = "caduceus"
     uses_signals = False
-    Settings = CaduceusSettings
-    TINY: ClassVar[dict[str, Any]] = {
-        "d_model": 16,
-        "n_layers": 2,
-        "d_state": 4,
-        "center_bp": 100,
-    }
+    Settings = BackboneSettings
+    TINY = TINY_BACKBONE
 
     def __init__(
-        self, settings: CaduceusSettings, loss_weights: NoLossWeights, inputs: InputSpec
+        self, settings: BackboneSettings, loss_weights: NoLossWeights, inputs: InputSpec
     ) -> None:
         super().__init__(settings, loss_weights, inputs)
         if self.uses_signals:
             self.require_modalities()
         d_model = settings.d_model
         self.embedding = nn.Linear(4 + len(inputs.modalities), d_model)
-        self.backbone = BiMambaBackbone(
-            d_model,
-            settings.n_layers,
-            d_state=settings.d_state,
-            d_conv=settings.d_conv,
-            expand=settings.expand,
-        )
+        self.backbone = settings.backbone()
         self.head = ExpressionHead(d_model, inputs.n_gene_features, settings.d_hidden or d_model)
         zero_linear_biases(self)
 

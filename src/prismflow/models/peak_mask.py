@@ -8,15 +8,11 @@ treated specially (the rows called MACS3 in the paper's tables; released code).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
-
 from torch import nn
 
 from prismflow.errors import InputError
-from prismflow.models.bimamba import BiMambaBackbone
+from prismflow.models.bimamba import TINY_BACKBONE, BackboneSettings
 from prismflow.models.common import (
-    CENTER_BP,
     BatchLike,
     ExpressionHead,
     ExpressionModel,
@@ -24,7 +20,6 @@ from prismflow.models.common import (
     ModelOutput,
     NoLossWeights,
     center_mean,
-    require_positive,
     zero_linear_biases,
 )
 
@@ -32,51 +27,23 @@ from prismflow.models.common import (
 INIT_LAYERS = 64
 
 
-@dataclass(frozen=True)
-class PeakMaskSettings:
-    """Hyper-parameters; see ``prismflow.models.caduceus.CaduceusSettings``."""
-
-    d_model: int = 128
-    n_layers: int = 4
-    d_state: int = 16
-    d_conv: int = 4
-    expand: int = 2
-    center_bp: int = CENTER_BP
-    d_hidden: int | None = None
-
-    def __post_init__(self) -> None:
-        require_positive(self, "d_model", "n_layers", "d_state", "d_conv", "expand", "center_bp")
-
-
 class PeakMask(ExpressionModel):
     """Bases and signals inside peaks: (B, L, 4), (B, L, M), extras ``peak_mask`` (B, L) -> (B,)."""
 
     architecture = "peak_mask"
     needs = ("peak_mask",)
-    Settings = PeakMaskSettings
-    TINY: ClassVar[dict[str, Any]] = {
-        "d_model": 16,
-        "n_layers": 2,
-        "d_state": 4,
-        "center_bp": 100,
-    }
+    Settings = BackboneSettings
+    TINY = TINY_BACKBONE
 
     def __init__(
-        self, settings: PeakMaskSettings, loss_weights: NoLossWeights, inputs: InputSpec
+        self, settings: BackboneSettings, loss_weights: NoLossWeights, inputs: InputSpec
     ) -> None:
         super().__init__(settings, loss_weights, inputs)
         self.require_modalities()
         d_model = settings.d_model
         self.sequence_embedding = nn.Linear(4, d_model)
         self.signal_embedding = nn.Linear(len(inputs.modalities), d_model)
-        self.backbone = BiMambaBackbone(
-            d_model,
-            settings.n_layers,
-            d_state=settings.d_state,
-            d_conv=settings.d_conv,
-            expand=settings.expand,
-            init_layers=INIT_LAYERS,
-        )
+        self.backbone = settings.backbone(init_layers=INIT_LAYERS)
         self.head = ExpressionHead(d_model, inputs.n_gene_features, settings.d_hidden or d_model)
         zero_linear_biases(self)
 

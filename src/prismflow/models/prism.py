@@ -25,9 +25,8 @@ from torch import Tensor, nn
 
 from prismflow.errors import InputError
 from prismflow.losses import context_uniformity, smooth_l1
-from prismflow.models.bimamba import BiMambaBackbone
+from prismflow.models.bimamba import TINY_BACKBONE, BackboneSettings
 from prismflow.models.common import (
-    CENTER_BP,
     BatchLike,
     ExpressionHead,
     ExpressionModel,
@@ -46,7 +45,7 @@ SHORTEST_WINDOW_BP = POOL ** len(KERNELS)
 
 
 @dataclass(frozen=True)
-class PrismSettings:
+class PrismSettings(BackboneSettings):
     """Hyper-parameters; the defaults are the paper's.
 
     Attributes:
@@ -62,16 +61,8 @@ class PrismSettings:
             others passes unchanged. None: all (the paper).
         drop_rate: share of the d_model features that a random mask drops, rounded to features.
         cnn_channels: channels of the generator's first convolution; the others have 2x and 4x.
-        center_bp: positions that are pooled around the TSS.
-        d_hidden: width of the head; None means d_model.
     """
 
-    d_model: int = 128
-    n_layers: int = 4
-    d_state: int = 16
-    d_conv: int = 4
-    expand: int = 2
-    center_bp: int = CENTER_BP
     n_contexts: int = 2
     cnn_channels: int = 8
     weight_activation: str = "sigmoid"
@@ -80,10 +71,9 @@ class PrismSettings:
     context_source: str = "learned"
     context_modalities: tuple[str, ...] | None = None
     drop_rate: float = 0.5
-    d_hidden: int | None = None
 
     def __post_init__(self) -> None:
-        require_positive(self, "d_model", "n_layers", "d_state", "d_conv", "expand", "center_bp")
+        super().__post_init__()
         require_positive(self, "cnn_channels")
         require_choice("weight_activation", self.weight_activation, ("sigmoid", "softmax"))
         require_choice("intervention_average", self.intervention_average, ("hidden", "prediction"))
@@ -210,13 +200,7 @@ class Prism(ExpressionModel):
     architecture = "prism"
     Settings = PrismSettings
     LossWeights = PrismLossWeights
-    TINY: ClassVar[dict[str, Any]] = {
-        "d_model": 16,
-        "n_layers": 2,
-        "d_state": 4,
-        "cnn_channels": 2,
-        "center_bp": 100,
-    }
+    TINY: ClassVar[dict[str, Any]] = {**TINY_BACKBONE, "cnn_channels": 2}
 
     def __init__(
         self, settings: PrismSettings, loss_weights: PrismLossWeights, inputs: InputSpec
@@ -241,13 +225,7 @@ class Prism(ExpressionModel):
             self.sampled_signals = SampledSignals(settings.n_contexts, inputs.window_bp, n_channels)
         elif settings.n_contexts:
             self.weight_generator = WeightGenerator(n_channels, settings)
-        self.backbone = BiMambaBackbone(
-            d_model,
-            settings.n_layers,
-            d_state=settings.d_state,
-            d_conv=settings.d_conv,
-            expand=settings.expand,
-        )
+        self.backbone = settings.backbone()
         self.head = ExpressionHead(d_model, inputs.n_gene_features, settings.d_hidden or d_model)
         zero_linear_biases(self)
 

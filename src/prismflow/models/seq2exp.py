@@ -30,9 +30,8 @@ from torch.nn import functional
 
 from prismflow.errors import InputError
 from prismflow.losses import beta_kl, full_precision, mask_continuity, sample_beta, smooth_l1
-from prismflow.models.bimamba import BiMambaBackbone
+from prismflow.models.bimamba import BackboneSettings
 from prismflow.models.common import (
-    CENTER_BP,
     BatchLike,
     ExpressionHead,
     ExpressionModel,
@@ -54,7 +53,7 @@ INIT_LAYERS = 64
 
 
 @dataclass(frozen=True)
-class Seq2ExpSettings:
+class Seq2ExpSettings(BackboneSettings):
     """Hyper-parameters; the defaults are those of the soft variant.
 
     Attributes:
@@ -76,13 +75,6 @@ class Seq2ExpSettings:
             released code (False) a prediction depends slightly on its batch.
     """
 
-    d_model: int = 128
-    n_layers: int = 4
-    d_state: int = 16
-    d_conv: int = 4
-    expand: int = 2
-    center_bp: int = CENTER_BP
-    d_hidden: int | None = None
     kappa: float = 10.0
     evidence_floor: float = 1.0
     z_scale: float = 1.0
@@ -98,7 +90,7 @@ class Seq2ExpSettings:
     MASKS = ("soft", "hard", "top", "top_soft")
 
     def __post_init__(self) -> None:
-        require_positive(self, "d_model", "n_layers", "d_state", "d_conv", "expand", "center_bp")
+        super().__post_init__()
         require_positive(self, "kappa", "z_scale", "prior_scale", "prior_mean")
         require_choice("test_mask", self.test_mask, self.MASKS)
         if self.evidence_floor < 0:
@@ -172,20 +164,9 @@ class Seq2ExpSoft(ExpressionModel):
         self.head = ExpressionHead(d_model, inputs.n_gene_features, settings.d_hidden or d_model)
         zero_linear_biases(self)
 
-    def _backbone(self) -> BiMambaBackbone:
-        settings = self.settings
-        return BiMambaBackbone(
-            settings.d_model,
-            settings.n_layers,
-            d_state=settings.d_state,
-            d_conv=settings.d_conv,
-            expand=settings.expand,
-            init_layers=INIT_LAYERS,
-        )
-
     def _add_backbones(self) -> None:
-        self.generator = self._backbone()
-        self.predictor = self._backbone()
+        self.generator = self.settings.backbone(init_layers=INIT_LAYERS)
+        self.predictor = self.settings.backbone(init_layers=INIT_LAYERS)
 
     def prior(self) -> tuple[Tensor, Tensor]:
         """Shapes of the prior, s and s (1 - r) / r, both (1,)."""
@@ -278,7 +259,7 @@ class Seq2ExpHard(Seq2ExpSoft):
     Settings = Seq2ExpHardSettings
 
     def _add_backbones(self) -> None:
-        self.generator = self._backbone()
+        self.generator = self.settings.backbone(init_layers=INIT_LAYERS)
         self.positions = nn.Parameter(torch.zeros(self.inputs.window_bp, self.settings.d_model))
 
     def embed(self, batch: BatchLike) -> tuple[Tensor, Tensor]:
