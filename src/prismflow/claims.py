@@ -17,7 +17,7 @@ import pandas as pd
 from prismflow.arms import Arm, Tested, comparable, effect, read_arms
 from prismflow.claims_file import counted_models, tests_of
 from prismflow.gathered import Group, read_gathered
-from prismflow.plots.labels import model_label
+from prismflow.labels import model_label
 from prismflow.statistics.paired import Effect
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"

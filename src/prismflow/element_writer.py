@@ -13,12 +13,7 @@ import pandas as pd
 
 from prismflow import tracks as reading
 from prismflow.element_settings import ElementSettings
-from prismflow.elements import (
-    candidate_elements,
-    element_activity,
-    nearest_elements,
-    pair_contacts,
-)
+from prismflow.elements import candidate_elements, element_activity, nearest_elements, pair_contacts
 from prismflow.errors import InputError
 from prismflow.files import write_array, write_tsv
 from prismflow.genome import Genome, by_chromosome

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from prismflow.arrays import load_arrays, save_arrays
 from prismflow.batches import GeneBatches
 from prismflow.errors import InputError
 from prismflow.models import build
 from prismflow.models.common import InputSpec
-from prismflow.weights import load_arrays, save_arrays
 
 LARGEST_EXTRA = 65_536
 """Extras with more numbers per gene than this (masks of very long windows) are not collected."""

@@ -15,14 +15,7 @@ from prismflow.batches import GeneInputs
 from prismflow.errors import InputError
 from prismflow.files import write_json, write_tsv
 from prismflow.models import ARCHITECTURES, TABULAR, model_class
-from prismflow.runs import (
-    Split,
-    check_finite,
-    extras_of,
-    model_record,
-    open_inputs,
-    verify_files,
-)
+from prismflow.runs import Split, check_finite, extras_of, model_record, open_inputs, verify_files
 from prismflow.store import Store
 
 logger = logging.getLogger(__name__)

@@ -17,13 +17,7 @@ import pandas as pd
 
 from prismflow.errors import InputError
 from prismflow.files import write_bytes, write_tsv
-from prismflow.genome import (
-    UNKNOWN,
-    Genome,
-    by_chromosome,
-    match_chromosomes,
-    unknown_runs,
-)
+from prismflow.genome import UNKNOWN, Genome, by_chromosome, match_chromosomes, unknown_runs
 
 logger = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from fuzz.samples import LENGTHS, RESOLUTION_BP, WRITERS, arrays
 from unit.make_store import make_store
 
 from prismflow import config as configuration
+from prismflow.arrays import load_arrays
 from prismflow.contact_inspection import inspect_contacts
 from prismflow.files import read_json, read_tsv, sha256
 from prismflow.genes import read_genes
@@ -30,7 +31,6 @@ from prismflow.simulate import SimulationSettings
 from prismflow.splits import assign_splits
 from prismflow.store import Store
 from prismflow.tracks import Genes, inspect_track
-from prismflow.weights import load_arrays
 from prismflow.windows import check_window, define_windows, read_bed
 
 HEADER = "gene_id\tchrom\ttss\tstrand\tcds_gc\tK562_cage"

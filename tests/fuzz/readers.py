@@ -93,7 +93,7 @@ def checkpoint(path: Path) -> bytes:
 
 def weights(path: Path) -> bytes:
     """Arrays of a trained model."""
-    from prismflow.weights import load_arrays
+    from prismflow.arrays import load_arrays
 
     found = load_arrays(path)
     return b"".join(name.encode() + found[name].tobytes() for name in sorted(found))

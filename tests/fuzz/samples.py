@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prismflow.weights import save_arrays
+from prismflow.arrays import save_arrays
 
 LENGTHS = {"chr1": 300_300, "chr2": 90_000}
 RESOLUTION_BP = 5000

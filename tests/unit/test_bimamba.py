@@ -13,12 +13,7 @@ from safetensors.torch import load_file
 from scan_cases import worst_deviation
 from torch import Tensor
 
-from prismflow.models.bimamba import (
-    BiMambaBackbone,
-    Mixer,
-    from_released_key,
-    released_keys,
-)
+from prismflow.models.bimamba import BiMambaBackbone, Mixer, from_released_key, released_keys
 from prismflow.models.scan import ENVIRONMENT_VARIABLE, selective_scan
 
 BACKENDS = ("reference", "chunked", "numba")

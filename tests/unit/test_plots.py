@@ -26,10 +26,10 @@ from plot_cases import (
     texts,
 )
 
-from prismflow import plots
+from prismflow import labels, plots
 from prismflow.errors import InputError
 from prismflow.needs import NEEDS
-from prismflow.plots import forest, labels, style
+from prismflow.plots import forest, style
 from prismflow.plots.confounder_weights import between_context_distance, kept_share
 from prismflow.statistics import t_interval
 

@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from prismflow.arrays import load_arrays, save_arrays
 from prismflow.batches import READ_GENES, GeneInputs
 from prismflow.errors import InputError
 from prismflow.metrics import regression_metrics
-from prismflow.weights import load_arrays, save_arrays
 
 logger = logging.getLogger(__name__)
 

@@ -14,12 +14,7 @@ from prismflow.errors import InputError
 from prismflow.files import read_json
 from prismflow.layouts import architecture_of, load_released
 from prismflow.parity import mamba_networks, other_networks
-from prismflow.parity.compare import (
-    F32_FORWARD_SCALED,
-    F32_GRADIENT_SCALED,
-    Report,
-    Tolerances,
-)
+from prismflow.parity.compare import F32_FORWARD_SCALED, F32_GRADIENT_SCALED, Report, Tolerances
 from prismflow.parity.probe import Probe, buffers, common_values
 from prismflow.parity.subject import Subject, UnknownVariant
 from prismflow.parity.tensors import DTYPES, read_tensors

@@ -12,11 +12,7 @@ from prismflow.models.common import ExpressionModel, ModelOutput
 from prismflow.models.enformer import sigmoid_gelu
 from prismflow.parity.compare import Report
 from prismflow.parity.probe import Batch, Probe
-from prismflow.parity.subject import (
-    FIRST_BASE_TOKEN,
-    Subject,
-    one_hot,
-)
+from prismflow.parity.subject import FIRST_BASE_TOKEN, Subject, one_hot
 
 if TYPE_CHECKING:
     from prismflow.parity.networks import Folder

@@ -19,12 +19,7 @@ from prismflow.losses import smooth_l1
 from prismflow.metrics import regression_metrics, squared_pearson
 from prismflow.models import build
 from prismflow.models.common import InputSpec
-from prismflow.optimisation import (
-    Schedule,
-    learning_rate,
-    make_optimiser,
-    parameter_groups,
-)
+from prismflow.optimisation import Schedule, learning_rate, make_optimiser, parameter_groups
 from prismflow.parity.compare import Report
 from prismflow.parity.tensors import read_tensors
 from prismflow.released_settings import SIGNALS

@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
+from prismflow.labels import modality_label, model_label
 from prismflow.plots import common, diagram, style
-from prismflow.plots.labels import modality_label, model_label
 
 NEEDS = ("model_settings",)
 _HEIGHT = 2.75

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from prismflow.errors import InputError
-from prismflow.plots.labels import model_label
+from prismflow.labels import model_label
 
 
 def figure_id(experiment: Mapping[str, Any]) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from prismflow.labels import model_label
 from prismflow.plots import common, forest, style
-from prismflow.plots.labels import model_label
 from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
 
 NEEDS = ("metrics",)

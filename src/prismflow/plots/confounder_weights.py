@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
+from prismflow.labels import modality_label, model_label
 from prismflow.plots import common, style
-from prismflow.plots.labels import modality_label, model_label
 from prismflow.statistics import spearman
 
 NEEDS = ("context_weights", "gene_signals")

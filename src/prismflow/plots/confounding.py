@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
+from prismflow.labels import model_label, target_label
 from prismflow.plots import common, style
-from prismflow.plots.labels import model_label, target_label
 
 NEEDS = ("confounding",)
 PANELS = {

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
+from prismflow.labels import modality_label, target_label
 from prismflow.plots import common, style
-from prismflow.plots.labels import modality_label, target_label
 
 NEEDS = ("profiles", "examples", "checks", "summary")
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")

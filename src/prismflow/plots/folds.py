@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from prismflow.labels import model_label
 from prismflow.plots import common, style, sweep
-from prismflow.plots.labels import model_label
 from prismflow.statistics import METRIC_COLUMNS
 
 NEEDS = ("metrics",)

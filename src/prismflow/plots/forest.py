@@ -17,8 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
+from prismflow.labels import HIGHER_IS_BETTER, metric_label
 from prismflow.plots import common, style
-from prismflow.plots.labels import HIGHER_IS_BETTER, metric_label
 from prismflow.statistics import Interval, t_interval
 
 MAX_PANELS = 4

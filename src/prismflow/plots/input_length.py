@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
+from prismflow.labels import base_model, model_label
 from prismflow.plots import common, style, sweep
-from prismflow.plots.labels import base_model, model_label
 
 NEEDS = ("metrics",)
 _LENGTH_SUFFIX = re.compile(r"_\d+(bp|kb)$")

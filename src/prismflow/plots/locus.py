@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
+from prismflow.labels import modality_label, model_label, target_label
 from prismflow.plots import common, style
-from prismflow.plots.labels import modality_label, model_label, target_label
 
 NEEDS = ("loci",)
 TRACK_COLOURS = {"h3k27ac": "#0072b2", "dnase": "#009e73", "hic": "#d55e00"}

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from prismflow.labels import HIGHER_IS_BETTER, model_label
 from prismflow.plots import common, forest, style
-from prismflow.plots.labels import HIGHER_IS_BETTER, model_label
 from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
 
 NEEDS = ("metrics",)

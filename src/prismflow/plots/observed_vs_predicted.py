@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from prismflow.errors import InputError
+from prismflow.labels import model_label, target_label
 from prismflow.plots import common, style
-from prismflow.plots.labels import model_label, target_label
 from prismflow.statistics import bootstrap_interval, pearson, spearman
 
 NEEDS = ("predictions",)

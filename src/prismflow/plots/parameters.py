@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from prismflow.errors import InputError
+from prismflow.labels import model_label
 from prismflow.plots import common, style
-from prismflow.plots.labels import model_label
 
 NEEDS = ("costs",)
 _WIDE = 300

@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from prismflow.labels import modality_label, target_label
 from prismflow.plots import common, diagram, style
-from prismflow.plots.labels import modality_label, target_label
 
 NEEDS = ("model_settings",)
 _HEIGHT, _PANEL = 1.62, 2.0

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
+from prismflow.labels import modality_label, model_label
 from prismflow.plots import common, forest, style
-from prismflow.plots.labels import modality_label, model_label
 from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
 
 NEEDS = ("metrics",)

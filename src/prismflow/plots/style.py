@@ -17,7 +17,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from prismflow.files import atomic_path
-from prismflow.plots.labels import MODEL_LABEL, base_model, model_label
+from prismflow.labels import MODEL_LABEL, base_model, model_label
 
 COLUMN_WIDTH = 3.35
 FULL_WIDTH = 7.0

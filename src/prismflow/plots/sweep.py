@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from prismflow.labels import metric_label, model_label
 from prismflow.plots import common, forest, style
-from prismflow.plots.labels import metric_label, model_label
 from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
 
 NEEDS = ("metrics",)

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from prismflow.errors import InputError
+from prismflow.labels import model_label, target_label
 from prismflow.plots import common, style
-from prismflow.plots.labels import model_label, target_label
 
 NEEDS = ("histories",)
 _COLUMNS = ("dataset", "cell", "model", "fold", "seed", "step", "train_loss", "valid_mse")

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
+from prismflow.labels import model_label
 from prismflow.plots import common, forest, style
-from prismflow.plots.labels import model_label
 from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
 
 NEEDS = ("metrics",)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from prismflow.labels import model_label
 from prismflow.plots import common
-from prismflow.plots.labels import model_label
 from prismflow.tables.render import Block, Sheet, count, interval, number, ordered, p_value
 
 NEEDS = ("comparisons",)

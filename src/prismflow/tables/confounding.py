@@ -9,8 +9,8 @@ import pandas as pd
 
 from prismflow.confounding import KEY, MEASURES, REFERENCE
 from prismflow.errors import InputError
+from prismflow.labels import model_label
 from prismflow.plots import common
-from prismflow.plots.labels import model_label
 from prismflow.tables.render import Block, Sheet, interval, number, p_value
 
 NEEDS = ("confounding",)

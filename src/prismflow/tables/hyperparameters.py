@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from prismflow.labels import model_label
 from prismflow.plots import common
-from prismflow.plots.labels import model_label
 from prismflow.tables.render import Block, Sheet
 
 NEEDS = ("records",)

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from prismflow.errors import InputError
+from prismflow.labels import METRIC_LABEL, model_label
 from prismflow.plots import common
-from prismflow.plots.labels import METRIC_LABEL, model_label
 from prismflow.statistics import METRIC_COLUMNS, over_seeds
 from prismflow.tables.render import (
     Block,
