@@ -238,6 +238,6 @@ if GENE_TABLE is not None:
                     "expected_genes": GENE_TABLE["expected_genes"],
                 }
             ),
-            code=code_digest("annotation"),
+            code=code_digest("data.gene_table"),
         script:
             "../workflow/scripts/build_gene_table.py"

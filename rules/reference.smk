@@ -15,6 +15,6 @@ rule index_genome:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("genome"),
+        code=code_digest("data.genome"),
     script:
         "../workflow/scripts/index_genome.py"

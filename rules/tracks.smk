@@ -27,7 +27,7 @@ rule inspect_track:
             }
         ),
         aliases=lambda wildcards: as_json(dataset_of(wildcards)["chrom_aliases"]),
-        code=code_digest("tracks"),
+        code=code_digest("data.tracks"),
     script:
         "../workflow/scripts/inspect_track.py"
 

@@ -40,7 +40,7 @@ rule define_windows:
         runtime=growing(30),
     params:
         settings=lambda wildcards: as_json(window_settings(wildcards)),
-        code=code_digest("windows", "splits", "genes"),
+        code=code_digest("data.windows", "data.splits", "data.genes"),
     script:
         "../workflow/scripts/define_windows.py"
 
@@ -78,6 +78,6 @@ rule build_store:
                 for modality in PLAN.config.modalities_of(wildcards.cell)
             ]
         ),
-        code=code_digest("store_builder"),
+        code=code_digest("data.store_builder"),
     script:
         "../workflow/scripts/build_store.py"

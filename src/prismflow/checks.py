@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow import tracks as reading
-from prismflow.contacts import contact_bins
+from prismflow.data import tracks as reading
+from prismflow.data.contacts import contact_bins
+from prismflow.data.genes import label_name
+from prismflow.data.genome import read_chrom_sizes
 from prismflow.errors import InputError
 from prismflow.files import read_json, read_tsv, write_json, write_tsv
-from prismflow.genes import label_name
-from prismflow.genome import read_chrom_sizes
 from prismflow.statistics import spearman
 
 logger = logging.getLogger(__name__)
@@ -194,7 +194,7 @@ def check_data(
     Args:
         cells: cell -> tracks (modality, kind, path, resolution_bp, normalisation,
             absent_chromosomes).
-        summaries: cell -> modality -> JSON of :func:`prismflow.tracks.inspect_track`.
+        summaries: cell -> modality -> JSON of :func:`prismflow.data.tracks.inspect_track`.
         aliases: chromosome name in a file -> name in the gene table.
         genes, dropped: tables of the dataset.
         sizes: chromosome lengths.

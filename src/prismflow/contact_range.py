@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow.contacts import PSEUDOCOUNT, contact_bins
+from prismflow.data.contacts import PSEUDOCOUNT, contact_bins
+from prismflow.data.genome import read_chrom_sizes
 from prismflow.files import read_tsv, write_tsv
-from prismflow.genome import read_chrom_sizes
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save
 
-from prismflow.batches import GeneInputs
+from prismflow.data.inputs import GeneInputs
+from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import write_bytes, write_tsv
 from prismflow.metrics import regression_metrics
@@ -28,7 +29,6 @@ from prismflow.runs import (
     read_model_record,
     verify_files,
 )
-from prismflow.store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -219,9 +219,9 @@ def adopt_run(
         InputError: the checkpoint can't be read, or is another model, cell, fold or seed than the
             run asks for.
     """
+    from prismflow.data.store import Store
     from prismflow.inference import save_weights
     from prismflow.runs import Split, model_record, open_inputs
-    from prismflow.store import Store
 
     store = Store.open(store_dir)
     cell = store.manifest["cell"]

@@ -35,9 +35,9 @@ from prismflow.models import ARCHITECTURES
 from prismflow.provenance import code_digest
 
 if TYPE_CHECKING:
+    from prismflow.data.store import Store
     from prismflow.loop import TrainingState
     from prismflow.runs import Split
-    from prismflow.store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from prismflow.batches import GeneInputs
+from prismflow.data.inputs import GeneInputs
+from prismflow.data.store import ELEMENT_FILES, Store
+from prismflow.data.transforms import DEFAULT_TRANSFORMS
 from prismflow.errors import InputError
 from prismflow.files import read_json, read_tsv
-from prismflow.modality import DEFAULT_TRANSFORMS
 from prismflow.models import TABULAR
-from prismflow.store import ELEMENT_FILES, Store
 
 FORMAT_VERSION = 1
 ROLES = ("train", "valid", "test")

@@ -11,12 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from prismflow.batches import GeneInputs
+from prismflow.data.inputs import GeneInputs
+from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import write_json, write_tsv
 from prismflow.models import ARCHITECTURES, TABULAR, model_class
 from prismflow.runs import Split, check_finite, extras_of, model_record, open_inputs, verify_files
-from prismflow.store import Store
 
 logger = logging.getLogger(__name__)
 

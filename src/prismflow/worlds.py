@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file
 
+from prismflow.data.genome import index_genome
+from prismflow.data.steps import define_windows
+from prismflow.data.store_builder import build_store
 from prismflow.files import read_json, read_tsv, write_tsv
-from prismflow.genome import index_genome
 from prismflow.prediction import evaluate_run
 from prismflow.simulate import simulate
 from prismflow.simulate.settings import contact_file
-from prismflow.stages import define_windows
-from prismflow.store_builder import build_store
 from prismflow.training import train_run
 
 logger = logging.getLogger(__name__)

@@ -21,17 +21,18 @@ from unit.make_store import make_store
 
 from prismflow import config as configuration
 from prismflow.arrays import load_arrays
-from prismflow.contact_inspection import inspect_contacts
+from prismflow.data.chromosomes import Genes
+from prismflow.data.contact_guard import inspect_contacts
+from prismflow.data.genes import read_genes
+from prismflow.data.genome import Genome, read_chrom_sizes
+from prismflow.data.splits import assign_splits
+from prismflow.data.store import Store
+from prismflow.data.tracks import inspect_track
+from prismflow.data.windows import check_window, define_windows, read_bed
 from prismflow.files import read_json, read_tsv, sha256
-from prismflow.genes import read_genes
-from prismflow.genome import Genome, read_chrom_sizes
 from prismflow.portals.archives import extract_member
 from prismflow.portals.network import Network
 from prismflow.simulate import SimulationSettings
-from prismflow.splits import assign_splits
-from prismflow.store import Store
-from prismflow.tracks import Genes, inspect_track
-from prismflow.windows import check_window, define_windows, read_bed
 
 HEADER = "gene_id\tchrom\ttss\tstrand\tcds_gc\tK562_cage"
 ROWS = ("GENE1\tchr1\t40000\t+\t0.4\t7", "GENE2\tchr1\t150000\t-\t0.5\t0",

@@ -16,9 +16,9 @@ import yaml
 from unit.test_config import Project
 
 from prismflow import schema
+from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.portals.archives import extract_member
-from prismflow.store import Store
 
 #: Calls that execute what a file holds, or hand text to a shell.
 FORBIDDEN = {

@@ -25,9 +25,9 @@ MEMORY_BYTES = 3 << 30
 
 def bigwig(path: Path) -> bytes:
     """Values of every base, after the checks of inspection."""
-    from prismflow.bigwig import BigWig
-    from prismflow.bigwig_check import verify_bigwig
-    from prismflow.genome import check_lengths
+    from prismflow.data.bigwig import BigWig
+    from prismflow.data.bigwig_check import verify_bigwig
+    from prismflow.data.chromosomes import check_lengths
 
     verify_bigwig(path)
     with BigWig(path) as track:
@@ -37,8 +37,8 @@ def bigwig(path: Path) -> bytes:
 
 def contacts(path: Path) -> bytes:
     """All contacts, after the checks of inspection."""
-    from prismflow.contact_inspection import answer
-    from prismflow.contacts import ContactFile
+    from prismflow.data.contact_guard import answer
+    from prismflow.data.contacts import ContactFile
 
     answer(
         {
@@ -59,7 +59,7 @@ def fasta(path: Path) -> bytes:
     What a second, plain reader finds in the same text decides whether a difference is silent: then
     the whole file's digest is returned.
     """
-    from prismflow.genome import Genome
+    from prismflow.data.genome import Genome
 
     with Genome(path) as genome:
         found = {chrom: genome.chromosome(chrom).tobytes() for chrom in genome.lengths}

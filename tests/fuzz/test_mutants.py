@@ -15,7 +15,7 @@ import pytest
 from mutants import mutant
 from samples import LENGTHS, RESOLUTION_BP, WRITERS
 
-from prismflow.contact_inspection import inspect_contacts
+from prismflow.data.contact_guard import inspect_contacts
 from prismflow.errors import InputError
 
 HERE = Path(__file__).parent

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prismflow.contacts import PSEUDOCOUNT, feature_per_bin, rows_of_bins
+from prismflow.data.chromosomes import Genes
+from prismflow.data.contacts import PSEUDOCOUNT, feature_per_bin, rows_of_bins
+from prismflow.data.genes import read_genes
+from prismflow.data.genome import Genome
+from prismflow.data.tracks import peak_windows
+from prismflow.data.windows import define_windows
 from prismflow.errors import InputError
-from prismflow.genes import read_genes
-from prismflow.genome import Genome
 from prismflow.sheets import read_sheet
-from prismflow.tracks import Genes, peak_windows
-from prismflow.windows import define_windows
 
 LENGTHS = {"chr1": 1000, "chr2": 37}
 STEADY = settings(

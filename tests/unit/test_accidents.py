@@ -16,12 +16,12 @@ from make_store import settings
 from test_store import make_store as write_small_store
 
 from prismflow.config import check_locale
+from prismflow.data.store import Store
+from prismflow.data.store_writer import new_store
 from prismflow.errors import InputError
 from prismflow.files import write_text
 from prismflow.jobs import DISK_TROUBLE, job
 from prismflow.prediction import evaluate_run
-from prismflow.store import Store
-from prismflow.store_writer import new_store
 from prismflow.training import train_run
 
 FILES = ("sequence.npy", "zeta.npy", "hic.npy", "labels.npy", "gene_features.npy", "genes.tsv")

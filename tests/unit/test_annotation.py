@@ -10,7 +10,7 @@ import pandas as pd
 import pyBigWig
 import pytest
 
-from prismflow.annotation import FEATURES, build_gene_table, read_tss, sum_at_tss, ucsc_names
+from prismflow.data.gene_table import FEATURES, build_gene_table, read_tss, sum_at_tss, ucsc_names
 from prismflow.errors import InputError
 
 # gene -> chromosome, published TSS, strand: the examples that three published tables agree on.
@@ -154,7 +154,7 @@ def test_bytes_are_equal_for_equal_input(inputs):
 
 
 def test_the_workflow_can_read_it(inputs):
-    from prismflow.genes import read_genes
+    from prismflow.data.genes import read_genes
 
     build(inputs)
     lengths = {"chr1": 248_956_422, "chr20": 64_444_167, "chrX": 156_040_895}
@@ -306,7 +306,7 @@ def test_bigwig_with_other_names_and_ends(tmp_path):
 
 def test_promoter_activity_of_a_real_table(realdata_dir, tmp_path):
     """A table of a real activity-by-contact run against the activity computed apart from it."""
-    from prismflow.annotation import _promoter_activity
+    from prismflow.data.gene_table import _promoter_activity
 
     table = realdata_dir / "genes" / "ABC_GeneList_K562_chr22.txt"
     genes = pd.read_csv(realdata_dir / "genes" / "genes_K562_chr22.tsv", sep="\t")

@@ -9,9 +9,9 @@ import numpy as np
 import pyBigWig
 import pytest
 
-from prismflow import bigwig as module
-from prismflow.bigwig import BigWig
-from prismflow.bigwig_check import check_bigwig
+from prismflow.data import bigwig as module
+from prismflow.data.bigwig import BigWig
+from prismflow.data.bigwig_check import check_bigwig
 from prismflow.errors import InputError
 
 LENGTHS = {"chr1": 30_000, "chr2": 9000}

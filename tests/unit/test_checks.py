@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 
 from prismflow.checks import check_data, oriented, side_score, track_flags
+from prismflow.data.chromosomes import Genes
+from prismflow.data.genome import index_genome, read_chrom_sizes
+from prismflow.data.tracks import inspect_track
 from prismflow.figures import plot_data_checks
 from prismflow.files import read_tsv, write_json, write_tsv
-from prismflow.genome import index_genome, read_chrom_sizes
 from prismflow.simulate import simulate
-from prismflow.tracks import Genes, inspect_track
 
 CELLS = ("simA", "simB")
 SIGNALS = ("h3k27ac", "dnase")

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from prismflow import confounding, worlds
+from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
 from prismflow.plots import confounding as figure
 from prismflow.runs import Split
-from prismflow.store import Store
 from prismflow.tables import confounding as tables
 from prismflow.tables import render
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prismflow.bins import bins_per_window, expand_bins
-from prismflow.contacts import (
+from prismflow.data.contact_bins import bins_per_window, expand_bins
+from prismflow.data.contacts import (
     PSEUDOCOUNT,
     ContactFile,
     contact_bins,
@@ -19,8 +19,8 @@ from prismflow.contacts import (
     released_contact_feature,
     rows_of_bins,
 )
+from prismflow.data.hictk import hictkpy
 from prismflow.errors import InputError
-from prismflow.hictk import hictkpy
 
 LENGTHS = {"chr1": 100_300, "chr2": 40_000}
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from prismflow.batches import GeneBatches
-from prismflow.contacts import power_law_contact
-from prismflow.element_settings import ElementSettings
-from prismflow.elements import (
+from prismflow.data.chromosomes import Genes
+from prismflow.data.contacts import power_law_contact
+from prismflow.data.elements import (
     activity_by_contact,
     candidate_elements,
     element_activity,
@@ -23,15 +23,16 @@ from prismflow.elements import (
     pair_contacts,
     region_means,
 )
+from prismflow.data.hictk import hictkpy
+from prismflow.data.store import Store
+from prismflow.data.store_builder import build_store
+from prismflow.data.tracks import read_windows
+from prismflow.element_settings import ElementSettings
 from prismflow.errors import InputError
 from prismflow.files import write_tsv
-from prismflow.hictk import hictkpy
 from prismflow.models import build, model_class
 from prismflow.models.common import InputSpec
 from prismflow.runs import extras_of, open_inputs
-from prismflow.store import Store
-from prismflow.store_builder import build_store
-from prismflow.tracks import Genes, read_windows
 
 LENGTHS = {"chr1": 60_000, "chr2": 40_000}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from prismflow.data.genes import read_genes
 from prismflow.errors import InputError
-from prismflow.genes import read_genes
 
 LENGTHS = {"chr1": 1000, "chr2": 500}
 HEADER = "gene_id\tchrom\ttss\tstrand\tgc\tA_cage\tB_cage\tblock\n"

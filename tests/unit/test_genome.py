@@ -11,17 +11,10 @@ import numpy as np
 import pysam
 import pytest
 
-from prismflow import genome as module
+from prismflow.data import genome as module
+from prismflow.data.chromosomes import by_chromosome, check_lengths, match_chromosomes
+from prismflow.data.genome import Genome, index_genome, read_chrom_sizes, unknown_runs
 from prismflow.errors import InputError
-from prismflow.genome import (
-    Genome,
-    by_chromosome,
-    check_lengths,
-    index_genome,
-    match_chromosomes,
-    read_chrom_sizes,
-    unknown_runs,
-)
 
 TEXT = ">chr1 first\nACGTN\nacgtn\nRyA\n>chr2\nTTTT\n"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from prismflow.data.transforms import TRANSFORMS, apply_transform, check_kind, display
 from prismflow.errors import InputError
-from prismflow.modality import TRANSFORMS, apply_transform, check_kind, display
 
 
 @pytest.mark.parametrize(

@@ -14,19 +14,19 @@ import pytest
 import yaml
 
 from prismflow import config as configuration
+from prismflow.data.genome import index_genome
+from prismflow.data.steps import define_windows, inspect_track
+from prismflow.data.store import Store
+from prismflow.data.store_builder import build_store
+from prismflow.data.windows import read_bed
 from prismflow.datasets import merge
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
-from prismflow.genome import index_genome
 from prismflow.plan import Plan, make_plan
 from prismflow.prediction import evaluate_run
 from prismflow.run_settings import store_settings
 from prismflow.simulate import simulate
-from prismflow.stages import define_windows, inspect_track
-from prismflow.store import Store
-from prismflow.store_builder import build_store
 from prismflow.training import train_run
-from prismflow.windows import read_bed
 
 PEAKS: dict[str, Any] = {
     "datasets": {

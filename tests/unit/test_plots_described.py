@@ -20,14 +20,14 @@ from plot_cases import CONTEXT, all_text, check_whole
 from test_tables import check_latex
 
 from prismflow import contact_range, needs, plots
-from prismflow.contacts import PSEUDOCOUNT
+from prismflow.data.contacts import PSEUDOCOUNT
+from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.figures import caption_of
 from prismflow.loaders import contact_range as contact_tables
 from prismflow.loaders import costs as cost_tables
 from prismflow.loaders import loci, records, settings, signals
 from prismflow.plots.confounder_weights import weight_correlations
-from prismflow.store import Store
 from prismflow.tables import hic_range, hyperparameters, parameters, render
 
 CELLS = ("simA", "simB")

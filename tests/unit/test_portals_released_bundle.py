@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from prismflow.contacts import contact_bins, released_contact_feature
+from prismflow.data.contacts import contact_bins, released_contact_feature
 from prismflow.errors import InputError
 from prismflow.portals.released_bundle import convert_contacts
 
@@ -27,7 +27,7 @@ def write_bundle(folder: Path, rows: dict[str, np.ndarray], lengths: dict[str, i
 
 
 def test_bundle_of_the_released_code_gives_the_same_feature(golden_dir: Path, tmp_path: Path):
-    from prismflow.contacts import ContactFile
+    from prismflow.data.contacts import ContactFile
 
     golden = np.load(golden_dir / "hic" / "hic_feat_h5.npz")
     cases = json.loads((golden_dir / "hic" / "cases.json").read_text())

@@ -11,13 +11,13 @@ import pytest
 from make_store import FEATURES, make_store, settings
 from safetensors.numpy import load_file
 
-from prismflow.batches import GeneInputs
+from prismflow.data.inputs import GeneInputs
+from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
 from prismflow.metrics import METRICS
 from prismflow.prediction import Scenario, evaluate_run, scenario_inputs
 from prismflow.runs import Split
-from prismflow.store import Store
 from prismflow.training import train_run
 
 TRAINED = ("model.safetensors", "model.json")

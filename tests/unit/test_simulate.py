@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from prismflow import files
+from prismflow.data.hictk import hictkpy
 from prismflow.errors import InputError
-from prismflow.hictk import hictkpy
 from prismflow.simulate import SimulationSettings, simulate, simulated_files
 from prismflow.simulate.contacts import Pixels, coarsen
 from prismflow.simulate.layout import make_layout

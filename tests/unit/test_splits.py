@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from prismflow.data.splits import PAPER_FOLDS, assign_splits, count_overlaps
 from prismflow.errors import InputError
-from prismflow.splits import PAPER_FOLDS, assign_splits, count_overlaps
 
 CHROMS = [*(f"chr{i}" for i in range(1, 23)), "chrX"]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from prismflow.data.store import Store
+from prismflow.data.store_writer import write_store
 from prismflow.errors import InputError
-from prismflow.store import Store
-from prismflow.store_writer import write_store
 
 
 def make_store(path: Path, n_genes: int = 6, window_bp: int = 40, resolution_bp: int = 7) -> Path:

@@ -140,7 +140,7 @@ def test_planning_imports_nothing_heavy() -> None:
 def test_contact_matrices_keep_no_core_busy(root: Path) -> None:
     # hictkpy's own import leaves a thread that never rests.
     code = (
-        "import time, prismflow.contacts\n"
+        "import time, prismflow.data.contacts\n"
         "before = time.process_time(); time.sleep(0.5)\n"
         "print(time.process_time() - before)"
     )

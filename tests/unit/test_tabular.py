@@ -12,6 +12,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 
 from prismflow.architectures import hyperparameter_types
+from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
 from prismflow.models import TABULAR, model_class
@@ -25,7 +26,6 @@ from prismflow.models.tabular import (
     tabular_settings,
 )
 from prismflow.runs import open_inputs
-from prismflow.store import Store
 
 
 @pytest.fixture

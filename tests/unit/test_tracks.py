@@ -13,15 +13,15 @@ import pytest
 from safetensors.numpy import load_file
 from scipy.stats import spearmanr
 
-from prismflow.errors import InputError
-from prismflow.tracks import (
-    Genes,
+from prismflow.data.chromosomes import Genes
+from prismflow.data.tracks import (
     core_means,
     inspect_track,
     peak_windows,
     promoter_activity,
     read_windows,
 )
+from prismflow.errors import InputError
 
 LENGTHS = {"chr1": 20_000, "chr2": 8000}
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from prismflow.data.genome import Genome
+from prismflow.data.windows import define_windows, read_bed, write_windows
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
-from prismflow.genome import Genome
-from prismflow.windows import define_windows, read_bed, write_windows
 
 LENGTHS = {"chr1": 100, "chr2": 60}
 

@@ -12,12 +12,12 @@ import yaml
 from make_checkpoint import MODALITIES, small_prism, write_checkpoint
 
 from prismflow.batches import GeneBatches
+from prismflow.data.store import Store
 from prismflow.files import read_json, read_tsv
 from prismflow.layouts import released_keys
 from prismflow.models import build
 from prismflow.models.common import InputSpec
 from prismflow.runs import open_inputs
-from prismflow.store import Store
 
 from .conftest import Workflow
 

@@ -15,10 +15,10 @@ import pytest
 import yaml
 from portal_server import PortalServer, Trouble
 
-from prismflow.annotation import FEATURES
+from prismflow.data.gene_table import FEATURES
+from prismflow.data.store import Store
 from prismflow.portals import encode, fourdn
 from prismflow.simulate import simulate
-from prismflow.store import Store
 
 from .conftest import Workflow, finished
 

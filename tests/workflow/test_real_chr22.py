@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from prismflow.data.store import Store
 from prismflow.files import read_tsv
-from prismflow.store import Store
 
 from .conftest import Workflow
 

@@ -2,7 +2,7 @@
 
 import json
 
-from prismflow.annotation import build_gene_table
+from prismflow.data.gene_table import build_gene_table
 from prismflow.jobs import job
 
 with job(snakemake):

@@ -2,8 +2,8 @@
 
 import json
 
+from prismflow.data.store_builder import build_store
 from prismflow.jobs import job
-from prismflow.store_builder import build_store
 
 with job(snakemake):
     build_store(

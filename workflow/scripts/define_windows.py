@@ -2,8 +2,8 @@
 
 import json
 
+from prismflow.data.steps import define_windows
 from prismflow.jobs import job
-from prismflow.stages import define_windows
 
 with job(snakemake):
     define_windows(

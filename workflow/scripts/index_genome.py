@@ -1,6 +1,6 @@
 """Check the FASTA and write chromosome lengths."""
 
-from prismflow.genome import index_genome
+from prismflow.data.genome import index_genome
 from prismflow.jobs import job
 
 with job(snakemake):

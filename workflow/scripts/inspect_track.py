@@ -2,8 +2,8 @@
 
 import json
 
+from prismflow.data.steps import inspect_track
 from prismflow.jobs import job
-from prismflow.stages import inspect_track
 
 with job(snakemake):
     inspect_track(

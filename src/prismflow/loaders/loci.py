@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.loaders.runs import run_table
-from prismflow.store import Store
 
 N_GENES = 2
 POINTS = 400

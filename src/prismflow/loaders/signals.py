@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow.store import Store
+from prismflow.data.store import Store
 
 CORE_BP = 1000
 READ_GENES = 512

@@ -17,7 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from prismflow.arrays import load_arrays, save_arrays
-from prismflow.batches import READ_GENES, GeneInputs
+from prismflow.data.inputs import READ_GENES, GeneInputs
 from prismflow.errors import InputError
 from prismflow.metrics import regression_metrics
 

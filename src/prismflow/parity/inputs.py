@@ -14,13 +14,13 @@ import pyBigWig
 import torch
 from torch import Tensor
 
-from prismflow import contacts
-from prismflow.bigwig import BigWig
-from prismflow.bins import expand_bins
+from prismflow.data import contacts
+from prismflow.data.bigwig import BigWig
+from prismflow.data.contact_bins import expand_bins
+from prismflow.data.genome import Genome
+from prismflow.data.transforms import apply_transform
 from prismflow.errors import InputError
 from prismflow.files import read_json
-from prismflow.genome import Genome
-from prismflow.modality import apply_transform
 from prismflow.parity.compare import F32_FORWARD, Report, Tolerances
 from prismflow.parity.tensors import read_tensors
 

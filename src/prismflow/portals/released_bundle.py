@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from prismflow.contacts import PSEUDOCOUNT
+from prismflow.data.contacts import PSEUDOCOUNT
 from prismflow.errors import InputError
 from prismflow.files import atomic_path, read_json
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from prismflow.data.genome import read_chrom_sizes
+from prismflow.data.windows import read_bed
 from prismflow.files import atomic_path, write_tsv
-from prismflow.genome import read_chrom_sizes
 from prismflow.simulate.settings import TRACKS
-from prismflow.windows import read_bed
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ def _add(
 
 def write_contacts(path: Path, sizes: dict[str, int], seed: int) -> None:
     """A cooler of 5-kb bins with counts within 110 kb of the diagonal."""
-    from prismflow.hictk import hictkpy
+    from prismflow.data.hictk import hictkpy
 
     path.unlink(missing_ok=True)  # the writer refuses to replace a file
     rng = np.random.default_rng([seed, 3])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyBigWig
 
-from prismflow.bigwig_check import check_bigwig
+from prismflow.data.bigwig_check import check_bigwig
 from prismflow.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow.bins import bins_per_window, expand_bins
+from prismflow.data.contact_bins import bins_per_window, expand_bins
 from prismflow.errors import InputError
 from prismflow.files import read_json, read_tsv, sha256
 

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow import tracks as reading
-from prismflow.bigwig import BigWig
-from prismflow.contacts import ContactFile, power_law_contact, rows_of_bins
+from prismflow.data import tracks as reading
+from prismflow.data.bigwig import BigWig
+from prismflow.data.chromosomes import by_chromosome, match_chromosomes
+from prismflow.data.contacts import ContactFile, power_law_contact, rows_of_bins
+from prismflow.data.windows import read_bed, require_bedtools
 from prismflow.errors import InputError
-from prismflow.genome import by_chromosome, match_chromosomes
-from prismflow.windows import read_bed, require_bedtools
 
 logger = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from prismflow.data.chromosomes import match_chromosomes
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
-from prismflow.genome import match_chromosomes
 
 logger = logging.getLogger(__name__)
 

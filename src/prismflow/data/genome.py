@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pysam
 
+from prismflow.data.chromosomes import _some
 from prismflow.errors import InputError
 from prismflow.files import write_tsv
 
@@ -290,111 +289,3 @@ def read_chrom_sizes(path: str | Path) -> dict[str, int]:
     if not sizes:
         raise InputError(f"{path}: expected chromosome sizes, found none.")
     return sizes
-
-
-def _some(names: Iterable[str], limit: int = 6) -> str:
-    names = list(names)
-    shown = ", ".join(names[:limit]) or "none"
-    return shown + (f", ... ({len(names)} in all)" if len(names) > limit else "")
-
-
-def match_chromosomes(
-    genes_source: str | os.PathLike[str],
-    gene_counts: Mapping[str, int],
-    source: str | os.PathLike[str],
-    available: Iterable[str],
-    aliases: Mapping[str, str] | None = None,
-    absent: str = "error",
-) -> dict[str, str]:
-    """Names that the chromosomes of the genes have in another file.
-
-    Args:
-        genes_source: file of the genes, for messages.
-        gene_counts: chromosome -> number of genes on it.
-        source: the other file (FASTA, bigWig, Hi-C), for messages.
-        available: chromosome names of the other file.
-        aliases: name in a file -> name in the gene table, e.g. ``{"1": "chr1"}``; the only way
-            in which different names are reconciled.
-        absent: ``error``, or ``missing`` to leave absent chromosomes out of the result.
-
-    Returns:
-        Gene-table name -> name in the other file.
-
-    Raises:
-        InputError: no name in common (both sides are printed), a chromosome with genes is absent
-            and ``absent`` is ``error``, or two names of the file mean the same chromosome.
-    """
-    available = list(available)
-    aliases = dict(aliases or {})
-    by_name: dict[str, str] = {}
-    for name in available:
-        canonical = aliases.get(name, name)
-        if canonical in by_name:
-            raise InputError(
-                f"{source}: the chromosomes {by_name[canonical]!r} and {name!r} both mean "
-                f"{canonical!r} by chrom_aliases; remove one alias."
-            )
-        by_name[canonical] = name
-    lacking = [chrom for chrom in gene_counts if chrom not in by_name]
-    if lacking and len(lacking) == len(gene_counts):
-        raise InputError(
-            f"chromosome names differ: {genes_source} has {_some(gene_counts)}; {source} has "
-            f"{_some(available)}.{_hint(lacking, available)}"
-        )
-    if lacking and absent != "missing":
-        listed = ", ".join(f"{chrom} ({gene_counts[chrom]} genes)" for chrom in lacking[:6])
-        raise InputError(
-            f"{source}: no data for {listed} of {genes_source}; it has {_some(available)}."
-            f"{_hint(lacking, available)} Or set absent_chromosomes: missing for this track."
-        )
-    for chrom in lacking:
-        logger.warning("%s: %s is absent, %d genes missing", source, chrom, gene_counts[chrom])
-    renamed = {c: by_name[c] for c in gene_counts if c in by_name and by_name[c] != c}
-    if renamed:
-        logger.info("%s: chrom_aliases used: %s", source, renamed)
-    return {chrom: by_name[chrom] for chrom in gene_counts if chrom in by_name}
-
-
-def _hint(lacking: list[str], available: list[str]) -> str:
-    for chrom in lacking:
-        other = chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
-        if other in available:
-            return f' If they mean the same, set chrom_aliases: {{"{other}": "{chrom}"}}.'
-    return ""
-
-
-def check_lengths(
-    genome_source: str | os.PathLike[str],
-    genome_lengths: Mapping[str, int],
-    source: str | os.PathLike[str],
-    lengths: Mapping[str, int],
-    names: Mapping[str, str],
-) -> None:
-    """Refuse a file whose chromosomes have other lengths (another assembly).
-
-    Args:
-        genome_source: FASTA or chromosome sizes, for messages.
-        genome_lengths: chromosome -> length.
-        source: the other file, for messages.
-        lengths: name in the other file -> length.
-        names: chromosome -> name in the other file, see :func:`match_chromosomes`.
-
-    Raises:
-        InputError: a length differs; both files and lengths are named.
-    """
-    for chrom, name in names.items():
-        if chrom in genome_lengths and genome_lengths[chrom] != lengths[name]:
-            raise InputError(
-                f"{chrom} has {genome_lengths[chrom]} bases in {genome_source} but "
-                f"{lengths[name]} ({name}) in {source}: they are of different assemblies; use "
-                "files of one assembly."
-            )
-
-
-def by_chromosome(chroms: pd.Series | np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Chromosomes in order of first appearance, each with its row numbers."""
-    codes, names = pd.factorize(np.asarray(chroms, dtype=object))
-    order = np.argsort(codes, kind="stable")
-    bounds = np.searchsorted(codes[order], np.arange(len(names) + 1))
-    for i, name in enumerate(names):
-        yield str(name), order[bounds[i] : bounds[i + 1]]

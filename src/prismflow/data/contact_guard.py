@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prismflow.bins import bins_per_window
-from prismflow.contacts import COVERAGE_HALF_BP, ContactFile
+from prismflow.data.chromosomes import check_lengths, match_chromosomes
+from prismflow.data.contact_bins import bins_per_window
+from prismflow.data.contacts import COVERAGE_HALF_BP, ContactFile
 from prismflow.errors import InputError
-from prismflow.genome import check_lengths, match_chromosomes
 
 #: Contacts up to this distance are read at least; candidate enhancers need 100 kb.
 REACH_BP = 200_000
@@ -92,7 +92,7 @@ def inspect_contacts(
 
 
 def _ask(path: Path, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    command = [sys.executable, "-m", "prismflow.contact_inspection"]
+    command = [sys.executable, "-m", "prismflow.data.contact_guard"]
     try:
         done = subprocess.run(
             command, input=json.dumps(request), capture_output=True, text=True, timeout=seconds,

@@ -8,83 +8,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from prismflow import files
-from prismflow.bigwig import BigWig
-from prismflow.bigwig_check import verify_bigwig
-from prismflow.contact_inspection import REACH_BP, inspect_contacts
+from prismflow.data.bigwig import BigWig
+from prismflow.data.bigwig_check import verify_bigwig
+from prismflow.data.chromosomes import Genes, by_chromosome, match_chromosomes
+from prismflow.data.contact_guard import REACH_BP, inspect_contacts
+from prismflow.data.transforms import check_kind
+from prismflow.data.windows import read_bed
 from prismflow.errors import InputError
-from prismflow.genome import by_chromosome, check_lengths, match_chromosomes
-from prismflow.modality import check_kind
-from prismflow.windows import read_bed
 
 logger = logging.getLogger(__name__)
 
 MISSING_POLICIES: tuple[str, ...] = ("zero", "mean", "error")
-ABSENT_POLICIES: tuple[str, ...] = ("error", "missing")
 CORE_BP = 1000
 _GENOME_WINDOWS = 2000
 _PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-
-
-@dataclass(frozen=True)
-class Genes:
-    """Where the genes are, and how chromosomes are called elsewhere.
-
-    Attributes:
-        chroms: chromosome per gene (N,).
-        tss: int (N,).
-        chrom_lengths: chromosome -> length.
-        source: file of the genes, for messages.
-        lengths_source: file of the lengths, for messages.
-        aliases: name in another file -> name in the gene table.
-    """
-
-    chroms: np.ndarray
-    tss: np.ndarray
-    chrom_lengths: Mapping[str, int]
-    source: str = "the gene table"
-    lengths_source: str = "the genome"
-    aliases: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def from_table(cls, genes: pd.DataFrame, lengths: Mapping[str, int], **further: Any) -> Genes:
-        """From a table with the columns chrom and tss."""
-        return cls(
-            genes["chrom"].to_numpy(dtype=object),
-            genes["tss"].to_numpy(dtype=np.int64),
-            lengths,
-            **further,
-        )
-
-    def counts(self) -> dict[str, int]:
-        """Number of genes per chromosome."""
-        return {chrom: len(rows) for chrom, rows in by_chromosome(self.chroms)}
-
-    def names_in(
-        self, source: str | Path, lengths: Mapping[str, int], absent_chromosomes: str
-    ) -> dict[str, str]:
-        """Names of the genes' chromosomes in another file, whose lengths must agree.
-
-        Raises:
-            InputError: see :func:`match_chromosomes` and :func:`check_lengths`.
-        """
-        if absent_chromosomes not in ABSENT_POLICIES:
-            raise InputError(
-                f"{source}: absent_chromosomes {absent_chromosomes!r} is not known; known: "
-                f"{', '.join(ABSENT_POLICIES)}."
-            )
-        names = match_chromosomes(
-            self.source, self.counts(), source, lengths, self.aliases, absent_chromosomes
-        )
-        check_lengths(self.lengths_source, self.chrom_lengths, source, lengths, names)
-        return names
 
 
 @dataclass

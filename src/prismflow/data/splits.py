@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from prismflow.data.chromosomes import by_chromosome
 from prismflow.errors import InputError
-from prismflow.genome import by_chromosome
 
 logger = logging.getLogger(__name__)
 

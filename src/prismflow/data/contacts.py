@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from prismflow.bins import bins_per_window, expand_bins
+from prismflow.data.chromosomes import by_chromosome, check_lengths, match_chromosomes
+from prismflow.data.contact_bins import bins_per_window, expand_bins
+from prismflow.data.hictk import hictkpy
 from prismflow.errors import InputError
-from prismflow.genome import by_chromosome, check_lengths, match_chromosomes
-from prismflow.hictk import hictkpy
 
 logger = logging.getLogger(__name__)
 

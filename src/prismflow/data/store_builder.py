@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow import tracks as reading
-from prismflow.bigwig import BigWig
-from prismflow.contacts import contact_bins
+from prismflow.data import tracks as reading
+from prismflow.data.bigwig import BigWig
+from prismflow.data.chromosomes import by_chromosome
+from prismflow.data.contacts import contact_bins
+from prismflow.data.element_writer import write_elements
+from prismflow.data.genes import label_name, promoter_activity_name
+from prismflow.data.genome import Genome
+from prismflow.data.store_writer import RowFile, finish_store, new_store
+from prismflow.data.transforms import check_kind
+from prismflow.data.windows import check_window
 from prismflow.element_settings import ElementSettings
-from prismflow.element_writer import write_elements
 from prismflow.errors import InputError
 from prismflow.files import read_tsv, write_array
-from prismflow.genes import label_name, promoter_activity_name
-from prismflow.genome import Genome, by_chromosome
-from prismflow.modality import check_kind
-from prismflow.store_writer import RowFile, finish_store, new_store
-from prismflow.windows import check_window
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def build_store(
         path: folder to make (an empty folder or an older store is replaced).
         dataset: name of the dataset.
         cell: name of the cell.
-        genes_path: ``genes.tsv`` of the dataset, see :func:`prismflow.windows.define_windows`.
+        genes_path: ``genes.tsv`` of the dataset, see :func:`prismflow.data.windows.define_windows`.
         fasta: the genome.
         tracks: one mapping per modality in the wanted order: ``modality``, ``kind``, ``path``;
             for contacts ``resolution_bp`` and ``normalisation``; optional ``missing``,

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prismflow import genes as gene_tables
-from prismflow import splits, tracks, windows
+from prismflow.data import genes as gene_tables
+from prismflow.data import splits, tracks, windows
+from prismflow.data.genome import Genome, read_chrom_sizes
 from prismflow.errors import InputError
 from prismflow.files import read_tsv, write_json, write_tsv
-from prismflow.genome import Genome, read_chrom_sizes
 
 logger = logging.getLogger(__name__)
 

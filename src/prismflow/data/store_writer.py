@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prismflow.data.store import FORMAT_VERSION, GENE_COLUMNS, Store
+from prismflow.data.transforms import check_kind
 from prismflow.errors import InputError
 from prismflow.files import sha256, write_array, write_json, write_tsv
-from prismflow.modality import check_kind
-from prismflow.store import FORMAT_VERSION, GENE_COLUMNS, Store
 
 
 class RowFile:

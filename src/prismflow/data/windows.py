@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from prismflow.data.chromosomes import by_chromosome, match_chromosomes
+from prismflow.data.genome import UNKNOWN, Genome, unknown_runs
 from prismflow.errors import InputError
 from prismflow.files import write_bytes, write_tsv
-from prismflow.genome import UNKNOWN, Genome, by_chromosome, match_chromosomes, unknown_runs
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def define_windows(
     """Windows of all genes that can be used, and the others with reasons.
 
     Args:
-        genes: from :func:`prismflow.genes.read_genes`.
+        genes: from :func:`prismflow.data.genes.read_genes`.
         chrom_lengths: chromosome -> length.
         window_bp: window length L, positive and even.
         genome: if given, the column ``n_fraction`` is added: unknown bases inside the chromosome,

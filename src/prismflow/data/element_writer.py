@@ -11,14 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow import tracks as reading
+from prismflow.data import tracks as reading
+from prismflow.data.chromosomes import by_chromosome
+from prismflow.data.elements import (
+    candidate_elements,
+    element_activity,
+    nearest_elements,
+    pair_contacts,
+)
+from prismflow.data.genome import Genome
+from prismflow.data.store import ELEMENT_FILES as FILES
+from prismflow.data.store_writer import RowFile
 from prismflow.element_settings import ElementSettings
-from prismflow.elements import candidate_elements, element_activity, nearest_elements, pair_contacts
 from prismflow.errors import InputError
 from prismflow.files import write_array, write_tsv
-from prismflow.genome import Genome, by_chromosome
-from prismflow.store import ELEMENT_FILES as FILES
-from prismflow.store_writer import RowFile
 
 logger = logging.getLogger(__name__)
 
