@@ -50,7 +50,7 @@ rule gather_predictions:
                 for run in PLAN.runs(wildcards.dataset)
             ]
         ),
-        code=code_digest("gathered"),
+        code=code_digest("evaluation.predictions_file"),
     script:
         "../workflow/scripts/gather_predictions.py"
 
@@ -83,7 +83,7 @@ rule compare_models:
     params:
         experiment=lambda wildcards: experiment_json(wildcards),
         title=lambda wildcards: experiment_of(wildcards).entry["title"],
-        code=code_digest("comparisons"),
+        code=code_digest("evaluation.comparisons"),
     script:
         "../workflow/scripts/compare_models.py"
 

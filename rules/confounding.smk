@@ -105,6 +105,6 @@ rule gather_confounding:
         runtime=growing(30),
     params:
         worlds=lambda wildcards: as_json(worlds_of(wildcards.dataset)),
-        code=code_digest("confounding"),
+        code=code_digest("evaluation.confounding"),
     script:
         "../workflow/scripts/gather_confounding.py"

@@ -29,7 +29,7 @@ rule evaluate:
         scenarios=lambda wildcards: PLAN.scenarios_json(run_of(wildcards)),
         device=PLAN.config.values["run"]["device"],
         code=lambda wildcards: code_digest(
-            "prediction", module_of(PLAN.models[wildcards.model]["architecture"])
+            "evaluation.scenarios", module_of(PLAN.models[wildcards.model]["architecture"])
         ),
     script:
         "../workflow/scripts/evaluate.py"
@@ -60,6 +60,6 @@ rule aggregate_metrics:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("aggregate"),
+        code=code_digest("evaluation.metrics_table"),
     script:
         "../workflow/scripts/aggregate_metrics.py"

@@ -86,7 +86,7 @@ rule measure_contact_range:
         runtime=growing(120),
     params:
         settings=lambda wildcards: as_json(contact_range_settings(wildcards)),
-        code=code_digest("contact_range"),
+        code=code_digest("evaluation.contact_range"),
     script:
         "../workflow/scripts/measure_contact_range.py"
 
@@ -127,7 +127,7 @@ rule measure_cost:
         shapes=lambda wildcards: as_json(element_shapes(wildcards)),
         device=PLAN.config.values["run"]["device"],
         code=lambda wildcards: code_digest(
-            "costs", module_of(PLAN.models[wildcards.model]["architecture"])
+            "evaluation.costs", module_of(PLAN.models[wildcards.model]["architecture"])
         ),
     script:
         "../workflow/scripts/measure_cost.py"

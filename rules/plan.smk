@@ -11,6 +11,6 @@ rule plan:
         runtime=30,
     params:
         request=lambda wildcards: plan_json(PLAN),
-        code=code_digest("budget"),
+        code=code_digest("evaluation.price"),
     script:
         "../workflow/scripts/plan.py"

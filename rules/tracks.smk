@@ -92,7 +92,7 @@ rule check_data:
                 "aliases": dataset_of(wildcards)["chrom_aliases"],
             }
         ),
-        code=code_digest("checks"),
+        code=code_digest("evaluation.data_checks"),
     script:
         "../workflow/scripts/check_data.py"
 

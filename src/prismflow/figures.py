@@ -83,7 +83,7 @@ def plot_figure(
 
 
 def plot_data_checks(context_json: str, files: Mapping[str, str], pdf: str, png: str) -> None:
-    """Draw the figure of :func:`prismflow.checks.check_data`.
+    """Draw the figure of :func:`prismflow.evaluation.data_checks.check_data`.
 
     Args:
         context_json: what the plan says about the dataset.

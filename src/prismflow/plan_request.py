@@ -16,7 +16,7 @@ _BYTES = {"float32": 4, "float16": 2}
 
 
 def plan_request(plan: Plan) -> dict[str, Any]:
-    """The request of :func:`prismflow.budget.write_plans`; opens no large file."""
+    """The request of :func:`prismflow.evaluation.price.write_plans`; opens no large file."""
     names = sorted({run.model for run in plan.scenarios})
     values = plan.config.values
     datasets = {}

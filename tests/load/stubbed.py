@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from snakemake import cli, workflow
 
-from prismflow.aggregate import METRIC_COLUMNS
+from prismflow.evaluation.metrics_table import METRIC_COLUMNS
 from prismflow.metrics import regression_metrics
 
 REAL = frozenset(os.environ.get("STUB_REAL", "").split(",")) - {""}

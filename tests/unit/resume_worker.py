@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prismflow import files, resume
+from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.models import cnn  # noqa: F401 - loads torch before the children are forked
-from prismflow.prediction import evaluate_run
 from prismflow.provenance import code_digest
 from prismflow.training import train_run
 

@@ -19,9 +19,9 @@ from prismflow.config import check_locale
 from prismflow.data.store import Store
 from prismflow.data.store_writer import new_store
 from prismflow.errors import InputError
+from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import write_text
 from prismflow.jobs import DISK_TROUBLE, job
-from prismflow.prediction import evaluate_run
 from prismflow.training import train_run
 
 FILES = ("sequence.npy", "zeta.npy", "hic.npy", "labels.npy", "gene_features.npy", "genes.tsv")

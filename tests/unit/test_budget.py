@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from prismflow import budget
 from prismflow.errors import InputError
+from prismflow.evaluation import price
 from prismflow.files import read_tsv, write_json, write_text, write_tsv
 
 DEFAULTS = pd.DataFrame(
@@ -32,7 +32,7 @@ def runs(*names: tuple[str, str, str]) -> list[dict[str, str]]:
 
 
 def estimates(folder: Path, *names: tuple[str, str, str]) -> Any:
-    return budget.estimate_runs(
+    return price.estimate_runs(
         "d", runs(*names), MODELS, DEFAULTS, "cuda", folder / "results", folder / "benchmarks"
     )
 
@@ -81,7 +81,7 @@ def test_a_measured_step_comes_before_the_defaults(tmp_path: Path) -> None:
 def test_shared_runs_count_once_in_the_total(tmp_path: Path) -> None:
     finish(tmp_path, "A", "prism", "r1", 36.0, "cpu")
     one, two, three = ("A", "prism", "r1"), ("A", "prism", "r2"), ("A", "gbm", "r1")
-    table = budget.plan_table(
+    table = price.plan_table(
         {"main": [one, two, three], "weights": [two]}, estimates(tmp_path, one, two, three)
     ).set_index("experiment")
     assert table["runs"].tolist() == [3, 1, 3]
@@ -95,7 +95,7 @@ def test_shared_runs_count_once_in_the_total(tmp_path: Path) -> None:
 def test_an_architecture_without_a_price_is_named(tmp_path: Path) -> None:
     lacking = {"prism": {**PRISM, "architecture": "hyena"}}
     with pytest.raises(InputError, match="expected a line for hyena on cuda, found none"):
-        budget.estimate_runs(
+        price.estimate_runs(
             "d", runs(("A", "prism", "r")), lacking, DEFAULTS, "cuda", tmp_path, tmp_path
         )
 
@@ -125,8 +125,8 @@ def test_files_say_what_is_known(tmp_path: Path) -> None:
         },
     }  # fmt: skip
     (tmp_path / "results" / "d").mkdir(parents=True)
-    budget.write_plans(request, str(tmp_path / "results"), str(tmp_path / "benchmarks"))
+    price.write_plans(request, str(tmp_path / "results"), str(tmp_path / "benchmarks"))
     table = read_tsv(tmp_path / "results" / "d" / "plan.tsv")
-    assert tuple(table.columns) == budget.COLUMNS and len(table) == 2
+    assert tuple(table.columns) == price.COLUMNS and len(table) == 2
     text = (tmp_path / "results" / "d" / "plan.md").read_text()
     assert "| main | 1 | 0 | 1 |" in text and "| A | False | 1.50 | default |" in text

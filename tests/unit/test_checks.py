@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prismflow.checks import check_data, oriented, side_score, track_flags
 from prismflow.data.chromosomes import Genes
 from prismflow.data.genome import index_genome, read_chrom_sizes
 from prismflow.data.tracks import inspect_track
+from prismflow.evaluation.data_checks import check_data, oriented, side_score, track_flags
 from prismflow.figures import plot_data_checks
 from prismflow.files import read_tsv, write_json, write_tsv
 from prismflow.simulate import simulate

@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 from test_tables import check_latex
 
-from prismflow.claims import (
+from prismflow.claims_file import counted_models, experiments_of, read_claims
+from prismflow.errors import InputError
+from prismflow.evaluation.claims import (
     CONTRADICTED,
     NOT_TESTED,
     SUPPORTED,
@@ -23,9 +25,7 @@ from prismflow.claims import (
     judge,
     verdict_of,
 )
-from prismflow.claims_file import counted_models, experiments_of, read_claims
-from prismflow.errors import InputError
-from prismflow.gathered import Group, Row
+from prismflow.evaluation.predictions_file import Group, Row
 from prismflow.tables import claims as printed
 from prismflow.tables import render
 

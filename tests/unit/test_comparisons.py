@@ -10,11 +10,11 @@ import pytest
 from scipy import stats
 from test_tables import check_latex
 
-from prismflow.arms import read_arms
-from prismflow.comparisons import compare, with_published
 from prismflow.errors import InputError
+from prismflow.evaluation.comparisons import compare, with_published
+from prismflow.evaluation.predictions_file import Group, Row, gather_predictions, read_gathered
+from prismflow.evaluation.tested import read_arms
 from prismflow.files import read_tsv, write_tsv
-from prismflow.gathered import Group, Row, gather_predictions, read_gathered
 from prismflow.references import compares, references
 from prismflow.statistics.tests import holm
 from prismflow.tables import comparisons as printed

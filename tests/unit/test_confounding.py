@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prismflow import confounding, worlds
 from prismflow.data.store import Store
 from prismflow.errors import InputError
+from prismflow.evaluation import confounding, worlds
 from prismflow.files import read_tsv
 from prismflow.plots import confounding as figure
 from prismflow.runs import Split

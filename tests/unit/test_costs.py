@@ -10,7 +10,13 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from prismflow.costs import _fft_flops, flops_per_gene, measure_cost, mixer_flops, random_batch
+from prismflow.evaluation.costs import (
+    _fft_flops,
+    flops_per_gene,
+    measure_cost,
+    mixer_flops,
+    random_batch,
+)
 from prismflow.inference import build_model
 from prismflow.models.bimamba import Mixer
 

@@ -21,9 +21,9 @@ from prismflow.data.store_builder import build_store
 from prismflow.data.windows import read_bed
 from prismflow.datasets import merge
 from prismflow.errors import InputError
+from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import read_tsv
 from prismflow.plan import Plan, make_plan
-from prismflow.prediction import evaluate_run
 from prismflow.run_settings import store_settings
 from prismflow.simulate import simulate
 from prismflow.training import train_run

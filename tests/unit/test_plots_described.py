@@ -19,10 +19,11 @@ from matplotlib.figure import Figure
 from plot_cases import CONTEXT, all_text, check_whole
 from test_tables import check_latex
 
-from prismflow import contact_range, needs, plots
+from prismflow import needs, plots
 from prismflow.data.contacts import PSEUDOCOUNT
 from prismflow.data.store import Store
 from prismflow.errors import InputError
+from prismflow.evaluation import contact_range
 from prismflow.figures import caption_of
 from prismflow.loaders import contact_range as contact_tables
 from prismflow.loaders import costs as cost_tables

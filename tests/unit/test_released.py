@@ -14,11 +14,11 @@ from make_store import FEATURES, make_store
 from safetensors.torch import load_file
 
 from prismflow.errors import InputError
+from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import read_tsv
 from prismflow.layouts import released_keys
 from prismflow.models import build
 from prismflow.models.common import InputSpec
-from prismflow.prediction import evaluate_run
 from prismflow.released import adopt_run, main, read_released
 
 

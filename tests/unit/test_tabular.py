@@ -170,7 +170,7 @@ def test_tabular_jobs_do_not_import_torch(tmp_path):
 import sys
 sys.path.insert(0, {str(tmp_path.parent)!r})
 from prismflow.training import train_run
-from prismflow.prediction import evaluate_run
+from prismflow.evaluation.scenarios import evaluate_run
 import json
 for name in ("gene_features", "gbm"):
     out = {str(tmp_path)!r} + "/" + name + "/"

@@ -1,6 +1,6 @@
 """Gather the metrics of all runs into one long table."""
 
-from prismflow.aggregate import aggregate_metrics
+from prismflow.evaluation.metrics_table import aggregate_metrics
 from prismflow.jobs import job
 
 with job(snakemake):

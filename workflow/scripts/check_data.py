@@ -2,7 +2,7 @@
 
 import json
 
-from prismflow.checks import check_data
+from prismflow.evaluation.data_checks import check_data
 from prismflow.jobs import job
 
 with job(snakemake):

@@ -2,8 +2,8 @@
 
 import json
 
+from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.jobs import job
-from prismflow.prediction import evaluate_run
 
 with job(snakemake):
     evaluate_run(

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from prismflow.confounding import gather
+from prismflow.evaluation.confounding import gather
 from prismflow.jobs import job
 
 with job(snakemake):

@@ -2,7 +2,7 @@
 
 import json
 
-from prismflow.gathered import gather_predictions
+from prismflow.evaluation.predictions_file import gather_predictions
 from prismflow.jobs import job
 
 with job(snakemake):

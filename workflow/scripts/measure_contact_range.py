@@ -2,7 +2,7 @@
 
 import json
 
-from prismflow.contact_range import measure_contact_range
+from prismflow.evaluation.contact_range import measure_contact_range
 from prismflow.jobs import job
 
 with job(snakemake):

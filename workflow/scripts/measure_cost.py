@@ -2,7 +2,7 @@
 
 import json
 
-from prismflow.costs import measure_cost
+from prismflow.evaluation.costs import measure_cost
 from prismflow.jobs import job
 
 with job(snakemake):

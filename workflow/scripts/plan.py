@@ -2,7 +2,7 @@
 
 import json
 
-from prismflow.budget import write_plans
+from prismflow.evaluation.price import write_plans
 from prismflow.jobs import job
 
 with job(snakemake):

@@ -2,8 +2,8 @@
 
 import json
 
+from prismflow.evaluation.worlds import run_world
 from prismflow.jobs import job
-from prismflow.worlds import run_world
 
 with job(snakemake):
     run_world(

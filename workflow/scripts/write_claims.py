@@ -1,6 +1,6 @@
 """Judge the paper's claims by the runs of one dataset."""
 
-from prismflow.claims import write_claims
+from prismflow.evaluation.claims import write_claims
 from prismflow.jobs import job
 
 with job(snakemake):

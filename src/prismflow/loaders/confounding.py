@@ -14,6 +14,6 @@ TABLES = ("measures", "summary", "contrasts", "contexts")
 
 
 def load(need: str, request: Mapping[str, Any], root: Path) -> dict[str, pd.DataFrame]:
-    """Tables of :func:`prismflow.confounding.gather` by name."""
+    """Tables of :func:`prismflow.evaluation.confounding.gather` by name."""
     folder = root / request["context"]["dataset"] / "confounding"
     return {name: read_tsv(folder / f"{name}.tsv") for name in TABLES}

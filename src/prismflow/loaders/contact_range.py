@@ -12,7 +12,7 @@ from prismflow.files import read_tsv
 
 
 def load(need: str, request: Mapping[str, Any], root: Path) -> pd.DataFrame:
-    """The table of :func:`prismflow.contact_range.count_contacts` with a column cell in front."""
+    """The table of :func:`prismflow.evaluation.contact_range.count_contacts` with a column cell in front."""
     dataset = request["context"]["dataset"]
     tables = []
     for cell in request["context"]["cells"]:

@@ -12,7 +12,7 @@ from prismflow.files import read_json
 
 
 def load(need: str, request: Mapping[str, Any], root: Path) -> pd.DataFrame:
-    """A row per model of the experiment, columns of :func:`prismflow.costs.measure_cost`.
+    """A row per model of the experiment, columns of :func:`prismflow.evaluation.costs.measure_cost`.
 
     Operations become ``flops_training`` and ``flops_prediction``, the parameters of Prism's
     context weights ``n_parameters_weight_generator``.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from prismflow.aggregate import read_metrics
+from prismflow.evaluation.metrics_table import read_metrics
 from prismflow.files import read_tsv
 from prismflow.needs import Run
 

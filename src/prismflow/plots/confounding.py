@@ -34,7 +34,7 @@ def draw(
     """A line per model and prediction, a mark per kappa of the test genes, a band per training.
 
     Args:
-        data: ``confounding``: the tables of :func:`prismflow.confounding.gather`.
+        data: ``confounding``: the tables of :func:`prismflow.evaluation.confounding.gather`.
         experiment: ``id``, ``models`` in their order.
         context: ``model_labels``, ``target_label``.
 

@@ -31,7 +31,7 @@ def draw(
 
     Args:
         data: ``contact_range``: cell and the columns of
-            :func:`prismflow.contact_range.count_contacts`.
+            :func:`prismflow.evaluation.contact_range.count_contacts`.
         experiment: ``id``.
         context: ``cells``, ``simulated``.
 

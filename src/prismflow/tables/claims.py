@@ -20,7 +20,7 @@ _COLUMNS = (
 def build(
     data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """The claims as :mod:`prismflow.claims` judged them."""
+    """The claims as :mod:`prismflow.evaluation.claims` judged them."""
     return common.require(data, "claims", experiment)
 
 
@@ -28,7 +28,7 @@ def sheet(table: pd.DataFrame, experiment: Mapping[str, Any], context: Mapping[s
     """All verdicts, then a block per claim with the paper's figure in the heading, a line per test.
 
     Args:
-        table: columns of :data:`prismflow.claims.COLUMNS`.
+        table: columns of :data:`prismflow.evaluation.claims.COLUMNS`.
         experiment: ``margin`` and ``level`` of the claims file.
         context: ``target_label``.
     """

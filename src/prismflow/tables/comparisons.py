@@ -25,7 +25,7 @@ _COLUMNS = (
 def build(
     data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """The comparisons as :mod:`prismflow.comparisons` wrote them."""
+    """The comparisons as :mod:`prismflow.evaluation.comparisons` wrote them."""
     return common.require(data, "comparisons", experiment)
 
 
@@ -33,7 +33,7 @@ def sheet(table: pd.DataFrame, experiment: Mapping[str, Any], context: Mapping[s
     """A block per cell and family; what is decided is bold. Rows of the family best are left out.
 
     Args:
-        table: columns of :data:`prismflow.comparisons.COLUMNS`.
+        table: columns of :data:`prismflow.evaluation.comparisons.COLUMNS`.
         experiment: ``id``, ``title``.
         context: ``model_labels``, ``model_order``, ``target_label``, ``simulated``.
     """

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from prismflow.confounding import KEY, MEASURES, REFERENCE
 from prismflow.errors import InputError
+from prismflow.evaluation.confounding import KEY, MEASURES, REFERENCE
 from prismflow.labels import model_label
 from prismflow.plots import common
 from prismflow.tables.render import Block, Sheet, interval, number, p_value
@@ -24,8 +24,8 @@ def build(
     """One row per training and test kappa, model, output and measure.
 
     Returns:
-        The columns of :func:`prismflow.confounding.summarise`, then label, and difference,
-        difference_low, difference_high, p and p_holm of :func:`prismflow.confounding.contrasts`;
+        The columns of :func:`prismflow.evaluation.confounding.summarise`, then label, and difference,
+        difference_low, difference_high, p and p_holm of :func:`prismflow.evaluation.confounding.contrasts`;
         rows without a difference have none there. Rows of the output ``contexts`` hold how context
         weights go with the background C and the true activity.
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pandas as pd
 
-from prismflow.arms import Arm, Tested, comparable, effect, read_arms
 from prismflow.claims_file import counted_models, tests_of
-from prismflow.gathered import Group, read_gathered
+from prismflow.evaluation.predictions_file import Group, read_gathered
+from prismflow.evaluation.tested import Arm, Tested, comparable, effect, read_arms
 from prismflow.labels import model_label
 from prismflow.statistics.paired import Effect
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prismflow.gathered import Group, Run
+from prismflow.evaluation.predictions_file import Group, Run
 from prismflow.statistics.paired import Effect, Replicates, contrast, replicate
 
 Arm = tuple[str, str, str]
@@ -45,7 +45,7 @@ def read_arms(
     """Resample the metrics of every arm of these runs.
 
     Args:
-        groups: of :func:`prismflow.gathered.read_gathered`.
+        groups: of :func:`prismflow.evaluation.predictions_file.read_gathered`.
         runs: the runs that count.
         scenarios: the scenarios that count.
 

@@ -22,8 +22,8 @@ from safetensors.numpy import load_file
 from prismflow.data.genome import index_genome
 from prismflow.data.steps import define_windows
 from prismflow.data.store_builder import build_store
+from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import read_json, read_tsv, write_tsv
-from prismflow.prediction import evaluate_run
 from prismflow.simulate import simulate
 from prismflow.simulate.settings import contact_file
 from prismflow.training import train_run
@@ -45,7 +45,7 @@ TRUTH = ("background", "activity", "active", "distal", "stability")
 
 
 def scenarios() -> dict[str, dict[str, Any]]:
-    """Definitions for :func:`prismflow.prediction.evaluate_run`, named ``perturbation.output``."""
+    """Definitions for :func:`prismflow.evaluation.scenarios.evaluate_run`, named ``perturbation.output``."""
     definitions: dict[str, dict[str, Any]] = {}
     for perturbation, removed in PERTURBATIONS.items():
         change = {"remove": list(removed), "how": "permute"} if removed else {}

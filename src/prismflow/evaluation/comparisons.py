@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow.arms import Arm, Tested, comparable, effect, error_difference, read_arms
 from prismflow.errors import InputError
+from prismflow.evaluation.predictions_file import Group, read_gathered
+from prismflow.evaluation.tested import Arm, Tested, comparable, effect, error_difference, read_arms
 from prismflow.files import read_tsv
-from prismflow.gathered import Group, read_gathered
 from prismflow.statistics.power import genes_needed, seeds_needed, seeds_needed_apart
 from prismflow.statistics.tests import holm, sign_flip_test
 

@@ -188,7 +188,7 @@ def gather(
 
     Args:
         worlds: by name ``training`` (kappa) and ``replicate`` of each world, and the folder of
-            what :func:`prismflow.worlds.run_world` wrote.
+            what :func:`prismflow.evaluation.worlds.run_world` wrote.
         outputs: paths of the tables ``measures``, ``summary``, ``contrasts`` and ``contexts``.
 
     Raises:

@@ -1,0 +1,1 @@
+"""A run -> tables of numbers: scenarios, metrics, comparisons, claims, costs, checks of data."""
