@@ -83,7 +83,7 @@ rule compare_models:
     params:
         experiment=lambda wildcards: experiment_json(wildcards),
         title=lambda wildcards: experiment_of(wildcards).entry["title"],
-        code=code_digest("evaluation.comparisons"),
+        code=code_digest("figures.write_comparisons"),
     script:
         "../workflow/scripts/compare_models.py"
 
@@ -145,6 +145,6 @@ rule write_claims:
     params:
         claims=lambda wildcards: as_json(CLAIMS),
         request=claims_request,
-        code=code_digest("claims", *map(module_of, counted_models(CLAIMS))),
+        code=code_digest("figures.write_claims", *map(module_of, counted_models(CLAIMS))),
     script:
         "../workflow/scripts/write_claims.py"

@@ -39,13 +39,13 @@ def files_for(package, key):
     return files
 
 
-def digest_for(package, key):
+def digest_for(package, key, writer):
     """Parameter function: the code that an experiment's figure or table depends on."""
 
     def digest(wildcards):
         name = experiment_of(wildcards).entry[key]
         loaders = loader_modules(needs_of(package, name))
-        return code_digest("figures", f"{package}.{name}", *loaders)
+        return code_digest(writer, f"figures.{package}.{name}", *loaders)
 
     return digest
 
@@ -161,7 +161,7 @@ rule plot_figure:
         experiment=lambda wildcards: experiment_json(wildcards),
         title=lambda wildcards: experiment_of(wildcards).entry["title"],
         caption=lambda wildcards: experiment_of(wildcards).entry["caption"],
-        code=digest_for("plots", "renderer"),
+        code=digest_for("plots", "renderer", "figures.draw_figure"),
     script:
         "../workflow/scripts/plot_figure.py"
 
@@ -196,7 +196,7 @@ rule write_table:
         experiment=lambda wildcards: experiment_json(wildcards),
         title=lambda wildcards: experiment_of(wildcards).entry["title"],
         caption=lambda wildcards: experiment_of(wildcards).entry["caption"],
-        code=digest_for("tables", "table"),
+        code=digest_for("tables", "table", "figures.write_table"),
     script:
         "../workflow/scripts/write_table.py"
 
@@ -257,7 +257,7 @@ rule write_report:
             else []
         ),
         request=lambda wildcards: as_json(report_request(wildcards)),
-        code=code_digest("report"),
+        code=code_digest("figures.report"),
     script:
         "../workflow/scripts/write_report.py"
 

@@ -122,6 +122,6 @@ rule plot_data_checks:
         runtime=growing(30),
     params:
         context=lambda wildcards: as_json(PLAN.context(wildcards.dataset)),
-        code=code_digest("figures", "plots.data_checks"),
+        code=code_digest("figures.draw_figure", "figures.plots.data_checks"),
     script:
         "../workflow/scripts/plot_data_checks.py"

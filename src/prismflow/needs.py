@@ -26,7 +26,7 @@ class Need:
     Attributes:
         scope: ``dataset``, ``cell``, ``model`` or ``run``: what there is one file of.
         files: below the dataset's folder; ``{cell}``, ``{model}`` and ``{run}`` are filled in.
-        loader: module of ``prismflow.loaders`` whose ``load`` reads them.
+        loader: module of ``prismflow.figures.read`` whose ``load`` reads them.
     """
 
     scope: str
@@ -68,16 +68,16 @@ DEFAULT = ("metrics",)
 
 @functools.cache
 def needs_of(package: str, name: str) -> tuple[str, ...]:
-    """``NEEDS`` of a module of ``prismflow.plots`` or ``prismflow.tables``.
+    """``NEEDS`` of a module of ``prismflow.figures.plots`` or ``prismflow.figures.tables``.
 
     Raises:
         InputError: there is no such module.
     """
-    path = Path(__file__).parent / package / f"{name}.py"
+    path = Path(__file__).parent / "figures" / package / f"{name}.py"
     if not path.is_file():
         known = sorted(file.stem for file in path.parent.glob("[a-z]*.py"))
         raise InputError(
-            f"experiments: expected a module of prismflow.{package}, found {name!r}; there are "
+            f"experiments: expected a module of prismflow.figures.{package}, found {name!r}; there are "
             f"{', '.join(known)}."
         )
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -138,4 +138,4 @@ def needed_files(
 
 def loader_modules(needs: Iterable[str]) -> list[str]:
     """Modules that load these needs, for the digest of the code that a figure depends on."""
-    return sorted({f"loaders.{NEEDS[need].loader}" for need in needs})
+    return sorted({f"figures.read.{NEEDS[need].loader}" for need in needs})

@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from prismflow import plots
-from prismflow.plots import style
+from prismflow.figures import plots
+from prismflow.figures.plots import style
 from prismflow.statistics import METRIC_COLUMNS
 
 ALL_MODELS = list(style.MODEL_STYLE)

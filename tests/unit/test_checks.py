@@ -14,7 +14,7 @@ from prismflow.data.chromosomes import Genes
 from prismflow.data.genome import index_genome, read_chrom_sizes
 from prismflow.data.tracks import inspect_track
 from prismflow.evaluation.data_checks import check_data, oriented, side_score, track_flags
-from prismflow.figures import plot_data_checks
+from prismflow.figures.draw_figure import plot_data_checks
 from prismflow.files import read_tsv, write_json, write_tsv
 from prismflow.simulate import simulate
 
@@ -138,7 +138,7 @@ def test_figure_is_drawn_with_its_flags(data: Path, tmp_path: Path) -> None:
     outputs = [tmp_path / "figure.pdf", tmp_path / "figure.png"]
     plot_data_checks(json.dumps(context), files, *map(str, outputs))
     assert all(path.stat().st_size > 5000 for path in outputs)
-    from prismflow.plots import data_checks
+    from prismflow.figures.plots import data_checks
 
     tables = {name: read_tsv(files[name]) for name in ("checks", "profiles", "examples")}
     tables["summary"] = json.loads(Path(files["summary"]).read_text())

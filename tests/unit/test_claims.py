@@ -26,8 +26,8 @@ from prismflow.evaluation.claims import (
     verdict_of,
 )
 from prismflow.evaluation.predictions_file import Group, Row
-from prismflow.tables import claims as printed
-from prismflow.tables import render
+from prismflow.figures.tables import claims as printed
+from prismflow.figures.tables import render
 
 SEEDS = (2, 22, 222, 2222, 22222)
 PARAMETERS = {"prism": 585_681, "caduceus_signals": 574_593}

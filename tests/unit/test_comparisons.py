@@ -14,11 +14,11 @@ from prismflow.errors import InputError
 from prismflow.evaluation.comparisons import compare, with_published
 from prismflow.evaluation.predictions_file import Group, Row, gather_predictions, read_gathered
 from prismflow.evaluation.tested import read_arms
+from prismflow.figures.tables import comparisons as printed
+from prismflow.figures.tables import render
 from prismflow.files import read_tsv, write_tsv
 from prismflow.references import compares, references
 from prismflow.statistics.tests import holm
-from prismflow.tables import comparisons as printed
-from prismflow.tables import render
 
 SEEDS = (2, 22, 222)
 

@@ -11,11 +11,11 @@ import pytest
 from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.evaluation import confounding, worlds
+from prismflow.figures.plots import confounding as figure
+from prismflow.figures.tables import confounding as tables
+from prismflow.figures.tables import render
 from prismflow.files import read_tsv
-from prismflow.plots import confounding as figure
 from prismflow.runs import Split
-from prismflow.tables import confounding as tables
-from prismflow.tables import render
 
 FEATURES = ["utr5_length", "cds_length", "utr3_gc"]
 DATASET = {

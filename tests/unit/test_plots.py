@@ -26,11 +26,12 @@ from plot_cases import (
     texts,
 )
 
-from prismflow import labels, plots
+from prismflow import labels
 from prismflow.errors import InputError
+from prismflow.figures import plots
+from prismflow.figures.plots import forest, style
+from prismflow.figures.plots.confounder_weights import between_context_distance, kept_share
 from prismflow.needs import NEEDS
-from prismflow.plots import forest, style
-from prismflow.plots.confounder_weights import between_context_distance, kept_share
 from prismflow.statistics import t_interval
 
 
@@ -48,7 +49,7 @@ def test_an_unknown_renderer_is_named() -> None:
 
 
 def test_planning_needs_no_matplotlib() -> None:
-    code = "import sys, prismflow.plots; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, prismflow.figures.plots; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

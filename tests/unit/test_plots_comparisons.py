@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from prismflow import plots
 from prismflow.errors import InputError
+from prismflow.figures import plots
 from prismflow.statistics import METRIC_COLUMNS
 
 CONTEXT = {

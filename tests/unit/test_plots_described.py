@@ -19,17 +19,18 @@ from matplotlib.figure import Figure
 from plot_cases import CONTEXT, all_text, check_whole
 from test_tables import check_latex
 
-from prismflow import needs, plots
+from prismflow import needs
 from prismflow.data.contacts import PSEUDOCOUNT
 from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.evaluation import contact_range
-from prismflow.figures import caption_of
-from prismflow.loaders import contact_range as contact_tables
-from prismflow.loaders import costs as cost_tables
-from prismflow.loaders import loci, records, settings, signals
-from prismflow.plots.confounder_weights import weight_correlations
-from prismflow.tables import hic_range, hyperparameters, parameters, render
+from prismflow.figures import plots
+from prismflow.figures.draw_figure import caption_of
+from prismflow.figures.plots.confounder_weights import weight_correlations
+from prismflow.figures.read import contact_range as contact_tables
+from prismflow.figures.read import costs as cost_tables
+from prismflow.figures.read import loci, records, settings, signals
+from prismflow.figures.tables import hic_range, hyperparameters, parameters, render
 
 CELLS = ("simA", "simB")
 MODELS = ("gbm", "caduceus_signals", "prism")
@@ -368,7 +369,9 @@ def test_only_some_experiments_need_runs(renderer, table, expected) -> None:
 
 
 def test_an_unknown_renderer_is_named_while_planning() -> None:
-    with pytest.raises(InputError, match=r"expected a module of prismflow.plots, found 'nothing'"):
+    with pytest.raises(
+        InputError, match=r"expected a module of prismflow.figures.plots, found 'nothing'"
+    ):
         needs.needs_of("plots", "nothing")
 
 

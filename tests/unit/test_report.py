@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from browser import look
 
-from prismflow import report_facts as facts
 from prismflow.errors import InputError
-from prismflow.overview import overview, paper_order
-from prismflow.report import PLACE, with_front_page
+from prismflow.figures import facts as facts
+from prismflow.figures.front_page import overview, paper_order
+from prismflow.figures.report import PLACE, with_front_page
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prismflow import tables
 from prismflow.errors import InputError
+from prismflow.figures import tables
+from prismflow.figures.tables import render
 from prismflow.files import read_tsv
 from prismflow.statistics import METRIC_COLUMNS
-from prismflow.tables import render
 
 METRICS = ("mse", "mae", "pearson", "spearman", "r2")
 KINDS = ("tsv", "md", "tex", "html")

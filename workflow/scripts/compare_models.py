@@ -1,6 +1,6 @@
 """Compare the models of one experiment over seeds and genes."""
 
-from prismflow.evaluation.comparisons import compare_models
+from prismflow.figures.write_comparisons import compare_models
 from prismflow.jobs import job
 
 with job(snakemake):

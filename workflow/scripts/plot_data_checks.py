@@ -1,6 +1,6 @@
 """Draw the checks of a dataset."""
 
-from prismflow.figures import plot_data_checks
+from prismflow.figures.draw_figure import plot_data_checks
 from prismflow.jobs import job
 
 with job(snakemake):

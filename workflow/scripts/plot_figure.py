@@ -1,6 +1,6 @@
 """Draw one experiment's figure."""
 
-from prismflow.figures import plot_figure
+from prismflow.figures.draw_figure import plot_figure
 from prismflow.jobs import job
 
 with job(snakemake):

@@ -1,6 +1,6 @@
 """Judge the paper's claims by the runs of one dataset."""
 
-from prismflow.evaluation.claims import write_claims
+from prismflow.figures.write_claims import write_claims
 from prismflow.jobs import job
 
 with job(snakemake):

@@ -2,8 +2,8 @@
 
 import json
 
+from prismflow.figures.report import write_report
 from prismflow.jobs import job
-from prismflow.report import write_report
 
 with job(snakemake):
     write_report(

@@ -1,6 +1,6 @@
 """Write one experiment's table."""
 
-from prismflow.figures import write_table
+from prismflow.figures.write_table import write_table
 from prismflow.jobs import job
 
 with job(snakemake):

@@ -7,15 +7,14 @@ lies on the other side, else undecided (docs/statistics.md).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from prismflow.claims_file import counted_models, tests_of
-from prismflow.evaluation.predictions_file import Group, read_gathered
+from prismflow.claims_file import tests_of
+from prismflow.evaluation.predictions_file import Group
 from prismflow.evaluation.tested import Arm, Tested, comparable, effect, read_arms
 from prismflow.labels import model_label
 from prismflow.statistics.paired import Effect
@@ -304,27 +303,3 @@ def count_parameters(
         name: sum(tensor.numel() for tensor in build(name, {}, {}, inputs).parameters())
         for name in architectures
     }
-
-
-def write_claims(
-    content_json: str, request_json: str, gathered: str, outputs: Mapping[str, str]
-) -> None:
-    """Write the claims of a dataset in every format of ``outputs`` (suffix -> path).
-
-    Args:
-        content_json: the claims file.
-        request_json: ``context`` and ``experiments``, as the plan words them.
-        gathered: the dataset's gathered predictions.
-    """
-    from prismflow.tables import claims, render
-
-    content, request = json.loads(content_json), json.loads(request_json)
-    table = judge(
-        content,
-        read_gathered(gathered),
-        request["experiments"],
-        request["context"],
-        count_parameters(counted_models(content)),
-    )
-    sheet = claims.sheet(table, {"id": "claims", **content}, request["context"])
-    render.write(table, sheet, **{f"{suffix}_path": path for suffix, path in outputs.items()})

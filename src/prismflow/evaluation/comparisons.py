@@ -7,7 +7,6 @@ difference if these data do not (docs/statistics.md).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,10 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow.errors import InputError
-from prismflow.evaluation.predictions_file import Group, read_gathered
+from prismflow.evaluation.predictions_file import Group
 from prismflow.evaluation.tested import Arm, Tested, comparable, effect, error_difference, read_arms
-from prismflow.files import read_tsv
 from prismflow.statistics.power import genes_needed, seeds_needed, seeds_needed_apart
 from prismflow.statistics.tests import holm, sign_flip_test
 
@@ -189,33 +186,3 @@ def with_published(
     columns = ["published_difference", "published_seeds_needed", "published_source"]
     added = pd.DataFrame(found, columns=columns, index=table.index)
     return pd.concat([table, added], axis=1)[list(COLUMNS)]
-
-
-def compare_models(
-    request_json: str, gathered: str, published: str, outputs: Mapping[str, str]
-) -> None:
-    """Write an experiment's comparisons in every format of ``outputs`` (suffix -> path).
-
-    Args:
-        request_json: experiment, runs and context, as the plan words them.
-        gathered: the dataset's gathered predictions.
-        published: sheet of published values.
-
-    Raises:
-        InputError: there is nothing to compare.
-    """
-    from prismflow.tables import comparisons, render
-
-    request = json.loads(request_json)
-    experiment, context = request["experiment"], request["context"]
-    table = compare(read_gathered(gathered), experiment, request["runs"])
-    if table.empty:
-        raise InputError(
-            f"{experiment['id']}: expected two models with the same test genes and a common seed, "
-            "found none; give the experiment's models the same seeds."
-        )
-    name = str(experiment.get("published_experiment", experiment["id"]))
-    cells = context.get("published_cells") or {}
-    table = with_published(table, read_tsv(published), name, cells)
-    paths = {f"{suffix}_path": path for suffix, path in outputs.items()}
-    render.write(table, comparisons.sheet(table, experiment, context), **paths)

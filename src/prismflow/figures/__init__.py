@@ -1,0 +1,1 @@
+"""Tables of numbers -> what is read: figures, printed tables, the report."""

@@ -1,0 +1,52 @@
+"""Figures: one module per renderer; tables in, a matplotlib figure out, no file read.
+
+A renderer has ``NEEDS`` (names of the tables that it takes) and
+``draw(data, experiment, context) -> matplotlib.figure.Figure``. This package imports matplotlib
+only when something is drawn, so that the workflow can plan without it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from prismflow.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# The checks are drawn per dataset, not per experiment.
+_SHARED = {"common", "data_checks", "diagram", "forest", "labels", "style"}
+
+
+def renderers() -> tuple[str, ...]:
+    """Names of all renderers: the modules of this package that are not shared helpers."""
+    names = {module.name for module in pkgutil.iter_modules(__path__)}
+    return tuple(sorted(names - _SHARED))
+
+
+def renderer(name: str) -> ModuleType:
+    """Import the module of a renderer.
+
+    Raises:
+        InputError: no renderer of that name exists.
+    """
+    if name not in renderers():
+        raise InputError(
+            f"figure renderer: expected one of {', '.join(renderers())}, found {name!r}."
+        )
+    return importlib.import_module(f"prismflow.figures.plots.{name}")
+
+
+def save(
+    figure: Figure, pdf_path: str | os.PathLike[str], png_path: str | os.PathLike[str]
+) -> None:
+    """Write a figure as PDF (TrueType fonts embedded) and PNG (300 dpi), each atomically.
+
+    Equal figures give equal bytes: neither file carries a date or a program version.
+    """
+    # By name, so that tables, which share the labels, don't depend on how figures look.
+    importlib.import_module("prismflow.figures.plots.style").save(figure, pdf_path, png_path)
