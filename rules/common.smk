@@ -13,7 +13,7 @@ from prismflow.models import TABULAR
 from prismflow.needs import loader_modules, needed_files, needs_of
 from prismflow.plan import make_plan
 from prismflow.plan_request import plan_json
-from prismflow.provenance import code_digest
+from prismflow.jobs.code_digest import code_digest
 from prismflow.run_settings import store_settings
 
 ENVIRONMENT = "../envs/prismflow.yaml"

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from prismflow.refusals import refusals
-from prismflow.sessions import improve_waiting
+from prismflow.jobs.refusals import refusals
+from prismflow.jobs.waiting import improve_waiting
 
 improve_waiting()
 

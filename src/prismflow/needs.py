@@ -77,8 +77,8 @@ def needs_of(package: str, name: str) -> tuple[str, ...]:
     if not path.is_file():
         known = sorted(file.stem for file in path.parent.glob("[a-z]*.py"))
         raise InputError(
-            f"experiments: expected a module of prismflow.figures.{package}, found {name!r}; there are "
-            f"{', '.join(known)}."
+            f"experiments: expected a module of prismflow.figures.{package}, found {name!r}; "
+            f"there are {', '.join(known)}."
         )
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]

@@ -31,8 +31,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from prismflow.files import write_bytes
+from prismflow.jobs.code_digest import code_digest
 from prismflow.models import ARCHITECTURES
-from prismflow.provenance import code_digest
 
 if TYPE_CHECKING:
     from prismflow.data.store import Store

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from prismflow import files, resume
 from prismflow.evaluation.scenarios import evaluate_run
+from prismflow.jobs.code_digest import code_digest
 from prismflow.models import cnn  # noqa: F401 - loads torch before the children are forked
-from prismflow.provenance import code_digest
 from prismflow.training import train_run
 
 WEIGHTS, RECORD, HISTORY = "model.safetensors", "model.json", "history.tsv"

@@ -21,7 +21,7 @@ from prismflow.data.store_writer import new_store
 from prismflow.errors import InputError
 from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import write_text
-from prismflow.jobs import DISK_TROUBLE, job
+from prismflow.jobs.script import DISK_TROUBLE, job
 from prismflow.training import train_run
 
 FILES = ("sequence.npy", "zeta.npy", "hic.npy", "labels.npy", "gene_features.npy", "genes.tsv")

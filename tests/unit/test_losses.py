@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from prismflow.losses import (
+from prismflow.models.losses import (
     beta_kl,
     context_uniformity,
     full_precision,

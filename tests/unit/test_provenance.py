@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prismflow import provenance
+from prismflow.jobs import code_digest
 
 SOURCES = {
     "__init__.py": '"""Package."""\n',
@@ -27,15 +27,15 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    monkeypatch.setattr(provenance, "_root", lambda: folder)
+    monkeypatch.setattr(code_digest, "_root", lambda: folder)
     return folder
 
 
 def digest(*modules: str) -> str:
     """Digest without what earlier calls remembered."""
-    for cached in (provenance._file_of, provenance._parsed, provenance.code_digest):
+    for cached in (code_digest._file_of, code_digest._parsed, code_digest.code_digest):
         cached.cache_clear()
-    return provenance.code_digest(*modules)
+    return code_digest.code_digest(*modules)
 
 
 def test_edit_of_an_imported_module_changes_the_digest(package: Path) -> None:
@@ -65,11 +65,11 @@ def test_unknown_module_is_an_error(package: Path) -> None:
 
 
 def test_digest_of_the_real_package_does_not_import_it() -> None:
-    for cached in (provenance._file_of, provenance._parsed, provenance.code_digest):
+    for cached in (code_digest._file_of, code_digest._parsed, code_digest.code_digest):
         cached.cache_clear()
     before = set(sys.modules)
     importlib.import_module("prismflow")
-    assert provenance.code_digest("sheets") != provenance.code_digest("schema")
+    assert code_digest.code_digest("sheets") != code_digest.code_digest("schema")
     assert "torch" not in set(sys.modules) - before
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prismflow.refusals import refusals
+from prismflow.jobs.refusals import refusals
 
 LOG = """\
 Error in rule train:

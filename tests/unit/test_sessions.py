@@ -11,13 +11,13 @@ from types import SimpleNamespace
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-from prismflow import sessions
+from prismflow.jobs import waiting
 
 
 def test_a_waiting_executor_ends_within_a_slice(monkeypatch):
-    monkeypatch.setattr(sessions, "SLICE_SECONDS", 0.05)
+    monkeypatch.setattr(waiting, "SLICE_SECONDS", 0.05)
     executor = SimpleNamespace(next_seconds_between_status_checks=180, wait=True)
-    thread = threading.Thread(target=lambda: asyncio.run(sessions.sleep_unless_ended(executor)))
+    thread = threading.Thread(target=lambda: asyncio.run(waiting.sleep_unless_ended(executor)))
     thread.start()
     time.sleep(0.2)
     assert thread.is_alive()
@@ -29,7 +29,7 @@ def test_a_waiting_executor_ends_within_a_slice(monkeypatch):
 def test_it_waits_no_shorter_than_asked():
     executor = SimpleNamespace(next_seconds_between_status_checks=0.3, wait=True)
     started = time.monotonic()
-    asyncio.run(sessions.sleep_unless_ended(executor))
+    asyncio.run(waiting.sleep_unless_ended(executor))
     assert time.monotonic() - started >= 0.3
 
 
@@ -38,7 +38,7 @@ def test_wake_ups_do_not_multiply():
     scheduler = SimpleNamespace(_open_jobs=looks)
     before = threading.active_count()
     for _ in range(100):
-        sessions.wake_once(scheduler, 0.2)
+        waiting.wake_once(scheduler, 0.2)
     assert threading.active_count() <= before + 1
     assert looks.acquire(timeout=30)
     assert not looks.acquire(timeout=0.5)
@@ -48,7 +48,7 @@ def test_every_look_can_ask_for_the_next_one():
     looks = threading.Semaphore(0)
     scheduler = SimpleNamespace(_open_jobs=looks)
     for _ in range(200):
-        sessions.wake_once(scheduler, 0.0)
+        waiting.wake_once(scheduler, 0.0)
         assert looks.acquire(timeout=30)
 
 
@@ -62,6 +62,6 @@ def test_snakemake_still_has_what_is_replaced(monkeypatch):
     monkeypatch.setattr(JobScheduler, name, getattr(JobScheduler, name))
     assert list(inspect.signature(getattr(JobScheduler, name)).parameters) == ["self", "delay"]
     assert "self._open_jobs.acquire()" in inspect.getsource(JobScheduler.schedule)
-    sessions.improve_waiting()
-    assert RemoteExecutor.sleep is sessions.sleep_unless_ended
-    assert getattr(JobScheduler, name) is sessions.wake_once
+    waiting.improve_waiting()
+    assert RemoteExecutor.sleep is waiting.sleep_unless_ended
+    assert getattr(JobScheduler, name) is waiting.wake_once

@@ -2,7 +2,7 @@
 
 import json
 
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 from prismflow.released import adopt_run
 
 with job(snakemake):

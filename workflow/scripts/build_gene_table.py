@@ -3,7 +3,7 @@
 import json
 
 from prismflow.data.gene_table import build_gene_table
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     build_gene_table(

@@ -3,7 +3,7 @@
 import json
 
 from prismflow.data.store_builder import build_store
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     build_store(

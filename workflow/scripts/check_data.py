@@ -3,7 +3,7 @@
 import json
 
 from prismflow.evaluation.data_checks import check_data
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     settings = json.loads(snakemake.params.settings)

@@ -1,7 +1,7 @@
 """Compare the models of one experiment over seeds and genes."""
 
 from prismflow.figures.write_comparisons import compare_models
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     compare_models(

@@ -1,6 +1,6 @@
 """Put the released bundle's contacts of one cell back together."""
 
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 from prismflow.portals.released_bundle import convert_contacts
 
 with job(snakemake):

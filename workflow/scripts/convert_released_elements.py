@@ -1,6 +1,6 @@
 """Take the candidate elements of one cell out of the released enhancer links."""
 
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 from prismflow.portals.released_elements import convert_elements
 
 with job(snakemake):

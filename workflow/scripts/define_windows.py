@@ -3,7 +3,7 @@
 import json
 
 from prismflow.data.steps import define_windows
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     define_windows(

@@ -3,7 +3,7 @@
 import json
 
 from prismflow.evaluation.scenarios import evaluate_run
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     evaluate_run(

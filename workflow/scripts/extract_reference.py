@@ -2,7 +2,7 @@
 
 import json
 
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 from prismflow.portals.reference_files import extract_reference
 
 with job(snakemake):

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from prismflow.evaluation.confounding import gather
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     folder = Path(snakemake.output.measures).parent

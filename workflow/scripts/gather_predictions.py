@@ -3,7 +3,7 @@
 import json
 
 from prismflow.evaluation.predictions_file import gather_predictions
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     gather_predictions(

@@ -1,7 +1,7 @@
 """Check the FASTA and write chromosome lengths."""
 
 from prismflow.data.genome import index_genome
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     index_genome(snakemake.input.fasta, snakemake.output.sizes, snakemake.output.index)

@@ -3,7 +3,7 @@
 import json
 
 from prismflow.data.steps import inspect_track
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     inspect_track(

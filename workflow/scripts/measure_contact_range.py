@@ -3,7 +3,7 @@
 import json
 
 from prismflow.evaluation.contact_range import measure_contact_range
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     measure_contact_range(

@@ -3,7 +3,7 @@
 import json
 
 from prismflow.evaluation.costs import measure_cost
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     measure_cost(

@@ -3,7 +3,7 @@
 import json
 
 from prismflow.evaluation.price import write_plans
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     write_plans(json.loads(snakemake.params.request))

@@ -1,7 +1,7 @@
 """Draw the checks of a dataset."""
 
 from prismflow.figures.draw_figure import plot_data_checks
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     plot_data_checks(

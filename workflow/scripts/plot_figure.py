@@ -1,7 +1,7 @@
 """Draw one experiment's figure."""
 
 from prismflow.figures.draw_figure import plot_figure
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     plot_figure(

@@ -2,7 +2,7 @@
 
 import json
 
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 from prismflow.training import CHECKPOINT_MINUTES, train_run
 
 with job(snakemake):

@@ -3,7 +3,7 @@
 import json
 
 from prismflow.evaluation.worlds import run_world
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     run_world(

@@ -1,7 +1,7 @@
 """Judge the paper's claims by the runs of one dataset."""
 
 from prismflow.figures.write_claims import write_claims
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     write_claims(

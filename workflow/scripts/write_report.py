@@ -3,7 +3,7 @@
 import json
 
 from prismflow.figures.report import write_report
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     write_report(

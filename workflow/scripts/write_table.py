@@ -1,7 +1,7 @@
 """Write one experiment's table."""
 
 from prismflow.figures.write_table import write_table
-from prismflow.jobs import job
+from prismflow.jobs.script import job
 
 with job(snakemake):
     write_table(

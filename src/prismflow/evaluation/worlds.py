@@ -45,7 +45,7 @@ TRUTH = ("background", "activity", "active", "distal", "stability")
 
 
 def scenarios() -> dict[str, dict[str, Any]]:
-    """Definitions for :func:`prismflow.evaluation.scenarios.evaluate_run`, named ``perturbation.output``."""
+    """Scenarios by name ``perturbation.output``."""
     definitions: dict[str, dict[str, Any]] = {}
     for perturbation, removed in PERTURBATIONS.items():
         change = {"remove": list(removed), "how": "permute"} if removed else {}

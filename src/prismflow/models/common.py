@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from prismflow.errors import InputError
-from prismflow.losses import smooth_l1
+from prismflow.models.losses import smooth_l1
 
 CENTER_BP = 2000
 """Positions around the TSS whose hidden states are averaged (released code: ``center_len``)."""

@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from prismflow.errors import InputError
-from prismflow.losses import full_precision
 from prismflow.models.common import (
     BatchLike,
     ExpressionHead,
@@ -36,6 +35,7 @@ from prismflow.models.common import (
     center_slice,
     require_positive,
 )
+from prismflow.models.losses import full_precision
 
 STEM_KERNEL, STAGE_KERNEL = 15, 5
 POOL = 2

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from prismflow.errors import InputError
-from prismflow.losses import full_precision
 from prismflow.models.common import (
     CENTER_BP,
     BaseEmbedding,
@@ -36,6 +35,7 @@ from prismflow.models.common import (
     center_mean,
     require_positive,
 )
+from prismflow.models.losses import full_precision
 
 SHORT_KERNEL = 3
 FAST_DECAY, SLOW_DECAY, DECAY_TARGET = 0.3, 1.5, 1e-2

@@ -24,7 +24,6 @@ import torch
 from torch import Tensor, nn
 
 from prismflow.errors import InputError
-from prismflow.losses import context_uniformity, smooth_l1
 from prismflow.models.bimamba import TINY_BACKBONE, BackboneSettings
 from prismflow.models.common import (
     BatchLike,
@@ -37,6 +36,7 @@ from prismflow.models.common import (
     require_positive,
     zero_linear_biases,
 )
+from prismflow.models.losses import context_uniformity, smooth_l1
 
 CONTEXT_SOURCES = ("learned", "random", "sampled")
 POOL = 4

@@ -29,7 +29,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from prismflow.errors import InputError
-from prismflow.losses import beta_kl, full_precision, mask_continuity, sample_beta, smooth_l1
 from prismflow.models.bimamba import BackboneSettings
 from prismflow.models.common import (
     BatchLike,
@@ -43,6 +42,7 @@ from prismflow.models.common import (
     require_positive,
     zero_linear_biases,
 )
+from prismflow.models.losses import beta_kl, full_precision, mask_continuity, sample_beta, smooth_l1
 
 SIGNAL_CONSTANTS = {"h3k27ac": 1.5, "dnase": 0.2, "hic": 1.0}
 SIGNAL_WEIGHTS = {"h3k27ac": 2.0, "dnase": 2.0, "hic": 1.0}

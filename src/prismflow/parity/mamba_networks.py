@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from prismflow.losses import beta_kl, context_uniformity, mask_continuity
 from prismflow.models.common import ExpressionModel, ModelOutput
+from prismflow.models.losses import beta_kl, context_uniformity, mask_continuity
 from prismflow.parity.probe import Batch, Probe
 from prismflow.parity.subject import Subject, UnknownVariant, at_positions
 

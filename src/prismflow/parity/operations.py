@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from prismflow.errors import InputError
-from prismflow.losses import beta_kl
 from prismflow.models.bimamba import Block, Mixer, from_released_key
+from prismflow.models.losses import beta_kl
 from prismflow.models.scan import selective_scan
 from prismflow.models.scan.conv import causal_conv
 from prismflow.parity.compare import Report, Tolerances
