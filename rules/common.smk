@@ -10,11 +10,11 @@ from prismflow.architectures import module_of
 from prismflow.datasets import simulated_paths, source_of
 from prismflow.errors import InputError
 from prismflow.models import TABULAR
-from prismflow.needs import loader_modules, needed_files, needs_of
-from prismflow.plan import make_plan
-from prismflow.plan_request import plan_json
+from prismflow.plan.needs import loader_modules, needed_files, needs_of
+from prismflow.plan.runs import make_plan
+from prismflow.plan.price_request import plan_json
 from prismflow.jobs.code_digest import code_digest
-from prismflow.run_settings import store_settings
+from prismflow.plan.parameters import store_settings
 
 ENVIRONMENT = "../envs/prismflow.yaml"
 

@@ -17,7 +17,7 @@ from typing import Any
 from prismflow import architectures, schema
 from prismflow.datasets import check_datasets, merge, with_bases
 from prismflow.errors import InputError
-from prismflow.needs import needs_runs
+from prismflow.plan.needs import needs_runs
 from prismflow.portals.references import Reference, check_gene_table, read_references, size_of
 from prismflow.sheets import Row, check_name, check_source, read_sheet
 

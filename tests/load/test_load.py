@@ -23,7 +23,7 @@ from workflow.conftest import Workflow
 
 from prismflow import config as configuration
 from prismflow.metrics import regression_metrics
-from prismflow.plan import Plan, make_plan
+from prismflow.plan.runs import Plan, make_plan
 
 HERE = Path(__file__).parent
 MEASURED = HERE / "measured.py"

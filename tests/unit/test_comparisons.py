@@ -17,7 +17,7 @@ from prismflow.evaluation.tested import read_arms
 from prismflow.figures.tables import comparisons as printed
 from prismflow.figures.tables import render
 from prismflow.files import read_tsv, write_tsv
-from prismflow.references import compares, references
+from prismflow.plan.compared import compares, references
 from prismflow.statistics.tests import holm
 
 SEEDS = (2, 22, 222)

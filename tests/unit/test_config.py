@@ -15,7 +15,7 @@ import yaml
 from prismflow import config as configuration
 from prismflow.datasets import merge
 from prismflow.errors import InputError
-from prismflow.plan import Plan, make_plan
+from prismflow.plan.runs import Plan, make_plan
 
 
 class Project:

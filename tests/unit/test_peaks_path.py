@@ -23,8 +23,8 @@ from prismflow.datasets import merge
 from prismflow.errors import InputError
 from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import read_tsv
-from prismflow.plan import Plan, make_plan
-from prismflow.run_settings import store_settings
+from prismflow.plan.parameters import store_settings
+from prismflow.plan.runs import Plan, make_plan
 from prismflow.simulate import simulate
 from prismflow.training import train_run
 

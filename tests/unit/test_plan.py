@@ -15,7 +15,7 @@ import yaml
 from prismflow import config as configuration
 from prismflow.datasets import merge
 from prismflow.errors import InputError
-from prismflow.plan import Plan, make_plan
+from prismflow.plan.runs import Plan, make_plan
 
 Make = Callable[..., Plan]
 
@@ -178,7 +178,7 @@ def test_a_dataset_may_have_experiments_of_its_own(plan: Make) -> None:
 def test_long_windows_take_a_batch_in_several_passes(
     window_bp: int, n_contexts: int, expected: tuple[int, int, int]
 ) -> None:
-    from prismflow.run_settings import training_settings
+    from prismflow.plan.parameters import training_settings
 
     values = {"training": {"batch_size": 8, "eval_batch_size": 64}, "run": {"pass_bp": 800_000}}
     entry = {"window_bp": window_bp, "hyperparameters": {"n_contexts": n_contexts}}

@@ -31,7 +31,7 @@ from prismflow.errors import InputError
 from prismflow.figures import plots
 from prismflow.figures.plots import forest, style
 from prismflow.figures.plots.confounder_weights import between_context_distance, kept_share
-from prismflow.needs import NEEDS
+from prismflow.plan.needs import NEEDS
 from prismflow.statistics import t_interval
 
 

@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from plot_cases import CONTEXT, all_text, check_whole
 from test_tables import check_latex
 
-from prismflow import needs
 from prismflow.data.contacts import PSEUDOCOUNT
 from prismflow.data.store import Store
 from prismflow.errors import InputError
@@ -31,6 +30,7 @@ from prismflow.figures.read import contact_range as contact_tables
 from prismflow.figures.read import costs as cost_tables
 from prismflow.figures.read import loci, records, settings, signals
 from prismflow.figures.tables import hic_range, hyperparameters, parameters, render
+from prismflow.plan import needs
 
 CELLS = ("simA", "simB")
 MODELS = ("gbm", "caduceus_signals", "prism")

@@ -128,7 +128,7 @@ def test_planning_imports_nothing_heavy() -> None:
     # Each costs every start of Snakemake a part of a second, torch more than one.
     heavy = ("torch", "hictkpy", "numba", "scipy", "sklearn", "matplotlib", "pyBigWig")
     code = (
-        "import sys, prismflow.config, prismflow.plan, prismflow.jobs.code_digest, prismflow.needs, "
+        "import sys, prismflow.config, prismflow.plan.runs, prismflow.jobs.code_digest, prismflow.plan.needs, "
         f"prismflow.portals.references; print(*[m for m in {heavy!r} if m in sys.modules])"
     )
     result = subprocess.run(

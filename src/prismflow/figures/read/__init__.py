@@ -1,6 +1,6 @@
 """What figures and tables need, read from result files; one module per kind of file.
 
-Each has ``load(need, request, root)`` and is imported by name (:mod:`prismflow.needs`), so that an
+Each has ``load(need, request, root)`` and is imported by name (:mod:`prismflow.plan.needs`), so that an
 edit of one changes only the figures and tables that need it.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from prismflow.files import read_tsv
-from prismflow.needs import NEEDS
+from prismflow.plan.needs import NEEDS
 
 
 def read_needs(request: Mapping[str, Any], needs: Sequence[str], root: Path) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def read_needs(request: Mapping[str, Any], needs: Sequence[str], root: Path) -> 
 
     Args:
         request: experiment, runs and context, as the plan words them.
-        needs: names in :data:`prismflow.needs.NEEDS`.
+        needs: names in :data:`prismflow.plan.needs.NEEDS`.
         root: the results folder.
     """
     loaders = {need: importlib.import_module(f"{__name__}.{NEEDS[need].loader}") for need in needs}

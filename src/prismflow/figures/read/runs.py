@@ -10,7 +10,7 @@ import pandas as pd
 
 from prismflow.evaluation.metrics_table import read_metrics
 from prismflow.files import read_tsv
-from prismflow.needs import Run
+from prismflow.plan.needs import Run
 
 RUN_KEYS = ("cell", "model", "fold", "seed")
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prismflow.models import TABULAR
-from prismflow.plan import Plan
+from prismflow.plan.runs import Plan
 from prismflow.simulate import SimulationSettings
 
 MEGABYTE = 1e6

@@ -73,7 +73,7 @@ def needs_of(package: str, name: str) -> tuple[str, ...]:
     Raises:
         InputError: there is no such module.
     """
-    path = Path(__file__).parent / "figures" / package / f"{name}.py"
+    path = Path(__file__).parents[1] / "figures" / package / f"{name}.py"
     if not path.is_file():
         known = sorted(file.stem for file in path.parent.glob("[a-z]*.py"))
         raise InputError(

@@ -16,10 +16,10 @@ from prismflow import architectures, schema
 from prismflow.config import Config
 from prismflow.errors import InputError
 from prismflow.models import TABULAR
-from prismflow.needs import needs_of_experiment, needs_runs
-from prismflow.references import compares, references
-from prismflow.run_settings import gene_features, training_settings
-from prismflow.variants import lacks, own_scenarios, points, variants
+from prismflow.plan.compared import compares, references
+from prismflow.plan.needs import needs_of_experiment, needs_runs
+from prismflow.plan.parameters import gene_features, training_settings
+from prismflow.plan.variants import lacks, own_scenarios, points, variants
 
 
 @dataclass(frozen=True, order=True)

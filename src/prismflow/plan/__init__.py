@@ -1,0 +1,1 @@
+"""Settings -> runs and the parameters of rules; imports neither numpy nor torch."""
