@@ -183,7 +183,7 @@ if RELEASED_CONTACTS:
             mem_mb=growing(2000),
             runtime=growing(120),
         params:
-            code=code_digest("portals.released_bundle"),
+            code=code_digest("released.bundle"),
         script:
             "../workflow/scripts/convert_released_contacts.py"
 
@@ -205,7 +205,7 @@ if RELEASED_ELEMENTS:
             mem_mb=growing(4000),
             runtime=growing(60),
         params:
-            code=code_digest("portals.released_elements"),
+            code=code_digest("released.elements"),
         script:
             "../workflow/scripts/convert_released_elements.py"
 

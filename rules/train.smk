@@ -76,6 +76,6 @@ rule adopt_checkpoint:
         ),
         fold=lambda wildcards: run_of(wildcards).fold,
         seed=lambda wildcards: run_of(wildcards).seed,
-        code=lambda wildcards: code_digest("released"),
+        code=lambda wildcards: code_digest("released.adopt"),
     script:
         "../workflow/scripts/adopt_checkpoint.py"

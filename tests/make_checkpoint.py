@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from prismflow.layouts import released_keys
 from prismflow.models import build
 from prismflow.models.common import InputSpec
+from prismflow.released.keys import released_keys
 
 MODALITIES = ("h3k27ac", "dnase", "hic")
 

@@ -222,7 +222,7 @@ def _misfit() -> object:
 
 def _checkpoint(change: Callable[[bytes], bytes]) -> Callable[[], object]:
     def read(name: str) -> object:
-        from prismflow.released import read_released
+        from prismflow.released.adopt import read_released
 
         return read_released(name)
 

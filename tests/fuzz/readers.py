@@ -81,7 +81,7 @@ def checkpoint(path: Path) -> bytes:
     """Weights as the adoption of a released model takes them."""
     import torch
 
-    from prismflow.checkpoints import read_checkpoint
+    from prismflow.released.checkpoint_file import read_checkpoint
 
     tree, _ = read_checkpoint(path)
     state = tree["state_dict"] if isinstance(tree, dict) and "state_dict" in tree else {}

@@ -10,13 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from prismflow.layouts import released_keys
 from prismflow.models import build
 from prismflow.models.common import InputSpec
-from prismflow.parity.__main__ import main
-from prismflow.parity.compare import Report, Tolerances
-from prismflow.parity.folders import check, expand
-from prismflow.parity.probe import Batch, common_values
+from prismflow.released.keys import released_keys
+from prismflow.released.parity.__main__ import main
+from prismflow.released.parity.compare import Report, Tolerances
+from prismflow.released.parity.folders import check, expand
+from prismflow.released.parity.probe import Batch, common_values
 
 MODALITIES = ("h3k27ac", "dnase", "hic")
 FOLDERS = (

@@ -12,9 +12,9 @@ import pytest
 import torch
 from make_checkpoint import rewrite_pickle, small_prism, tree_of, write_checkpoint
 
-from prismflow.checkpoints import Inert, plain_values, read_checkpoint
 from prismflow.errors import InputError
-from prismflow.released import read_released
+from prismflow.released.adopt import read_released
+from prismflow.released.checkpoint_file import Inert, plain_values, read_checkpoint
 
 
 @pytest.fixture

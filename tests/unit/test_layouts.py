@@ -7,9 +7,9 @@ import torch
 from make_checkpoint import MODALITIES
 
 from prismflow.errors import InputError
-from prismflow.layouts import architecture_of, from_released, load_released, released_keys
 from prismflow.models import build, model_class
 from prismflow.models.common import InputSpec
+from prismflow.released.keys import architecture_of, from_released, load_released, released_keys
 
 
 @pytest.mark.parametrize(

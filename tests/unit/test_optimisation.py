@@ -13,7 +13,6 @@ from torch import nn
 
 from prismflow.batches import Batch
 from prismflow.errors import InputError
-from prismflow.layouts import from_released, load_released, released_keys
 from prismflow.loop import accumulate_gradients
 from prismflow.models import build
 from prismflow.models.common import InputSpec
@@ -25,6 +24,7 @@ from prismflow.optimisation import (
     parameter_groups,
     set_learning_rate,
 )
+from prismflow.released.keys import from_released, load_released, released_keys
 
 PAPER = Schedule(steps=50_000, warmup_steps=5_000)
 

@@ -11,7 +11,7 @@ import pytest
 
 from prismflow.data.contacts import contact_bins, released_contact_feature
 from prismflow.errors import InputError
-from prismflow.portals.released_bundle import convert_contacts
+from prismflow.released.bundle import convert_contacts
 
 
 def write_bundle(folder: Path, rows: dict[str, np.ndarray], lengths: dict[str, int]) -> list[Path]:

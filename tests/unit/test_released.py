@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 from prismflow.errors import InputError
 from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import read_tsv
-from prismflow.layouts import released_keys
 from prismflow.models import build
 from prismflow.models.common import InputSpec
-from prismflow.released import adopt_run, main, read_released
+from prismflow.released.adopt import adopt_run, main, read_released
+from prismflow.released.keys import released_keys
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from prismflow.errors import InputError
-from prismflow.portals import released_elements
-from prismflow.portals.released_elements import convert_elements
+from prismflow.released import elements
+from prismflow.released.elements import convert_elements
 
 HEADER = "chr\tstart\tend\tname\tTargetGene\tABC.Score\n"
 
@@ -22,7 +22,7 @@ def links(path: Path, rows: list[tuple[str, int, int, str]]) -> Path:
 
 
 def test_every_element_once_and_sorted(tmp_path, monkeypatch):
-    monkeypatch.setattr(released_elements, "_ROWS_AT_A_TIME", 2)  # the same element in two pieces
+    monkeypatch.setattr(elements, "_ROWS_AT_A_TIME", 2)  # the same element in two pieces
     rows = [("chr2", 5, 9, "A"), ("chr1", 70, 90, "A"), ("chr1", 5, 9, "B"), ("chr2", 5, 9, "B")]
     table = links(tmp_path / "links.txt.gz", [*rows, ("chr1", 5, 9, "C")])
     convert_elements(table, tmp_path / "elements.bed")

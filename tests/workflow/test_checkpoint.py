@@ -14,9 +14,9 @@ from make_checkpoint import MODALITIES, small_prism, write_checkpoint
 from prismflow.batches import GeneBatches
 from prismflow.data.store import Store
 from prismflow.files import read_json, read_tsv
-from prismflow.layouts import released_keys
 from prismflow.models import build
 from prismflow.models.common import InputSpec
+from prismflow.released.keys import released_keys
 from prismflow.runs import open_inputs
 
 from .conftest import Workflow

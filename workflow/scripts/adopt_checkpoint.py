@@ -3,7 +3,7 @@
 import json
 
 from prismflow.jobs.script import job
-from prismflow.released import adopt_run
+from prismflow.released.adopt import adopt_run
 
 with job(snakemake):
     adopt_run(

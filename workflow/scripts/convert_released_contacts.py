@@ -1,7 +1,7 @@
 """Put the released bundle's contacts of one cell back together."""
 
 from prismflow.jobs.script import job
-from prismflow.portals.released_bundle import convert_contacts
+from prismflow.released.bundle import convert_contacts
 
 with job(snakemake):
     convert_contacts(snakemake.input.features, snakemake.input.lengths, snakemake.output.contacts)

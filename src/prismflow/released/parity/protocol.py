@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from prismflow.errors import InputError
 from prismflow.files import read_json
-from prismflow.layouts import architecture_of, released_keys
 from prismflow.metrics import regression_metrics, squared_pearson
 from prismflow.models import build
 from prismflow.models.common import InputSpec
 from prismflow.models.losses import smooth_l1
 from prismflow.optimisation import Schedule, learning_rate, make_optimiser, parameter_groups
-from prismflow.parity.compare import Report
-from prismflow.parity.tensors import read_tensors
-from prismflow.released_settings import SIGNALS
+from prismflow.released.keys import architecture_of, released_keys
+from prismflow.released.parity.compare import Report
+from prismflow.released.parity.tensors import read_tensors
+from prismflow.released.settings import SIGNALS
 
 METRIC_RTOL = 1e-9
 METRIC_RTOL_F32 = 1e-6

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from prismflow.models import build
 from prismflow.models.common import ExpressionModel, InputSpec, ModelOutput
-from prismflow.parity.compare import Report
-from prismflow.parity.probe import Batch, Probe
+from prismflow.released.parity.compare import Report
+from prismflow.released.parity.probe import Batch, Probe
 
 if TYPE_CHECKING:
-    from prismflow.parity.networks import Folder
+    from prismflow.released.adopt.parity.folder import Folder
 
 FIRST_BASE_TOKEN = 7
 

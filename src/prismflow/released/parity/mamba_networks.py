@@ -12,11 +12,11 @@ from torch import Tensor
 
 from prismflow.models.common import ExpressionModel, ModelOutput
 from prismflow.models.losses import beta_kl, context_uniformity, mask_continuity
-from prismflow.parity.probe import Batch, Probe
-from prismflow.parity.subject import Subject, UnknownVariant, at_positions
+from prismflow.released.parity.probe import Batch, Probe
+from prismflow.released.parity.subject import Subject, UnknownVariant, at_positions
 
 if TYPE_CHECKING:
-    from prismflow.parity.networks import Folder
+    from prismflow.released.adopt.parity.folder import Folder
 
 
 class PrismSubject(Subject):

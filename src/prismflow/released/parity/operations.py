@@ -15,9 +15,9 @@ from prismflow.models.bimamba import Block, Mixer, from_released_key
 from prismflow.models.losses import beta_kl
 from prismflow.models.scan import selective_scan
 from prismflow.models.scan.conv import causal_conv
-from prismflow.parity.compare import Report, Tolerances
-from prismflow.parity.mamba_networks import FixedBetaSample
-from prismflow.parity.tensors import DTYPES, prefixed, read_tensors
+from prismflow.released.parity.compare import Report, Tolerances
+from prismflow.released.parity.mamba_networks import FixedBetaSample
+from prismflow.released.parity.tensors import DTYPES, prefixed, read_tensors
 
 SCAN_INPUTS = ("u", "delta", "A", "B", "C", "D", "z", "delta_bias")
 _KL = re.compile(r"kl_to_beta_([\d.]+)_([\d.]+)")

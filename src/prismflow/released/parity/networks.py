@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from prismflow.errors import InputError
 from prismflow.files import read_json
-from prismflow.layouts import architecture_of, load_released
-from prismflow.parity import mamba_networks, other_networks
-from prismflow.parity.compare import F32_FORWARD_SCALED, F32_GRADIENT_SCALED, Report, Tolerances
-from prismflow.parity.probe import Probe, buffers, common_values
-from prismflow.parity.subject import Subject, UnknownVariant
-from prismflow.parity.tensors import DTYPES, read_tensors
-from prismflow.released_settings import loss_weights, released_settings
+from prismflow.released.adopt.parity.folder import Folder
+from prismflow.released.keys import architecture_of, load_released
+from prismflow.released.parity import mamba_networks, other_networks
+from prismflow.released.parity.compare import (
+    Report,
+)
+from prismflow.released.parity.probe import Probe, buffers, common_values
+from prismflow.released.parity.subject import Subject, UnknownVariant
+from prismflow.released.parity.tensors import DTYPES, read_tensors
+from prismflow.released.settings import loss_weights, released_settings
 
 FILES = ("config.json", "weights.safetensors", "inputs.safetensors", "expected.safetensors")
 _KEY = re.compile(
     r"(?:extra\.(?P<variant>.+?)\.)?(?P<precision>f32|f64)\.(?:(?P<mode>train|eval)\.)?(?P<name>.+)"
 )
 _VARIANT_WEIGHT = re.compile(r"extra\.(?P<variant>.+?)\.weight\.(?P<key>.+)")
-_SCALED = re.compile(r"\*\s*\d")
 
 
 SUBJECTS: dict[str, type[Subject]] = {
@@ -39,33 +39,6 @@ SUBJECTS: dict[str, type[Subject]] = {
     "enformer": other_networks.EnformerSubject,
     "epinformer": other_networks.EPInformerSubject,
 }
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A network folder, read.
-
-    Attributes:
-        variants: changed weights of each ``extra`` variant.
-        runs: (variant, precision, mode) -> expected tensors by name.
-        rest: expected tensors that belong to no run.
-    """
-
-    path: Path
-    config: dict[str, Any]
-    weights: dict[str, Tensor]
-    inputs: dict[str, Tensor]
-    variants: dict[str, dict[str, Tensor]]
-    runs: dict[tuple[str, str, str], dict[str, Tensor]]
-    rest: dict[str, Tensor]
-
-    @property
-    def tolerances(self) -> Tolerances:
-        """Wider in float32 where the reference's weights were scaled up."""
-        notes = [str(entry[-1]) for entry in self.config.get("perturbations", [])]
-        if any(_SCALED.match(note) for note in notes):
-            return Tolerances(F32_FORWARD_SCALED, F32_GRADIENT_SCALED)
-        return Tolerances()
 
 
 def is_network(path: Path) -> bool:

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from prismflow.models.common import ExpressionModel, ModelOutput
 from prismflow.models.enformer import sigmoid_gelu
-from prismflow.parity.compare import Report
-from prismflow.parity.probe import Batch, Probe
-from prismflow.parity.subject import FIRST_BASE_TOKEN, Subject, one_hot
+from prismflow.released.parity.compare import Report
+from prismflow.released.parity.probe import Batch, Probe
+from prismflow.released.parity.subject import FIRST_BASE_TOKEN, Subject, one_hot
 
 if TYPE_CHECKING:
-    from prismflow.parity.networks import Folder
+    from prismflow.released.adopt.parity.folder import Folder
 
 
 class HyenaSubject(Subject):

@@ -2,8 +2,8 @@
 
 ``python -m prismflow.released CHECKPOINT --out DIR`` writes ``model.safetensors`` and
 ``model.json``; :func:`adopt_run` does the same for one run of the workflow, in place of training.
-Nothing in the checkpoint is executed (see ``prismflow.checkpoints``), and every key and shape must
-be the model's.
+Nothing in the checkpoint is executed (see :mod:`prismflow.released.checkpoint_file`), and every key
+and shape must be the model's.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from prismflow.checkpoints import plain_values, read_checkpoint
 from prismflow.errors import InputError
 from prismflow.files import write_json, write_tsv
-from prismflow.layouts import architecture_of, from_released
 from prismflow.models import build
 from prismflow.models.common import parameter_count
-from prismflow.released_settings import loss_weights, released_settings
+from prismflow.released.checkpoint_file import plain_values, read_checkpoint
+from prismflow.released.keys import architecture_of, from_released
+from prismflow.released.settings import loss_weights, released_settings
 
 logger = logging.getLogger(__name__)
 
@@ -297,7 +297,3 @@ def main(arguments: list[str] | None = None) -> int:
         f"{', '.join(released.skipped) or 'nothing'}"
     )
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 from prismflow.errors import InputError
-from prismflow.parity.compare import Report
-from prismflow.parity.folders import check, expand
+from prismflow.released.parity.compare import Report
+from prismflow.released.parity.folders import check, expand
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Compare folders; print one line per folder and one per failure."""
     parser = argparse.ArgumentParser(
-        prog="python -m prismflow.parity",
+        prog="python -m prismflow.released.parity",
         description="Compare this package with numbers computed by the released code.",
     )
     parser.add_argument(

@@ -9,19 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prismflow.checkpoints import plain_values, read_checkpoint
 from prismflow.errors import InputError
 from prismflow.files import read_json
-from prismflow.layouts import load_released, released_keys
 from prismflow.models import build
 from prismflow.models.common import ExpressionModel
 from prismflow.optimisation import clip_gradients, make_optimiser, set_learning_rate
-from prismflow.parity.compare import Report
-from prismflow.parity.probe import LOSS_NAMES, Batch
-from prismflow.parity.protocol import compare_metrics, relative, released_schedule
-from prismflow.parity.tensors import read_tensors
-from prismflow.released import PREFIX, ReleasedModel, read_released
-from prismflow.released_settings import loss_weights, released_settings
+from prismflow.released.adopt import PREFIX, ReleasedModel, read_released
+from prismflow.released.checkpoint_file import plain_values, read_checkpoint
+from prismflow.released.keys import load_released, released_keys
+from prismflow.released.parity.compare import Report
+from prismflow.released.parity.probe import LOSS_NAMES, Batch
+from prismflow.released.parity.protocol import compare_metrics, relative, released_schedule
+from prismflow.released.parity.tensors import read_tensors
+from prismflow.released.settings import loss_weights, released_settings
 
 STATE_ATOL = 5e-6
 """Adam divides by tiny second moments in its first steps and so amplifies rounding."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from prismflow.layouts import released_keys
 from prismflow.models.common import ExpressionModel, ModelOutput
+from prismflow.released.keys import released_keys
 
 
 @dataclass(frozen=True)

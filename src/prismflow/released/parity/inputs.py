@@ -21,8 +21,8 @@ from prismflow.data.genome import Genome
 from prismflow.data.transforms import apply_transform
 from prismflow.errors import InputError
 from prismflow.files import read_json
-from prismflow.parity.compare import F32_FORWARD, Report, Tolerances
-from prismflow.parity.tensors import read_tensors
+from prismflow.released.parity.compare import F32_FORWARD, Report, Tolerances
+from prismflow.released.parity.tensors import read_tensors
 
 RESOLUTION_BP = 5000
 FEATURES, LOADED = "hic_feat_h5.npz", "hic_loader.npz"

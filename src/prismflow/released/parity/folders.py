@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prismflow.errors import InputError
-from prismflow.parity import inputs, networks, operations, protocol, replay
-from prismflow.parity.compare import Report
+from prismflow.released.parity import inputs, networks, operations, protocol, replay
+from prismflow.released.parity.compare import Report
 
 LAYOUTS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Report]], ...] = (
     (networks.is_network, networks.check),

@@ -38,7 +38,7 @@ def released_settings(architecture: str, config: Config, weights: Weights) -> Re
     """Settings of a released network.
 
     Args:
-        architecture: of ``prismflow.layouts.architecture_of``.
+        architecture: of ``prismflow.released.keys.architecture_of``.
         config: the network's own configuration (``model.config`` of the released files).
         weights: released state dict without Lightning's prefix.
 

@@ -1,5 +1,0 @@
-"""Compare this package with numbers computed by the released code.
-
-``python -m prismflow.parity DIR [DIR ...]`` takes folders of reference data, builds what each of
-them describes, and compares every tensor. See ``docs/models.md``.
-"""

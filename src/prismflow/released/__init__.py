@@ -1,0 +1,1 @@
+"""The authors' files: released checkpoints, tables and numbers, read without executing anything."""
