@@ -16,7 +16,7 @@ from prismflow.released.parity.probe import Batch, Probe
 from prismflow.released.parity.subject import Subject, UnknownVariant, at_positions
 
 if TYPE_CHECKING:
-    from prismflow.released.adopt.parity.folder import Folder
+    from prismflow.released.parity.folder import Folder
 
 
 class PrismSubject(Subject):

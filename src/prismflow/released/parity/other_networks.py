@@ -15,7 +15,7 @@ from prismflow.released.parity.probe import Batch, Probe
 from prismflow.released.parity.subject import FIRST_BASE_TOKEN, Subject, one_hot
 
 if TYPE_CHECKING:
-    from prismflow.released.adopt.parity.folder import Folder
+    from prismflow.released.parity.folder import Folder
 
 
 class HyenaSubject(Subject):

@@ -15,7 +15,7 @@ from prismflow.released.parity.compare import Report
 from prismflow.released.parity.probe import Batch, Probe
 
 if TYPE_CHECKING:
-    from prismflow.released.adopt.parity.folder import Folder
+    from prismflow.released.parity.folder import Folder
 
 FIRST_BASE_TOKEN = 7
 
