@@ -27,8 +27,8 @@ from prismflow.data.store import GENE_COLUMNS, Store
 from prismflow.data.store_writer import write_store
 from prismflow.devices import choose_device
 from prismflow.inference import build_model
-from prismflow.models.common import parse_settings
 from prismflow.runs import open_inputs
+from prismflow.settings.fields import parse_settings
 
 FULL_RUN_STEPS = 50_000
 MODALITIES = ("h3k27ac", "dnase", "hic")

@@ -1,5 +1,5 @@
 # Models compared over seeds and genes, and the paper's claims judged by it (docs/statistics.md).
-from prismflow.claims_file import counted_models, experiments_of, read_claims
+from prismflow.settings.claims import counted_models, experiments_of, read_claims
 
 
 def comparison_files(dataset, suffixes=("tsv", "md", "tex")):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from prismflow import config as settings_of
-from prismflow.architectures import module_of
-from prismflow.datasets import simulated_paths, source_of
+from prismflow.settings import config as settings_of
+from prismflow.settings.architectures import module_of
+from prismflow.settings.datasets import simulated_paths, source_of
 from prismflow.errors import InputError
 from prismflow.models import TABULAR
 from prismflow.plan.needs import loader_modules, needed_files, needs_of

@@ -2,7 +2,7 @@
 # `downloads` limits how many run at once (--resources downloads=4); each job asks for one.
 import re
 
-from prismflow.portals import references as reference_sheet
+from prismflow.settings import shared_files as reference_sheet
 
 DOWNLOADED_TRACKS = {
     track.path: track

@@ -25,16 +25,16 @@ from prismflow.devices import MemoryAdvice
 from prismflow.errors import InputError
 from prismflow.inference import autocast, predict
 from prismflow.metrics import regression_metrics
-from prismflow.models.common import require_choice, require_positive
 from prismflow.optimisation import (
-    Schedule,
     clip_gradients,
     learning_rate,
     make_optimiser,
+    schedule_of,
     set_learning_rate,
 )
 from prismflow.progress import Progress
 from prismflow.resume import Keeper
+from prismflow.settings.training import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -45,60 +45,6 @@ TRAINING_MEMORY = (
     "lower training.batch_size (and raise training.accumulate_batches as much, which keeps the "
     "genes per step), set training.checkpoint_activations: true, or let fewer runs share the GPU"
 )
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """The training protocol; the defaults are the paper's.
-
-    Attributes:
-        steps: optimiser steps.
-        batch_size: genes per forward pass.
-        accumulate_batches: forward passes per optimiser step; gradients are those of one batch of
-            all their genes (batch normalisation still sees each pass alone).
-        eval_batch_size: genes per forward pass where no gradient is needed.
-        learning_rate: peak, reached after ``warmup_steps`` from ``initial_learning_rate``; a
-            cosine leads to ``final_learning_rate`` at ``steps``.
-        clip_norm: largest global norm of the gradients; 0 for no clipping.
-        validations_per_epoch: whole-split validations per pass over the training genes; below 1
-            for one every few passes. There is always one after the last step.
-        precision: ``fp32``, or ``bf16`` autocast.
-        checkpoint_activations: recompute activations in the backward pass to save memory.
-        cuda_graph: on a CUDA device, record the step once and replay it, which removes the cost of
-            launching its kernels; for models whose step has one fixed shape.
-    """
-
-    steps: int = 50_000
-    batch_size: int = 8
-    accumulate_batches: int = 1
-    eval_batch_size: int = 64
-    learning_rate: float = 5e-4
-    initial_learning_rate: float = 1e-5
-    final_learning_rate: float = 1e-4
-    warmup_steps: float = 5_000
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = 1e-6
-    clip_norm: float = 1.0
-    validations_per_epoch: float = 2
-    precision: str = "fp32"
-    checkpoint_activations: bool = False
-    cuda_graph: bool = False
-
-    def __post_init__(self) -> None:
-        require_positive(self, "steps", "batch_size", "accumulate_batches", "eval_batch_size")
-        require_positive(self, "learning_rate", "validations_per_epoch")
-        require_choice("precision", self.precision, ("fp32", "bf16"))
-        self.schedule()
-
-    def schedule(self) -> Schedule:
-        """The learning rate of every step."""
-        return Schedule(
-            steps=self.steps,
-            warmup_steps=self.warmup_steps,
-            initial=self.initial_learning_rate,
-            peak=self.learning_rate,
-            final=self.final_learning_rate,
-        )
 
 
 @dataclass
@@ -227,7 +173,7 @@ def _train(
     keeper: Keeper | None,
 ) -> tuple[float, float]:
     """The loop itself; returns the seconds it waited for data and those of validation."""
-    schedule = settings.schedule()
+    schedule = schedule_of(settings)
     parameters = [p for p in state.model.parameters() if p.requires_grad]
     check_every = 1 if train.device.type == "cpu" else CUDA_CHECK_STEPS
     progress = Progress(settings.steps, label, first=state.step)
@@ -384,7 +330,7 @@ def _refuse_divergence(
         for passed in range(first, first + settings.accumulate_batches)
         for i in rows_of_step(seed, passed, len(train), settings.batch_size)
     ]
-    rate = learning_rate(step, settings.schedule())
+    rate = learning_rate(step, schedule_of(settings))
     shown = ", ".join(map(str, chosen[:16])) + (", ..." if len(chosen) > 16 else "")
     where = f" The state after step {kept[0].step} is kept in {keeper.folder}." if kept else ""
     raise InputError(

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from prismflow.errors import InputError
+from prismflow.settings.training import TrainingSettings
 
 _UNDECAYED_MODULES = (
     nn.LayerNorm,
@@ -66,6 +67,17 @@ class Schedule:
                 f"training: expected 0 <= warmup_steps < steps, found warmup_steps "
                 f"{self.warmup_steps} and steps {self.steps}."
             )
+
+
+def schedule_of(settings: TrainingSettings) -> Schedule:
+    """The learning rate of every step of a run."""
+    return Schedule(
+        steps=settings.steps,
+        warmup_steps=settings.warmup_steps,
+        initial=settings.initial_learning_rate,
+        peak=settings.learning_rate,
+        final=settings.final_learning_rate,
+    )
 
 
 def learning_rate(step: int, schedule: Schedule, peak: float | None = None) -> float:

@@ -130,9 +130,11 @@ def _fit_network(
         set_threads,
     )
     from prismflow.inference import build_model, save_weights
-    from prismflow.loop import TrainingSettings, start_state, train_model
-    from prismflow.models.common import parameter_count, parse_settings
+    from prismflow.loop import start_state, train_model
+    from prismflow.models.common import parameter_count
     from prismflow.resume import Keeper, run_identity
+    from prismflow.settings.fields import parse_settings
+    from prismflow.settings.training import TrainingSettings
 
     training = parse_settings(
         TrainingSettings, settings.get("training", {}), f"training of {settings['model']}"

@@ -19,7 +19,6 @@ from fuzz.mutants import mutant
 from fuzz.samples import LENGTHS, RESOLUTION_BP, WRITERS, arrays
 from unit.make_store import make_store
 
-from prismflow import config as configuration
 from prismflow.arrays import load_arrays
 from prismflow.data.chromosomes import Genes
 from prismflow.data.contact_guard import inspect_contacts
@@ -32,6 +31,7 @@ from prismflow.data.windows import check_window, define_windows, read_bed
 from prismflow.files import read_json, read_tsv, sha256
 from prismflow.portals.archives import extract_member
 from prismflow.portals.network import Network
+from prismflow.settings import config as configuration
 from prismflow.simulate import SimulationSettings
 
 HEADER = "gene_id\tchrom\ttss\tstrand\tcds_gc\tK562_cage"

@@ -15,10 +15,10 @@ import pytest
 import yaml
 from unit.test_config import Project
 
-from prismflow import schema
 from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.portals.archives import extract_member
+from prismflow.settings import yaml_files
 
 #: Calls that execute what a file holds, or hand text to a shell.
 FORBIDDEN = {
@@ -98,7 +98,7 @@ def test_yaml_makes_no_objects(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(f"a: !!python/object/apply:os.mkdir ['{tmp_path}/made']\n")
     with pytest.raises(InputError, match="expected YAML, found could not determine a constructor"):
-        schema.read_yaml(path)
+        yaml_files.read_yaml(path)
     assert not (tmp_path / "made").exists()
 
 

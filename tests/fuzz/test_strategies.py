@@ -17,7 +17,7 @@ from prismflow.data.genome import Genome
 from prismflow.data.tracks import peak_windows
 from prismflow.data.windows import define_windows
 from prismflow.errors import InputError
-from prismflow.sheets import read_sheet
+from prismflow.settings.sheets import read_sheet
 
 LENGTHS = {"chr1": 1000, "chr2": 37}
 STEADY = settings(

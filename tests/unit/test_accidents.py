@@ -15,13 +15,13 @@ import pytest
 from make_store import settings
 from test_store import make_store as write_small_store
 
-from prismflow.config import check_locale
 from prismflow.data.store import Store
 from prismflow.data.store_writer import new_store
 from prismflow.errors import InputError
 from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import write_text
 from prismflow.jobs.script import DISK_TROUBLE, job
+from prismflow.settings.config import check_locale
 from prismflow.training import train_run
 
 FILES = ("sequence.npy", "zeta.npy", "hic.npy", "labels.npy", "gene_features.npy", "genes.tsv")

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from test_tables import check_latex
 
-from prismflow.claims_file import counted_models, experiments_of, read_claims
 from prismflow.errors import InputError
 from prismflow.evaluation.claims import (
     CONTRADICTED,
@@ -28,6 +27,7 @@ from prismflow.evaluation.claims import (
 from prismflow.evaluation.predictions_file import Group, Row
 from prismflow.figures.tables import claims as printed
 from prismflow.figures.tables import render
+from prismflow.settings.claims import counted_models, experiments_of, read_claims
 
 SEEDS = (2, 22, 222, 2222, 22222)
 PARAMETERS = {"prism": 585_681, "caduceus_signals": 574_593}
@@ -131,7 +131,7 @@ def test_the_order_of_the_file_survives_sorted_json(content: dict[str, Any]) -> 
 
 
 def test_every_named_experiment_exists(content: dict[str, Any], root: Path) -> None:
-    from prismflow.schema import read_yaml
+    from prismflow.settings.yaml_files import read_yaml
 
     known = read_yaml(root / "config" / "experiments.yaml")
     assert set(experiments_of(content)) <= set(known["experiments"])

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from prismflow import config as configuration
-from prismflow.datasets import merge
 from prismflow.errors import InputError
 from prismflow.plan.runs import Plan, make_plan
+from prismflow.settings import config as configuration
+from prismflow.settings.datasets import merge
 
 
 class Project:

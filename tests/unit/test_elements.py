@@ -27,12 +27,12 @@ from prismflow.data.hictk import hictkpy
 from prismflow.data.store import Store
 from prismflow.data.store_builder import build_store
 from prismflow.data.tracks import read_windows
-from prismflow.element_settings import ElementSettings
 from prismflow.errors import InputError
 from prismflow.files import write_tsv
 from prismflow.models import build, model_class
 from prismflow.models.common import InputSpec
 from prismflow.runs import extras_of, open_inputs
+from prismflow.settings.elements import ElementSettings
 
 LENGTHS = {"chr1": 60_000, "chr2": 40_000}
 

@@ -17,8 +17,8 @@ from prismflow.models.common import (
     InputSpec,
     center_mean,
     center_slice,
-    parse_settings,
 )
+from prismflow.settings.fields import parse_settings
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,18 @@ import pandas as pd
 import pytest
 import yaml
 
-from prismflow import config as configuration
 from prismflow.data.genome import index_genome
 from prismflow.data.steps import define_windows, inspect_track
 from prismflow.data.store import Store
 from prismflow.data.store_builder import build_store
 from prismflow.data.windows import read_bed
-from prismflow.datasets import merge
 from prismflow.errors import InputError
 from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import read_tsv
 from prismflow.plan.parameters import store_settings
 from prismflow.plan.runs import Plan, make_plan
+from prismflow.settings import config as configuration
+from prismflow.settings.datasets import merge
 from prismflow.simulate import simulate
 from prismflow.training import train_run
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from prismflow import config as configuration
-from prismflow.datasets import merge
 from prismflow.errors import InputError
 from prismflow.plan.runs import Plan, make_plan
+from prismflow.settings import config as configuration
+from prismflow.settings.datasets import merge
 
 Make = Callable[..., Plan]
 
@@ -106,8 +106,8 @@ def test_a_model_that_needs_peaks_is_left_out_where_there_are_none(plan: Make) -
 
 
 def test_architectures_that_need_peaks_are_known_to_planning() -> None:
-    from prismflow.architectures import NEEDS_PEAKS
     from prismflow.models import ARCHITECTURES, TABULAR, model_class
+    from prismflow.settings.architectures import NEEDS_PEAKS
 
     networks = [name for name in ARCHITECTURES if name not in TABULAR]
     needing = {n for n in networks if "peak_mask" in getattr(model_class(n), "needs", ())}

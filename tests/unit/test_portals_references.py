@@ -21,7 +21,7 @@ from portal_server import PortalServer
 from prismflow.errors import InputError
 from prismflow.portals.archives import extract_member
 from prismflow.portals.reference_files import download_reference, extract_reference
-from prismflow.portals.references import check_gene_table, read_references
+from prismflow.settings.shared_files import check_gene_table, read_references
 
 HEADER = (
     "name", "file", "url", "archive", "member", "path", "md5", "sha256", "size_bytes", "licence",

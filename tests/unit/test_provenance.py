@@ -69,7 +69,9 @@ def test_digest_of_the_real_package_does_not_import_it() -> None:
         cached.cache_clear()
     before = set(sys.modules)
     importlib.import_module("prismflow")
-    assert code_digest.code_digest("sheets") != code_digest.code_digest("schema")
+    assert code_digest.code_digest("settings.sheets") != code_digest.code_digest(
+        "settings.yaml_files"
+    )
     assert "torch" not in set(sys.modules) - before
 
 

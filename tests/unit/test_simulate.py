@@ -18,11 +18,11 @@ from sklearn.preprocessing import StandardScaler
 from prismflow import files
 from prismflow.data.hictk import hictkpy
 from prismflow.errors import InputError
+from prismflow.settings.simulation import TEST_CHROMOSOMES, VALIDATION_CHROMOSOMES
 from prismflow.simulate import SimulationSettings, simulate, simulated_files
 from prismflow.simulate.contacts import Pixels, coarsen
 from prismflow.simulate.layout import make_layout
 from prismflow.simulate.model import GENE_FEATURES, MOTIFS, make_cell, make_sequenced
-from prismflow.simulate.settings import TEST_CHROMOSOMES, VALIDATION_CHROMOSOMES
 
 CELLS = ("simA", "simB")
 SMALL = {"n_genes": 80, "resolutions_bp": [5000, 10000, 50000]}

@@ -11,7 +11,6 @@ from make_store import make_store, settings
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 
-from prismflow.architectures import hyperparameter_types
 from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
@@ -26,6 +25,7 @@ from prismflow.models.tabular import (
     tabular_settings,
 )
 from prismflow.runs import open_inputs
+from prismflow.settings.architectures import hyperparameter_types
 
 
 @pytest.fixture

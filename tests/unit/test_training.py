@@ -17,9 +17,10 @@ from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
 from prismflow.inference import build_model, load_weights, predict, save_weights
-from prismflow.loop import TrainingSettings, accumulate_gradients, start_state, validation_is_due
+from prismflow.loop import accumulate_gradients, start_state, validation_is_due
 from prismflow.models.common import ModelOutput
 from prismflow.runs import Split, open_inputs
+from prismflow.settings.training import TrainingSettings
 from prismflow.training import train_run
 
 OUTPUTS = ("model.safetensors", "model.json", "history.tsv")

@@ -22,9 +22,9 @@ from prismflow.data.elements import (
 from prismflow.data.genome import Genome
 from prismflow.data.store import ELEMENT_FILES as FILES
 from prismflow.data.store_writer import RowFile
-from prismflow.element_settings import ElementSettings
 from prismflow.errors import InputError
 from prismflow.files import write_array, write_tsv
+from prismflow.settings.elements import ElementSettings
 
 logger = logging.getLogger(__name__)
 

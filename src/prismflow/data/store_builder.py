@@ -20,9 +20,9 @@ from prismflow.data.genome import Genome
 from prismflow.data.store_writer import RowFile, finish_store, new_store
 from prismflow.data.transforms import check_kind
 from prismflow.data.windows import check_window
-from prismflow.element_settings import ElementSettings
 from prismflow.errors import InputError
 from prismflow.files import read_tsv, write_array
+from prismflow.settings.elements import ElementSettings
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def build_store(
         simulated: whether the data are simulated.
         chrom_aliases: name in a file -> name in the gene table.
         elements: settings of candidate enhancers, see
-            :class:`prismflow.element_settings.ElementSettings`; None for a store without them.
+            :class:`prismflow.settings.elements.ElementSettings`; None for a store without them.
         fasta_index: folder of the genome's index, if one is kept.
 
     Raises:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from prismflow.claims_file import tests_of
 from prismflow.evaluation.predictions_file import Group
 from prismflow.evaluation.tested import Arm, Tested, comparable, effect, read_arms
 from prismflow.labels import model_label
+from prismflow.settings.claims import tests_of
 from prismflow.statistics.paired import Effect
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
@@ -63,7 +63,7 @@ def judge(
     """One row per test and cell, in the order of the claims file.
 
     Args:
-        content: of :func:`prismflow.claims_file.read_claims`.
+        content: of :func:`prismflow.settings.claims.read_claims`.
         groups: gathered predictions of the dataset.
         experiments: id -> ``runs`` (cell, model, fold, seed) and ``points`` of those that are run.
         context: ``dataset``, ``title``, ``simulated``, ``model_labels``, ``model_lengths``.

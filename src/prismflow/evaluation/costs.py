@@ -29,11 +29,13 @@ from prismflow.devices import (
 )
 from prismflow.files import write_json
 from prismflow.inference import build_model
-from prismflow.loop import TrainingSettings, accumulate_gradients
+from prismflow.loop import accumulate_gradients
 from prismflow.models import TABULAR
 from prismflow.models.bimamba import Direction, Mixer
-from prismflow.models.common import parameter_count, parse_settings
+from prismflow.models.common import parameter_count
 from prismflow.optimisation import clip_gradients, make_optimiser
+from prismflow.settings.fields import parse_settings
+from prismflow.settings.training import TrainingSettings
 
 logger = logging.getLogger(__name__)
 

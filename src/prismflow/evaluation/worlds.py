@@ -24,8 +24,8 @@ from prismflow.data.steps import define_windows
 from prismflow.data.store_builder import build_store
 from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import read_json, read_tsv, write_tsv
+from prismflow.settings.simulation import contact_file
 from prismflow.simulate import simulate
-from prismflow.simulate.settings import contact_file
 from prismflow.training import train_run
 
 logger = logging.getLogger(__name__)

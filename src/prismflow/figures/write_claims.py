@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from prismflow.claims_file import counted_models
 from prismflow.evaluation.claims import count_parameters, judge
 from prismflow.evaluation.predictions_file import read_gathered
+from prismflow.settings.claims import counted_models
 
 
 def write_claims(

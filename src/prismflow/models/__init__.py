@@ -66,7 +66,7 @@ def build(
         InputError: unknown architecture or key, a value out of range, or inputs that the
             architecture cannot use.
     """
-    from prismflow.models.common import parse_settings
+    from prismflow.settings.fields import parse_settings
 
     cls = model_class(architecture)
     settings = parse_settings(cls.Settings, hyperparameters, f"hyperparameters of {architecture}")

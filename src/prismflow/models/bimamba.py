@@ -24,11 +24,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from prismflow.models.common import CENTER_BP, require_positive
+from prismflow.models.common import CENTER_BP
 from prismflow.models.scan import choose_backend, selective_scan_bld
 from prismflow.models.scan.conv import causal_conv
 from prismflow.models.scan.mixer import FUSED_BACKENDS, mix
 from prismflow.models.scan.norm import add_norm
+from prismflow.settings.fields import require_positive
 
 TINY_BACKBONE = {"d_model": 16, "n_layers": 2, "d_state": 4, "center_bp": 100}
 """Hyper-parameters for tests on a CPU."""

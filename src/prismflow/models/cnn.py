@@ -20,8 +20,8 @@ from prismflow.models.common import (
     InputSpec,
     ModelOutput,
     NoLossWeights,
-    require_positive,
 )
+from prismflow.settings.fields import require_positive
 
 
 @dataclass(frozen=True)

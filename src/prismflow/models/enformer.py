@@ -33,9 +33,9 @@ from prismflow.models.common import (
     ModelOutput,
     NoLossWeights,
     center_slice,
-    require_positive,
 )
 from prismflow.models.losses import full_precision
+from prismflow.settings.fields import require_positive
 
 STEM_KERNEL, STAGE_KERNEL = 15, 5
 POOL = 2

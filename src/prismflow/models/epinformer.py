@@ -30,8 +30,8 @@ from prismflow.models.common import (
     ModelOutput,
     NoLossWeights,
     center_slice,
-    require_positive,
 )
+from prismflow.settings.fields import require_positive
 
 STEM_KERNEL = 8
 DILATIONS = (2, 4, 6)

@@ -33,9 +33,9 @@ from prismflow.models.common import (
     ModelOutput,
     NoLossWeights,
     center_mean,
-    require_positive,
 )
 from prismflow.models.losses import full_precision
+from prismflow.settings.fields import require_positive
 
 SHORT_KERNEL = 3
 FAST_DECAY, SLOW_DECAY, DECAY_TARGET = 0.3, 1.5, 1e-2

@@ -32,11 +32,10 @@ from prismflow.models.common import (
     InputSpec,
     ModelOutput,
     center_mean,
-    require_choice,
-    require_positive,
     zero_linear_biases,
 )
 from prismflow.models.losses import context_uniformity, smooth_l1
+from prismflow.settings.fields import require_choice, require_positive
 
 CONTEXT_SOURCES = ("learned", "random", "sampled")
 POOL = 4

@@ -38,11 +38,10 @@ from prismflow.models.common import (
     ModelOutput,
     center_mean,
     center_slice,
-    require_choice,
-    require_positive,
     zero_linear_biases,
 )
 from prismflow.models.losses import beta_kl, full_precision, mask_continuity, sample_beta, smooth_l1
+from prismflow.settings.fields import require_choice, require_positive
 
 SIGNAL_CONSTANTS = {"h3k27ac": 1.5, "dnase": 0.2, "hic": 1.0}
 SIGNAL_WEIGHTS = {"h3k27ac": 2.0, "dnase": 2.0, "hic": 1.0}

@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prismflow import architectures, schema
-from prismflow.config import Config
 from prismflow.errors import InputError
 from prismflow.models import TABULAR
 from prismflow.plan.compared import compares, references
 from prismflow.plan.needs import needs_of_experiment, needs_runs
 from prismflow.plan.parameters import gene_features, training_settings
 from prismflow.plan.variants import lacks, own_scenarios, points, variants
+from prismflow.settings import architectures, yaml_files
+from prismflow.settings.config import Config
 
 
 @dataclass(frozen=True, order=True)
@@ -340,7 +340,7 @@ def _folds(config: Config, dataset: str, identifier: str) -> list[str]:
     if unknown:
         files = [*config.files, config.values["sheets"]["experiments"]]
         raise InputError(
-            f"{schema.where(files, ('experiments', identifier, 'folds'))}: expected folds of "
+            f"{yaml_files.where(files, ('experiments', identifier, 'folds'))}: expected folds of "
             f"dataset {dataset} ({', '.join(splits['folds'])}), found {unknown[0]!r}; add it to "
             f"`datasets.{dataset}.splits.folds` or correct it."
         )
@@ -352,7 +352,7 @@ def _check_checkpoints(plan: Plan) -> None:
         if "checkpoint" in plan.models[run.model] and not os.path.exists(plan.checkpoint(run)):
             sources = [*plan.config.files, plan.config.values["sheets"]["models"]]
             raise InputError(
-                f"{schema.where(sources, (run.model, 'checkpoint'))}: expected a checkpoint at "
+                f"{yaml_files.where(sources, (run.model, 'checkpoint'))}: expected a checkpoint at "
                 f"{plan.checkpoint(run)} for cell {run.cell} and seed {run.seed}, found none; "
                 "correct the path or put the file there."
             )
@@ -363,7 +363,7 @@ def _check_windows(
 ) -> None:
     for model, entry in models.items():
         if entry["window_bp"] > dataset["window_bp"]:
-            where = schema.where(
+            where = yaml_files.where(
                 [*config.files, config.values["sheets"]["models"]], (model, "window_bp")
             )
             raise InputError(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prismflow.config import Config
+from prismflow.settings.config import Config
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import requests
 
 from prismflow.errors import InputError
-from prismflow.sheets import is_safe_address
+from prismflow.settings.sheets import is_safe_address
 
 OFFLINE_VARIABLE = "PRISMFLOW_OFFLINE"
 

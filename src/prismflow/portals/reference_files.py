@@ -30,7 +30,7 @@ def download_reference(
     """Download a reference file, or link the user's local copy in its place.
 
     Args:
-        reference: a row, as :meth:`prismflow.portals.references.Reference.as_dict` gives it.
+        reference: a row, as :meth:`prismflow.settings.shared_files.Reference.as_dict` gives it.
         path: where the file goes.
         metadata_path: where the record (JSON) goes.
         settings: ``downloads`` of the configuration.

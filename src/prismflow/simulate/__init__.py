@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prismflow.simulate.settings import SimulationSettings, simulated_files
+from prismflow.settings.simulation import SimulationSettings, simulated_files
 
 __all__ = ["SimulationSettings", "simulate", "simulated_files"]
 

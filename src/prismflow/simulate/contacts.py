@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from prismflow.files import atomic_path
+from prismflow.settings.simulation import SimulationSettings
 from prismflow.simulate.layout import Layout, domain_of
 from prismflow.simulate.model import DOMAIN_BOOST, LOOP_STRENGTH, CellState, relative_contact
-from prismflow.simulate.settings import SimulationSettings
 from prismflow.simulate.streams import stream
 
 TRANS_COUNT_MEAN = 0.004

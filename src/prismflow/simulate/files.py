@@ -10,11 +10,11 @@ import pandas as pd
 
 from prismflow.errors import InputError
 from prismflow.files import write_text, write_tsv
+from prismflow.settings.simulation import SimulationSettings, contact_file
 from prismflow.simulate.contacts import make_contacts, write_hic, write_mcool
 from prismflow.simulate.genome import make_sequence, write_fasta
 from prismflow.simulate.layout import Layout, make_layout
 from prismflow.simulate.model import GENE_FEATURES, CellState, Sequenced, make_cell, make_sequenced
-from prismflow.simulate.settings import SimulationSettings, contact_file
 from prismflow.simulate.tracks import make_tracks, write_bigwig, write_peaks
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from prismflow.simulate.settings import CHROMOSOME_SHARES, SimulationSettings
+from prismflow.settings.simulation import CHROMOSOME_SHARES, SimulationSettings
 from prismflow.simulate.streams import stream
 
 CHROMOSOME_MARGIN_BP = 20_000

@@ -7,8 +7,12 @@ from statistics import NormalDist
 
 import numpy as np
 
+from prismflow.settings.simulation import (
+    TEST_CHROMOSOMES,
+    VALIDATION_CHROMOSOMES,
+    SimulationSettings,
+)
 from prismflow.simulate.layout import Layout
-from prismflow.simulate.settings import TEST_CHROMOSOMES, VALIDATION_CHROMOSOMES, SimulationSettings
 from prismflow.simulate.streams import stream
 
 GENE_FEATURES = (

@@ -18,7 +18,7 @@ import pandas as pd
 from prismflow.data.genome import read_chrom_sizes
 from prismflow.data.windows import read_bed
 from prismflow.files import atomic_path, write_tsv
-from prismflow.simulate.settings import TRACKS
+from prismflow.settings.simulation import TRACKS
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from prismflow.files import atomic_path, write_text
+from prismflow.settings.simulation import EXTRA_TRACK, TRACKS, SimulationSettings
 from prismflow.simulate.layout import Layout, tss_base
 from prismflow.simulate.model import CellState
-from prismflow.simulate.settings import EXTRA_TRACK, TRACKS, SimulationSettings
 from prismflow.simulate.streams import stream
 
 STEP_BP = 10

@@ -1,7 +1,7 @@
 """What figures and tables need, read from result files; one module per kind of file.
 
-Each has ``load(need, request, root)`` and is imported by name (:mod:`prismflow.plan.needs`), so that
-an edit of one changes only the figures and tables that need it.
+Each has ``load(need, request, root)`` and is imported by name (:mod:`prismflow.plan.needs`), so
+that an edit of one changes only the figures and tables that need it.
 """
 
 from __future__ import annotations

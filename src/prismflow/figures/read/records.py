@@ -13,7 +13,7 @@ from prismflow.figures.read.runs import RUN_KEYS, run_folder, runs_of
 from prismflow.figures.read.settings import hyperparameters
 from prismflow.files import read_json
 from prismflow.models import TABULAR, model_class
-from prismflow.models.common import parse_settings
+from prismflow.settings.fields import parse_settings
 
 SETTINGS = ("hyperparameters", "loss", "training")
 
@@ -54,7 +54,7 @@ def _groups(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
     if settings["architecture"] not in TABULAR:
         # Imported here: the loop needs torch, which a table of tabular models does not.
-        from prismflow.loop import TrainingSettings
+        from prismflow.settings.training import TrainingSettings
 
         where = f"settings of {settings['model']}"
         weights = model_class(settings["architecture"]).LossWeights

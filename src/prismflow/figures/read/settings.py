@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prismflow.models import model_class
-from prismflow.models.common import parse_settings
+from prismflow.settings.fields import parse_settings
 
 
 def hyperparameters(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from prismflow.released.parity.compare import (
-    F32_FORWARD_SCALED,
-    F32_GRADIENT_SCALED,
-    Tolerances,
-)
+from prismflow.released.parity.compare import F32_FORWARD_SCALED, F32_GRADIENT_SCALED, Tolerances
 
 _SCALED = re.compile(r"\*\s*\d")
 

@@ -12,9 +12,7 @@ from prismflow.errors import InputError
 from prismflow.files import read_json
 from prismflow.released.keys import architecture_of, load_released
 from prismflow.released.parity import mamba_networks, other_networks
-from prismflow.released.parity.compare import (
-    Report,
-)
+from prismflow.released.parity.compare import Report
 from prismflow.released.parity.folder import Folder
 from prismflow.released.parity.probe import Probe, buffers, common_values
 from prismflow.released.parity.subject import Subject, UnknownVariant

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from prismflow import schema
 from prismflow.errors import InputError
+from prismflow.settings import yaml_files
 
 _NEEDED = {
     "contrast": ("experiments", "terms", "holds"),
@@ -27,8 +27,8 @@ def read_claims(path: str | Path, schemas: str | Path) -> dict[str, Any]:
     Raises:
         InputError: with file and line, what is wrong.
     """
-    content = schema.validate(
-        schema.read_yaml(path), Path(schemas) / "claims.schema.yaml", [Path(path)]
+    content = yaml_files.validate(
+        yaml_files.read_yaml(path), Path(schemas) / "claims.schema.yaml", [Path(path)]
     )
     for place_in_file, (name, claim) in enumerate(content["claims"].items()):
         claim["position"] = place_in_file
@@ -38,7 +38,7 @@ def read_claims(path: str | Path, schemas: str | Path) -> dict[str, Any]:
                 key for key in _NEEDED[test["kind"]] if not test.get(key) and test.get(key) != 0
             ]
             if missing:
-                place = schema.where([Path(path)], ("claims", name, "tests", position))
+                place = yaml_files.where([Path(path)], ("claims", name, "tests", position))
                 raise InputError(
                     f"{place}: a test of kind {test['kind']} needs the keys "
                     f"{', '.join(_NEEDED[test['kind']])}, found no {', '.join(missing)}; add it."

@@ -8,15 +8,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from prismflow import schema
-from prismflow.element_settings import check_elements
 from prismflow.errors import InputError
-from prismflow.portals.references import external_files
-from prismflow.sheets import check_name
+from prismflow.settings import yaml_files
+from prismflow.settings.elements import check_elements
+from prismflow.settings.shared_files import external_files
+from prismflow.settings.sheets import check_name
 from prismflow.simulate import simulated_files
 
 if TYPE_CHECKING:
-    from prismflow.config import Config
+    from prismflow.settings.config import Config
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,8 +50,8 @@ def with_bases(datasets: Any, files: Sequence[str]) -> Any:
         if not isinstance(parent, Mapping) or parent.get("base") is not None:
             plain = [n for n, e in datasets.items() if isinstance(e, Mapping) and "base" not in e]
             raise InputError(
-                f"{schema.where(files, ('datasets', name, 'base'))}: expected a dataset without a "
-                f"base of its own, found {base!r}; known are {', '.join(plain)}."
+                f"{yaml_files.where(files, ('datasets', name, 'base'))}: expected a dataset without "
+                f"a base of its own, found {base!r}; known are {', '.join(plain)}."
             )
         own = {key: value for key, value in entry.items() if key != "base"}
         inherited = {key: v for key, v in parent.items() if key not in ("experiments", "title")}
@@ -74,11 +74,11 @@ def check_datasets(config: Config) -> None:
     """
     for name, dataset in config.datasets.items():
         location = ("datasets", name)
-        check_name(name, "dataset", schema.where(config.files, location))
+        check_name(name, "dataset", yaml_files.where(config.files, location))
         made = external_files(config.values, config.references)
         made |= set(simulated_paths(name, dataset))
         for cell in dataset["cells"]:
-            where = schema.where(config.files, (*location, "cells"))
+            where = yaml_files.where(config.files, (*location, "cells"))
             if cell not in config.cells:
                 raise InputError(
                     f"{where}: unknown cell {cell!r}; known are {', '.join(config.cells)} (from "
@@ -93,18 +93,18 @@ def check_datasets(config: Config) -> None:
             for fold in dataset["splits"]["folds"]:
                 if not re.fullmatch(r"fold([1-9]|1[0-2])", fold):
                     raise InputError(
-                        f"{schema.where(config.files, (*location, 'splits', 'folds'))}: expected "
-                        f"one of the paper's folds fold1 ... fold12, found {fold!r}."
+                        f"{yaml_files.where(config.files, (*location, 'splits', 'folds'))}: "
+                        f"expected one of the paper's folds fold1 ... fold12, found {fold!r}."
                     )
         _check_folds(name, dataset, config)
         for fold in dataset["splits"]["folds"]:
-            check_name(fold, "fold", schema.where(config.files, (*location, "splits", "folds")))
+            check_name(fold, "fold", yaml_files.where(config.files, (*location, "splits", "folds")))
         for key in (("genome",), ("genes", "path"), ("blacklist",)):
             value: Any = dataset
             for part in key:
                 value = value[part]
             if value:
-                _check_exists(value, made, schema.where(config.files, (*location, *key)))
+                _check_exists(value, made, yaml_files.where(config.files, (*location, *key)))
 
 
 def simulated_paths(name: str, dataset: Mapping[str, Any]) -> list[str]:
@@ -130,14 +130,14 @@ def _check_folds(name: str, dataset: Mapping[str, Any], config: Config) -> None:
     splits = dataset["splits"]
     for fold in splits["use"] or ():
         if fold not in splits["folds"]:
-            where = schema.where(config.files, ("datasets", name, "splits", "use"))
+            where = yaml_files.where(config.files, ("datasets", name, "splits", "use"))
             raise InputError(
                 f"{where}: expected some of the folds {', '.join(splits['folds'])}, found "
                 f"{fold!r}; add it to `folds` or correct it."
             )
     for position, experiment in enumerate(dataset["experiments"] or ()):
         if experiment not in config.experiments:
-            where = schema.where(config.files, ("datasets", name, "experiments", position))
+            where = yaml_files.where(config.files, ("datasets", name, "experiments", position))
             raise InputError(
                 f"{where}: unknown experiment {experiment!r}; known are "
                 f"{', '.join(config.experiments)}."

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from prismflow import schema
 from prismflow.errors import InputError
-from prismflow.sheets import NAME, Row, check_addresses, read_sheet
+from prismflow.settings import yaml_files
+from prismflow.settings.sheets import NAME, Row, check_addresses, read_sheet
 
 FOLDER = "resources/reference"
 RELEASED_LENGTHS = "released_chrom_lengths"
@@ -57,8 +57,8 @@ def read_references(path: str | Path) -> dict[str, Reference]:
     """Read and check the references sheet.
 
     Raises:
-        InputError: see :func:`prismflow.sheets.read_sheet`; also a row without a source or with
-            two, an unknown archive, a file name with a folder, two rows for one file, a wrong
+        InputError: see :func:`~prismflow.settings.sheets.read_sheet`; also a row without a
+            source or with two, an unknown archive, a file name with a folder, two rows for one file, a wrong
             digest, an absent local copy.
     """
     rows = read_sheet(path, ("name", "file"), _OPTIONAL, key=("name",))
@@ -242,7 +242,7 @@ def check_gene_table(
     for use, name in gene_table_rows(table, gene_table_cells(values)).items():
         if name not in references:
             raise InputError(
-                f"{schema.where(files, ('gene_table', use))}: expected the name of a row of "
+                f"{yaml_files.where(files, ('gene_table', use))}: expected the name of a row of "
                 f"{values['sheets']['references']} for {use}, found {name!r}; known are "
                 f"{', '.join(references)}."
             )
@@ -250,14 +250,14 @@ def check_gene_table(
         entry = table["cells"][cell]
         if entry["cage"] and entry["cage_bigwig"]:
             raise InputError(
-                f"{schema.where(files, ('gene_table', 'cells', cell))}: expected `cage` or "
+                f"{yaml_files.where(files, ('gene_table', 'cells', cell))}: expected `cage` or "
                 "`cage_bigwig`, found both; remove one."
             )
     for name in _readers(values):
         for cell in values["datasets"][name]["cells"]:
             if cell not in table["cells"]:
                 raise InputError(
-                    f"{schema.where(files, ('datasets', name, 'cells'))}: the gene table "
+                    f"{yaml_files.where(files, ('datasets', name, 'cells'))}: the gene table "
                     f"{table['path']} has no columns for cell {cell!r}, only for "
                     f"{', '.join(table['cells'])}; add it under `gene_table.cells`."
                 )

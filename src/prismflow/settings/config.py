@@ -14,45 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prismflow import architectures, schema
-from prismflow.datasets import check_datasets, merge, with_bases
 from prismflow.errors import InputError
 from prismflow.plan.needs import needs_runs
-from prismflow.portals.references import Reference, check_gene_table, read_references, size_of
-from prismflow.sheets import Row, check_name, check_source, read_sheet
-
-TRACK_FORMATS = {
-    "signal": {"bigwig": "bw"},
-    "contacts": {"hic": "hic", "cool": "cool", "mcool": "mcool"},
-    "peaks": {"bigwig": "bw", "bed": "bed", "narrowpeak": "narrowPeak"},
-}
-SUFFIXES = {
-    "bw": "bigwig", "bigwig": "bigwig", "hic": "hic", "cool": "cool", "mcool": "mcool",
-    "bed": "bed", "narrowpeak": "narrowpeak",
-}  # fmt: skip
-PORTALS = ("encode", "4dn", "url")
-
-
-@dataclass(frozen=True)
-class Track:
-    """One file of one modality in one cell (a row of the tracks sheet)."""
-
-    cell: str
-    modality: str
-    kind: str
-    format: str
-    path: str
-    portal: str
-    accession: str
-    url: str
-    md5: str
-    size_bytes: int | None
-    assembly: str
-    resolution_bp: int | None
-    normalisation: str
-    absent_chromosomes: str
-    where: str
-    downloaded: bool
+from prismflow.settings import architectures, yaml_files
+from prismflow.settings.datasets import check_datasets, merge, with_bases
+from prismflow.settings.shared_files import Reference, check_gene_table, read_references
+from prismflow.settings.sheets import Row, check_name
+from prismflow.settings.tracks import Track, read_cells, read_tracks
 
 
 @dataclass(frozen=True)
@@ -93,16 +61,16 @@ def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLik
     schemas = Path(schemas)
     given = copy.deepcopy(dict(raw))
     given["datasets"] = with_bases(given.get("datasets"), files)
-    values = schema.validate(given, schemas / "config.schema.yaml", files)
+    values = yaml_files.validate(given, schemas / "config.schema.yaml", files)
     values["modalities"] = _in_order_of_files(values["modalities"], files)
     sheets = values["sheets"]
-    cells = _read_cells(sheets["cells"])
-    tracks = _read_tracks(sheets["tracks"], cells, values, files)
+    cells = read_cells(sheets["cells"])
+    tracks = read_tracks(sheets["tracks"], cells, values, files)
     experiments = _with_overrides(
-        schema.read_yaml(sheets["experiments"]), values["experiment_overrides"],
+        yaml_files.read_yaml(sheets["experiments"]), values["experiment_overrides"],
         "experiments", sheets["experiments"], files,
     )  # fmt: skip
-    experiments = schema.validate(
+    experiments = yaml_files.validate(
         experiments, schemas / "experiments.schema.yaml", [*files, sheets["experiments"]]
     )
     models = _read_models(values, schemas, files)
@@ -136,7 +104,7 @@ def _in_order_of_files(modalities: dict[str, Any], files: Sequence[str]) -> dict
     """
     named: list[str] = []
     for file in files:
-        content = schema.read_yaml(file)
+        content = yaml_files.read_yaml(file)
         named += (content.get("modalities") or {}) if isinstance(content, dict) else ()
     order = dict.fromkeys([*(n for n in named if n in modalities), *sorted(modalities)])
     return {name: modalities[name] for name in order}
@@ -152,94 +120,11 @@ def _with_overrides(
         if name not in entries:
             location = (f"{(key or 'models')[:-1]}_overrides", name)
             raise InputError(
-                f"{schema.where(files, location)}: expected a name that stands in {path}, "
+                f"{yaml_files.where(files, location)}: expected a name that stands in {path}, "
                 f"found {name!r}; known are {', '.join(sorted(entries))}."
             )
         entries[name] = merge(entries[name], change)
     return content
-
-
-def _read_cells(path: str) -> dict[str, Row]:
-    rows = read_sheet(
-        path, ("cell",), ("biosample", "description", "published_cell"), key=("cell",)
-    )
-    return {check_name(row["cell"], "cell", row.where): row for row in rows}
-
-
-def _read_tracks(
-    path: str, cells: Mapping[str, Row], values: Mapping[str, Any], files: Sequence[str]
-) -> dict[tuple[str, str], Track]:
-    optional = (
-        "path", "portal", "accession", "url", "format", "assembly", "resolution_bp",
-        "normalisation", "absent_chromosomes", "md5", "size_bytes", "licence", "version", "note",
-    )  # fmt: skip
-    tracks = {}
-    for name in values["modalities"]:
-        check_name(name, "modality", schema.where(files, ("modalities", name)))
-    for row in read_sheet(path, ("cell", "modality"), optional, key=("cell", "modality")):
-        for column, known in (("cell", cells), ("modality", values["modalities"])):
-            if row[column] not in known:
-                check_name(row[column], column, row.where)
-                raise InputError(
-                    f"{row.where}: unknown {column} {row[column]!r}; known are "
-                    f"{', '.join(known)} (from {_home(column, values)}); add it there or correct "
-                    "it."
-                )
-        kind = values["modalities"][row["modality"]]["kind"]
-        tracks[row["cell"], row["modality"]] = _track(row, kind)
-    return tracks
-
-
-def _home(column: str, values: Mapping[str, Any]) -> str:
-    return values["sheets"]["cells"] if column == "cell" else "`modalities` in the configuration"
-
-
-def _track(row: Row, kind: str) -> Track:
-    path = row["path"]
-    if not path and not (row["accession"] and row["portal"]) and not row["url"]:
-        raise InputError(
-            f"{row.where}: expected a local `path`, a `portal` with `accession`, or a `url`; found "
-            "none of them; fill in one."
-        )
-    if row["portal"] and row["portal"] not in PORTALS:
-        raise InputError(
-            f"{row.where}: expected one of {', '.join(PORTALS)} in column 'portal', found "
-            f"{row['portal']!r}."
-        )
-    check_source(row)
-    suffix = Path(path or row["url"]).suffix.lstrip(".").lower()
-    file_format = (row["format"] or SUFFIXES.get(suffix, suffix)).lower()
-    if file_format not in TRACK_FORMATS[kind]:
-        raise InputError(
-            f"{row.where}: expected a file of format {' or '.join(TRACK_FORMATS[kind])} for a "
-            f"modality of kind {kind!r}, found {file_format or 'no format'!r}; correct `format`."
-        )
-    resolution = None
-    if kind == "contacts":
-        if not row["resolution_bp"].isdigit() or not row["normalisation"]:
-            raise InputError(
-                f"{row.where}: expected `resolution_bp` (a whole number) and `normalisation` "
-                f"(NONE, VC, ...) for contacts, found {row['resolution_bp']!r} and "
-                f"{row['normalisation']!r}."
-            )
-        resolution = int(row["resolution_bp"])
-    if row["absent_chromosomes"] not in ("", "error", "missing"):
-        raise InputError(
-            f"{row.where}: expected `error` or `missing` in column 'absent_chromosomes', found "
-            f"{row['absent_chromosomes']!r}."
-        )
-    if not path:
-        extension = TRACK_FORMATS[kind][file_format]
-        if row["portal"] == "encode" and extension in ("bed", "narrowPeak"):
-            extension += ".gz"
-        portal = row["portal"] or "url"
-        name = row["accession"] or f"{row['cell']}_{row['modality']}"
-        path = f"resources/{portal}/{name}.{extension}"
-    return Track(
-        row["cell"], row["modality"], kind, file_format, path, row["portal"], row["accession"],
-        row["url"], row["md5"], size_of(row), row["assembly"], resolution, row["normalisation"],
-        row["absent_chromosomes"] or "error", row.where, not row["path"],
-    )  # fmt: skip
 
 
 def _read_models(
@@ -248,16 +133,16 @@ def _read_models(
     """Entries of the models file with overrides applied and bases resolved."""
     path = values["sheets"]["models"]
     content = _with_overrides(
-        schema.read_yaml(path), values["model_overrides"], None, path, files
+        yaml_files.read_yaml(path), values["model_overrides"], None, path, files
     )  # fmt: skip
     sources = [*files, path]
-    entries = schema.validate(content, schemas / "models.schema.yaml", sources)
+    entries = yaml_files.validate(content, schemas / "models.schema.yaml", sources)
     models: dict[str, dict[str, Any]] = {}
     for name in entries:
-        check_name(name, "model", schema.where(sources, (name,)))
+        check_name(name, "model", yaml_files.where(sources, (name,)))
         models[name] = _resolve(name, entries, sources, ())
     for name, model in models.items():
-        location = schema.where(sources, (name,))
+        location = yaml_files.where(sources, (name,))
         if "architecture" not in model:
             raise InputError(f"{location}: expected `architecture` (or a `base` that has one).")
         if "window_bp" not in model:
@@ -268,7 +153,7 @@ def _read_models(
             model["architecture"], model.get("hyperparameters", {}), location
         )
         _check_modalities(model, values["modalities"], location)
-        schema.validate(
+        yaml_files.validate(
             model.get("training", {}), schemas / "config.schema.yaml", sources,
             (name, "training"), definition="training",
         )  # fmt: skip
@@ -285,8 +170,8 @@ def _resolve(
     if base not in entries or base in (*seen, name):
         problem = "that inherits from itself" if base in (*seen, name) else "that doesn't exist"
         raise InputError(
-            f"{schema.where(sources, (name, 'base'))}: expected the name of another model, found "
-            f"{base!r} {problem}; known are {', '.join(entries)}."
+            f"{yaml_files.where(sources, (name, 'base'))}: expected the name of another "
+            f"model, found {base!r} {problem}; known are {', '.join(entries)}."
         )
     parent = _resolve(base, entries, sources, (*seen, name))
     for own in ("label", "checkpoint"):
@@ -318,12 +203,12 @@ def _check_selection(config: Config) -> None:
         for position, name in enumerate(run[key]):
             if name not in known:
                 raise InputError(
-                    f"{schema.where(config.files, ('run', key, position))}: unknown "
+                    f"{yaml_files.where(config.files, ('run', key, position))}: unknown "
                     f"{key[:-1]} {name!r}; known are {', '.join(known)}."
                 )
     path = config.values["sheets"]["experiments"]
     for name, experiment in config.experiments.items():
-        where = schema.where([*config.files, path], ("experiments", name))
+        where = yaml_files.where([*config.files, path], ("experiments", name))
         check_name(name, "experiment", where)
         vary = experiment.get("vary", {})
         for model in [*experiment["models"], *vary.get("models", [])]:
@@ -346,7 +231,7 @@ def _check_scenarios(config: Config) -> None:
     path = config.values["sheets"]["experiments"]
     removable = [*config.values["modalities"], "promoter_activity"]
     for name, scenario in config.scenarios.items():
-        where = schema.where([*config.files, path], ("scenarios", name))
+        where = yaml_files.where([*config.files, path], ("scenarios", name))
         if name != "full":
             check_name(name, "scenario", where)
         for modality in scenario.get("remove", []):

@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from prismflow import schema
 from prismflow.errors import InputError
+from prismflow.settings import yaml_files
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def check_elements(
     wanted = [(entry["peaks"], "peaks"), *((name, "signal") for name in entry["activity"])]
     if entry["contacts"]:
         wanted.append((entry["contacts"], "contacts"))
-    where = schema.where(files, ("datasets", name, "elements"))
+    where = yaml_files.where(files, ("datasets", name, "elements"))
     for modality, kind in wanted:
         found = values["modalities"].get(modality, {}).get("kind", "none of that name")
         if found != kind:

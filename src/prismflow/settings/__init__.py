@@ -1,0 +1,1 @@
+"""What a user may write, read and checked; imports neither numpy nor torch."""
