@@ -24,7 +24,6 @@ from prismflow.captured import CapturedStep, make_capturable
 from prismflow.devices import MemoryAdvice
 from prismflow.errors import InputError
 from prismflow.inference import autocast, predict
-from prismflow.metrics import regression_metrics
 from prismflow.optimisation import (
     clip_gradients,
     learning_rate,
@@ -35,6 +34,7 @@ from prismflow.optimisation import (
 from prismflow.progress import Progress
 from prismflow.resume import Keeper
 from prismflow.settings.training import TrainingSettings
+from prismflow.statistics.agreement import regression_metrics
 
 logger = logging.getLogger(__name__)
 

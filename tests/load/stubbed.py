@@ -19,7 +19,7 @@ import numpy as np
 from snakemake import cli, workflow
 
 from prismflow.evaluation.metrics_table import METRIC_COLUMNS
-from prismflow.metrics import regression_metrics
+from prismflow.statistics.agreement import regression_metrics
 
 REAL = frozenset(os.environ.get("STUB_REAL", "").split(",")) - {""}
 GENES = int(os.environ.get("STUB_GENES", "1200"))

@@ -21,9 +21,9 @@ import yaml
 from load.stubbed import evaluate
 from workflow.conftest import Workflow
 
-from prismflow.metrics import regression_metrics
 from prismflow.plan.runs import Plan, make_plan
 from prismflow.settings import config as configuration
+from prismflow.statistics.agreement import regression_metrics
 
 HERE = Path(__file__).parent
 MEASURED = HERE / "measured.py"

@@ -18,7 +18,7 @@ from prismflow.figures.tables import comparisons as printed
 from prismflow.figures.tables import render
 from prismflow.files import read_tsv, write_tsv
 from prismflow.plan.compared import compares, references
-from prismflow.statistics.tests import holm
+from prismflow.statistics.permutation import holm
 
 SEEDS = (2, 22, 222)
 

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from prismflow.errors import InputError
-from prismflow.metrics import METRICS, regression_metrics, squared_pearson
+from prismflow.statistics.agreement import METRICS, regression_metrics, squared_pearson
 
 OBSERVED = np.array([0.0, 1.0, 2.0, 3.0])
 

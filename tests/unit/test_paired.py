@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from prismflow.errors import InputError
-from prismflow.statistics import paired, power, tests
+from prismflow.statistics import paired, permutation, power
 
 
 def effect_of(values: np.ndarray, resampled: np.ndarray, n_genes: int) -> paired.Effect:
@@ -187,7 +187,7 @@ def test_sign_flips_equal_scipys_permutation_test(shift: float) -> None:
     """Paired samples exchanged at random, as scipy does it; 30 genes, Monte Carlo error allowed."""
     generator = np.random.default_rng(10)
     x, y = generator.normal(shift, 1, 30) ** 2, generator.normal(0, 1, 30) ** 2
-    ours = tests.sign_flip_test((x - y)[:, None], n_permutations=20000)[0]
+    ours = permutation.sign_flip_test((x - y)[:, None], n_permutations=20000)[0]
     theirs = stats.permutation_test(
         (x, y), lambda a, b, axis=-1: (a - b).mean(axis=axis), permutation_type="samples",
         vectorized=True, n_resamples=20000, rng=np.random.default_rng(11),
@@ -199,31 +199,31 @@ def test_sign_flips_count_ties_as_the_exact_test_does() -> None:
     differences = np.array([1.0, 1.0, 1.0, -1.0, 1.0, 1.0])
     sums = [abs(np.dot(signs, differences)) for signs in itertools.product((-1, 1), repeat=6)]
     exact = np.mean(np.array(sums) >= abs(differences.sum()))
-    found = tests.sign_flip_test(differences[:, None], n_permutations=40000)[0]
+    found = permutation.sign_flip_test(differences[:, None], n_permutations=40000)[0]
     assert found == pytest.approx(exact, abs=0.01)
-    assert tests.sign_flip_test(np.zeros((6, 1)))[0] == 1
+    assert permutation.sign_flip_test(np.zeros((6, 1)))[0] == 1
 
 
 def test_sign_flips_reject_a_true_null_as_often_as_they_say() -> None:
     differences = np.random.default_rng(12).standard_t(3, (60, 2000))
-    p = tests.sign_flip_test(differences, n_permutations=499)
+    p = permutation.sign_flip_test(differences, n_permutations=499)
     assert 0.035 <= np.mean(p < 0.05) <= 0.065
 
 
 def test_sign_flips_do_not_depend_on_blocks_or_company(monkeypatch: pytest.MonkeyPatch) -> None:
     differences = np.random.default_rng(13).normal(0.1, 1, (40, 3))
-    p = tests.sign_flip_test(differences, n_permutations=99)
-    assert tests.sign_flip_test(differences[:, 1:2], n_permutations=99)[0] == p[1]
-    monkeypatch.setattr(tests, "_SIGNS_AT_ONCE", 40 * 8)
-    assert tests.sign_flip_test(differences, n_permutations=99) == pytest.approx(p)
+    p = permutation.sign_flip_test(differences, n_permutations=99)
+    assert permutation.sign_flip_test(differences[:, 1:2], n_permutations=99)[0] == p[1]
+    monkeypatch.setattr(permutation, "_SIGNS_AT_ONCE", 40 * 8)
+    assert permutation.sign_flip_test(differences, n_permutations=99) == pytest.approx(p)
     with pytest.raises(InputError, match="expected finite differences"):
-        tests.sign_flip_test(np.array([[np.nan]]))
+        permutation.sign_flip_test(np.array([[np.nan]]))
 
 
 def test_holm_equals_published_software() -> None:
     # statsmodels 0.15.0, multipletests(..., method="holm")
     p = [0.01, 0.04, 0.03, 0.005, 0.9, 0.03]
-    assert tests.holm(p) == pytest.approx([0.05, 0.12, 0.12, 0.03, 0.9, 0.12])
+    assert permutation.holm(p) == pytest.approx([0.05, 0.12, 0.12, 0.03, 0.9, 0.12])
 
 
 def test_holm_is_the_closed_test_of_bonferroni() -> None:
@@ -236,13 +236,13 @@ def test_holm_is_the_closed_test_of_bonferroni() -> None:
             max(min(1.0, len(s) * min(p[j] for j in s)) for s in subsets if i in s)
             for i in range(5)
         ]
-        assert tests.holm(p) == pytest.approx(closed)
+        assert permutation.holm(p) == pytest.approx(closed)
 
 
 def test_holm_leaves_unknown_p_values_out() -> None:
-    found = tests.holm([0.02, np.nan, 0.03])
+    found = permutation.holm([0.02, np.nan, 0.03])
     assert found[[0, 2]] == pytest.approx([0.04, 0.04]) and np.isnan(found[1])
-    assert tests.holm([]).size == 0
+    assert permutation.holm([]).size == 0
 
 
 def test_seeds_needed_without_variance_over_genes_is_the_t_test_of_statsmodels() -> None:

@@ -16,9 +16,9 @@ from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.evaluation.scenarios import evaluate_run, scenario_inputs
 from prismflow.files import read_tsv
-from prismflow.metrics import METRICS
 from prismflow.runs import Split
 from prismflow.settings.scenarios import Scenario
+from prismflow.statistics.agreement import METRICS
 from prismflow.training import train_run
 
 TRAINED = ("model.safetensors", "model.json")

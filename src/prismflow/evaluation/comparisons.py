@@ -16,8 +16,8 @@ import pandas as pd
 
 from prismflow.evaluation.predictions_file import Group
 from prismflow.evaluation.tested import Arm, Tested, comparable, effect, error_difference, read_arms
+from prismflow.statistics.permutation import holm, sign_flip_test
 from prismflow.statistics.power import genes_needed, seeds_needed, seeds_needed_apart
-from prismflow.statistics.tests import holm, sign_flip_test
 
 FULL = "full"
 ALPHA = 0.05

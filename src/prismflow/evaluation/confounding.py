@@ -17,7 +17,7 @@ from scipy import stats
 from prismflow.errors import InputError
 from prismflow.files import read_tsv, write_tsv
 from prismflow.statistics import t_interval
-from prismflow.statistics.tests import holm
+from prismflow.statistics.permutation import holm
 
 CONTROLS = ("activity", "active", "distal", "stability")
 """True causes of expression that are held fixed when errors are correlated with C."""

@@ -17,7 +17,6 @@ from prismflow.data.inputs import GeneInputs
 from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import write_bytes, write_tsv
-from prismflow.metrics import regression_metrics
 from prismflow.models import ARCHITECTURES, TABULAR, model_class
 from prismflow.runs import (
     Split,
@@ -29,6 +28,7 @@ from prismflow.runs import (
     verify_files,
 )
 from prismflow.settings.scenarios import Scenario
+from prismflow.statistics.agreement import regression_metrics
 
 logger = logging.getLogger(__name__)
 

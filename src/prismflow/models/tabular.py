@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from prismflow.arrays import load_arrays, save_arrays
 from prismflow.data.inputs import READ_GENES, GeneInputs
 from prismflow.errors import InputError
-from prismflow.metrics import regression_metrics
+from prismflow.statistics.agreement import regression_metrics
 
 logger = logging.getLogger(__name__)
 

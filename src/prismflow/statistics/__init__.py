@@ -5,7 +5,7 @@ and genes together, ``tests`` holds the permutation test and Holm's correction, 
 many seeds or genes would decide a difference.
 """
 
-from prismflow.statistics.genes import bootstrap_interval, mean_squared_error, pearson, spearman
+from prismflow.statistics.bootstrap import bootstrap_interval, mean_squared_error, pearson, spearman
 from prismflow.statistics.seeds import (
     METRIC_COLUMNS,
     Interval,

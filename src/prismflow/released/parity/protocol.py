@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from prismflow.errors import InputError
 from prismflow.files import read_json
-from prismflow.metrics import regression_metrics, squared_pearson
 from prismflow.models import build
 from prismflow.models.common import InputSpec
 from prismflow.models.losses import smooth_l1
@@ -23,6 +22,7 @@ from prismflow.released.keys import architecture_of, released_keys
 from prismflow.released.parity.compare import Report
 from prismflow.released.parity.tensors import read_tensors
 from prismflow.released.settings import SIGNALS
+from prismflow.statistics.agreement import regression_metrics, squared_pearson
 
 METRIC_RTOL = 1e-9
 METRIC_RTOL_F32 = 1e-6
