@@ -28,13 +28,13 @@ import pandas as pd
 import pyBigWig
 import pyfaidx
 
-from prismflow.batches import GeneBatches
 from prismflow.data.contacts import contact_bins
 from prismflow.data.genome import index_genome
 from prismflow.data.inputs import GeneInputs
 from prismflow.data.store import Store
 from prismflow.data.store_builder import build_store
 from prismflow.files import read_tsv, write_json, write_tsv
+from prismflow.training.batches import GeneBatches
 
 logger = logging.getLogger("extract")
 MODALITIES = ("h3k27ac", "dnase", "hic")

@@ -292,9 +292,9 @@ def scan_step(backend: str, inputs: dict[str, Tensor], dout: Tensor) -> Callable
 
 def prism_and_batch(batch_size: int, length: int = 2000):
     """Prism with two contexts at the paper's size, and random genes with a planted signal."""
-    from prismflow.batches import Batch
     from prismflow.models import build
     from prismflow.models.common import InputSpec
+    from prismflow.training.batches import Batch
 
     torch.manual_seed(2)
     model = build("prism", {"n_contexts": 2}, {}, InputSpec(("a", "b", "c"), 9, length)).cuda()
@@ -322,9 +322,9 @@ def prism_and_batch(batch_size: int, length: int = 2000):
 
 def make_stepper(model, variant: str, precision: str):
     """The training step of the project's loop, eager, as a CUDA graph, or compiled."""
-    from prismflow.captured import CapturedStep, make_capturable
-    from prismflow.loop import accumulate_gradients
-    from prismflow.optimisation import clip_gradients, make_optimiser
+    from prismflow.training.cuda_graph import CapturedStep, make_capturable
+    from prismflow.training.loop import accumulate_gradients
+    from prismflow.training.optimiser import clip_gradients, make_optimiser
 
     optimiser = make_optimiser(model)
     parameters = list(model.parameters())

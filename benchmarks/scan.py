@@ -19,7 +19,7 @@ import measure
 import torch
 from peers import peers
 
-from prismflow.devices import keep_freed_memory
+from prismflow.training.devices import keep_freed_memory
 
 DIM, STATE = 256, 16
 LENGTHS = (500, 2000, 10_000, 50_000, 200_000)

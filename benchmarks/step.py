@@ -22,8 +22,8 @@ import torch.nn.functional as F
 from peers import peers
 from torch import Tensor, nn
 
-from prismflow.devices import keep_freed_memory
 from prismflow.models.bimamba import BiMambaBackbone, Mixer
+from prismflow.training.devices import keep_freed_memory
 
 D_MODEL, LAYERS = 128, 4
 LENGTHS = (500, 2000, 10_000, 50_000, 200_000)

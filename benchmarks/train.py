@@ -21,14 +21,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from prismflow import loop
-from prismflow.batches import GeneBatches
 from prismflow.data.store import GENE_COLUMNS, Store
 from prismflow.data.store_writer import write_store
-from prismflow.devices import choose_device
-from prismflow.inference import build_model
-from prismflow.runs import open_inputs
 from prismflow.settings.fields import parse_settings
+from prismflow.training import loop
+from prismflow.training.batches import GeneBatches
+from prismflow.training.devices import choose_device
+from prismflow.training.inference import build_model
+from prismflow.training.record import open_inputs
 
 FULL_RUN_STEPS = 50_000
 MODALITIES = ("h3k27ac", "dnase", "hic")

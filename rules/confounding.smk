@@ -53,7 +53,7 @@ def world_settings(wildcards):
 def world_modules(wildcards):
     models = worlds_of(wildcards.dataset)[wildcards.world]["models"]
     architectures = {PLAN.models[model]["architecture"] for model in models}
-    return code_digest("worlds", *sorted(map(module_of, architectures)))
+    return code_digest("evaluation.worlds", *sorted(map(module_of, architectures)))
 
 
 rule train_in_world:

@@ -2,7 +2,7 @@
 def training_modules(wildcards):
     architecture = PLAN.models[wildcards.model]["architecture"]
     # The tabular path never reaches the torch loop, so an edit of the loop doesn't concern it.
-    stage = "runs" if architecture in TABULAR else "training"
+    stage = "training.record" if architecture in TABULAR else "training.run"
     return code_digest(stage, module_of(architecture))
 
 

@@ -213,7 +213,7 @@ def _weights(change: Callable[[bytes], bytes]) -> Callable[[], object]:
 def _misfit() -> object:
     import torch
 
-    from prismflow.inference import load_weights
+    from prismflow.training.inference import load_weights
 
     WRITERS["model.safetensors"](Path("model.safetensors"))
     shape = arrays()["layer0.weight"].shape

@@ -16,11 +16,12 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from prismflow import files, resume
+from prismflow import files
 from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.jobs.code_digest import code_digest
 from prismflow.models import cnn  # noqa: F401 - loads torch before the children are forked
-from prismflow.training import train_run
+from prismflow.training import state
+from prismflow.training.run import train_run
 
 WEIGHTS, RECORD, HISTORY = "model.safetensors", "model.json", "history.tsv"
 PREDICTIONS = "predictions.tsv.gz"
@@ -134,8 +135,8 @@ def dies_in_a_write(training: Training, where: str, at: int) -> Callable[[], Non
             files.os.replace = dying(os.replace, at, lambda *_: None)
         else:
             # The second of the two lists of generations is made after the rename.
-            listed = resume.Keeper.generations
-            resume.Keeper.generations = dying(listed, at + 1, lambda *_: None)
+            listed = state.Keeper.generations
+            state.Keeper.generations = dying(listed, at + 1, lambda *_: None)
         training()
 
     return task
@@ -184,5 +185,5 @@ def signals(job: dict, folder: Path) -> dict:
 if __name__ == "__main__":
     task = {"random": random_kills, "writes": kills_in_writes, "signals": signals}[sys.argv[1]]
     job = json.loads(Path(sys.argv[2]).read_text())
-    code_digest("training", "prismflow.models.cnn")  # kept for the children
+    code_digest("training.run", "prismflow.models.cnn")  # kept for the children
     print(json.dumps(task(job, Path(sys.argv[3]))))

@@ -22,7 +22,7 @@ from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import write_text
 from prismflow.jobs.script import DISK_TROUBLE, job
 from prismflow.settings.config import check_locale
-from prismflow.training import train_run
+from prismflow.training.run import train_run
 
 FILES = ("sequence.npy", "zeta.npy", "hic.npy", "labels.npy", "gene_features.npy", "genes.tsv")
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from make_store import FEATURES, make_store
 
-from prismflow.batches import GeneBatches, batches_per_epoch, epoch_of_step, rows_of_step
 from prismflow.data.inputs import GeneInputs
 from prismflow.data.store import Store
 from prismflow.errors import InputError
+from prismflow.training.batches import GeneBatches, batches_per_epoch, epoch_of_step, rows_of_step
 
 TRANSFORMS = {"h3k27ac": "raw", "dnase": "log1p", "hic": "log10p1"}
 

@@ -15,7 +15,7 @@ from prismflow.figures.plots import confounding as figure
 from prismflow.figures.tables import confounding as tables
 from prismflow.figures.tables import render
 from prismflow.files import read_tsv
-from prismflow.runs import Split
+from prismflow.training.record import Split
 
 FEATURES = ["utr5_length", "cds_length", "utr3_gc"]
 DATASET = {

@@ -17,8 +17,8 @@ from prismflow.evaluation.costs import (
     mixer_flops,
     random_batch,
 )
-from prismflow.inference import build_model
 from prismflow.models.bimamba import Mixer
+from prismflow.training.inference import build_model
 
 NO_EXTRAS = {"extras": [], "n_elements": 0, "element_bp": 0}
 

@@ -7,9 +7,9 @@ import logging
 import pytest
 import torch
 
-from prismflow import progress
-from prismflow.devices import choose_device, set_threads
 from prismflow.errors import InputError
+from prismflow.training import progress
+from prismflow.training.devices import choose_device, set_threads
 
 
 def test_auto_says_which_device_and_why(caplog):

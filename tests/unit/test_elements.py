@@ -12,7 +12,6 @@ import pyBigWig
 import pytest
 import torch
 
-from prismflow.batches import GeneBatches
 from prismflow.data.chromosomes import Genes
 from prismflow.data.contacts import power_law_contact
 from prismflow.data.elements import (
@@ -31,8 +30,9 @@ from prismflow.errors import InputError
 from prismflow.files import write_tsv
 from prismflow.models import build, model_class
 from prismflow.models.common import InputSpec
-from prismflow.runs import extras_of, open_inputs
 from prismflow.settings.elements import ElementSettings
+from prismflow.training.batches import GeneBatches
+from prismflow.training.record import extras_of, open_inputs
 
 LENGTHS = {"chr1": 60_000, "chr2": 40_000}
 

@@ -7,11 +7,11 @@ import copy
 import pytest
 import torch
 
-from prismflow.batches import Batch
 from prismflow.errors import InputError
 from prismflow.models import ARCHITECTURES, TABULAR, build, model_class
 from prismflow.models.common import ExpressionModel, InputSpec, parameter_count
 from prismflow.models.epinformer import window_elements
+from prismflow.training.batches import Batch
 
 MODALITIES = ("h3k27ac", "dnase", "hic")
 NETWORKS = sorted(set(ARCHITECTURES) - TABULAR)

@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from prismflow.batches import Batch
 from prismflow.errors import InputError
-from prismflow.loop import accumulate_gradients
 from prismflow.models import build
 from prismflow.models.common import InputSpec
-from prismflow.optimisation import (
+from prismflow.released.keys import from_released, load_released, released_keys
+from prismflow.training.batches import Batch
+from prismflow.training.loop import accumulate_gradients
+from prismflow.training.optimiser import (
     Schedule,
     clip_gradients,
     learning_rate,
@@ -24,7 +25,6 @@ from prismflow.optimisation import (
     parameter_groups,
     set_learning_rate,
 )
-from prismflow.released.keys import from_released, load_released, released_keys
 
 PAPER = Schedule(steps=50_000, warmup_steps=5_000)
 
@@ -127,7 +127,7 @@ def test_the_optimiser_is_torchs_own_to_the_byte():
 def test_a_step_loads_no_compiler():
     # torch.optim's guards import torch._dynamo, a second of every training job.
     program = (
-        "import sys, torch; from prismflow.optimisation import make_optimiser\n"
+        "import sys, torch; from prismflow.training.optimiser import make_optimiser\n"
         "model = torch.nn.Linear(2, 1); optimiser = make_optimiser(model)\n"
         "model(torch.ones(1, 2)).sum().backward(); optimiser.step(); optimiser.zero_grad()\n"
         "optimiser.load_state_dict(optimiser.state_dict())\n"

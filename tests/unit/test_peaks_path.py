@@ -26,7 +26,7 @@ from prismflow.plan.runs import Plan, make_plan
 from prismflow.settings import config as configuration
 from prismflow.settings.datasets import merge
 from prismflow.simulate import simulate
-from prismflow.training import train_run
+from prismflow.training.run import train_run
 
 PEAKS: dict[str, Any] = {
     "datasets": {

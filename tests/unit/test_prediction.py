@@ -16,10 +16,10 @@ from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.evaluation.scenarios import evaluate_run, scenario_inputs
 from prismflow.files import read_tsv
-from prismflow.runs import Split
 from prismflow.settings.scenarios import Scenario
 from prismflow.statistics.agreement import METRICS
-from prismflow.training import train_run
+from prismflow.training.record import Split
+from prismflow.training.run import train_run
 
 TRAINED = ("model.safetensors", "model.json")
 TESTED = ("predictions.tsv.gz", "metrics.tsv", "extras.safetensors")

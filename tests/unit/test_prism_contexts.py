@@ -7,11 +7,11 @@ import dataclasses
 import pytest
 import torch
 
-from prismflow.batches import Batch
 from prismflow.errors import InputError
 from prismflow.models import build
 from prismflow.models.common import InputSpec
 from prismflow.models.prism import Prism, SampledSignals
+from prismflow.training.batches import Batch
 
 MODALITIES = ("h3k27ac", "dnase", "hic")
 BACKGROUND = ["dnase", "hic"]

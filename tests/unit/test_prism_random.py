@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from prismflow.batches import Batch
 from prismflow.errors import InputError
 from prismflow.models import build
 from prismflow.models.common import InputSpec
 from prismflow.models.prism import Prism, PrismSettings
+from prismflow.training.batches import Batch
 
 INPUTS = InputSpec(("h3k27ac", "dnase"), 3, 128)
 

@@ -18,10 +18,11 @@ import torch
 from make_store import make_store, settings
 from safetensors import safe_open
 
-from prismflow import loop, resume
 from prismflow.errors import InputError
-from prismflow.resume import Keeper
-from prismflow.training import state_folder, train_run
+from prismflow.training import loop
+from prismflow.training import state as states
+from prismflow.training.run import state_folder, train_run
+from prismflow.training.state import Keeper
 
 OUTPUTS = ("model.safetensors", "model.json", "history.tsv")
 WORKER = Path(__file__).with_name("resume_worker.py")
@@ -131,7 +132,7 @@ def test_the_state_stays_until_the_last_output_is_written(data, tmp_path, monkey
     def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("prismflow.training.write_json", fail)
+    monkeypatch.setattr("prismflow.training.run.write_json", fail)
     with pytest.raises(OSError, match="No space"):
         train(data, tmp_path / "run")
     states = Keeper(state_folder(tmp_path / "run" / OUTPUTS[0]), {}, 0).generations()
@@ -152,7 +153,7 @@ def changed_data(store, monkeypatch):
 
 
 def changed_code(store, monkeypatch):
-    monkeypatch.setattr(resume, "code_digest", lambda *_: "edited")
+    monkeypatch.setattr(states, "code_digest", lambda *_: "edited")
     return settings(), r"code \("
 
 
@@ -227,7 +228,7 @@ def test_a_state_is_no_pickle_and_names_what_it_belongs_to(data, tmp_path, stopp
 
 def test_states_are_written_when_the_time_has_come(data, tmp_path, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(resume.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(states.time, "monotonic", lambda: clock[0])
     keeper = Keeper(tmp_path / "state", {}, minutes=10)
     clock[0] = 599.0
     assert not keeper.due
@@ -242,7 +243,7 @@ def test_a_full_disk_stops_no_training(data, tmp_path, monkeypatch, caplog):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     whole = train(data, tmp_path / "whole")
-    monkeypatch.setattr(resume, "write_bytes", fail)
+    monkeypatch.setattr(states, "write_bytes", fail)
     with caplog.at_level(logging.WARNING, logger="prismflow"):
         assert train(data, tmp_path / "run") == whole
     assert "the state after step 3 can't be kept" in caplog.text

@@ -24,8 +24,8 @@ from prismflow.models.tabular import (
     save_tabular,
     tabular_settings,
 )
-from prismflow.runs import open_inputs
 from prismflow.settings.architectures import hyperparameter_types
+from prismflow.training.record import open_inputs
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_tabular_jobs_do_not_import_torch(tmp_path):
     code = f"""
 import sys
 sys.path.insert(0, {str(tmp_path.parent)!r})
-from prismflow.training import train_run
+from prismflow.training.run import train_run
 from prismflow.evaluation.scenarios import evaluate_run
 import json
 for name in ("gene_features", "gbm"):

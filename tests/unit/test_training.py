@@ -11,17 +11,18 @@ import torch
 from make_store import make_store, settings
 from torch import nn
 
-from prismflow import files, loop
-from prismflow.batches import Batch, GeneBatches
+from prismflow import files
 from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
-from prismflow.inference import build_model, load_weights, predict, save_weights
-from prismflow.loop import accumulate_gradients, start_state, validation_is_due
 from prismflow.models.common import ModelOutput
-from prismflow.runs import Split, open_inputs
 from prismflow.settings.training import TrainingSettings
-from prismflow.training import train_run
+from prismflow.training import loop
+from prismflow.training.batches import Batch, GeneBatches
+from prismflow.training.inference import build_model, load_weights, predict, save_weights
+from prismflow.training.loop import accumulate_gradients, start_state, validation_is_due
+from prismflow.training.record import Split, open_inputs
+from prismflow.training.run import train_run
 
 OUTPUTS = ("model.safetensors", "model.json", "history.tsv")
 
@@ -167,7 +168,7 @@ def test_checkpointing_changes_nothing_but_memory(data, tmp_path):
 
 def test_streaming_changes_nothing(data, tmp_path, monkeypatch):
     plain = train(data, tmp_path / "a")
-    monkeypatch.setattr("prismflow.batches.RESIDENT_BYTES", 0)
+    monkeypatch.setattr("prismflow.training.batches.RESIDENT_BYTES", 0)
     monkeypatch.setattr(GeneBatches.__init__, "__defaults__", ("cpu", 0))
     streamed = train(data, tmp_path / "b")
     assert [p.read_bytes() for p in plain] == [p.read_bytes() for p in streamed]
@@ -311,7 +312,7 @@ def test_training_on_cuda(data, tmp_path):
 
 
 def test_a_captured_step_must_be_one_forward_pass(data):
-    from prismflow.loop import _captured_step
+    from prismflow.training.loop import _captured_step
 
     model = torch.nn.Linear(2, 1)
     optimiser = torch.optim.AdamW(model.parameters())

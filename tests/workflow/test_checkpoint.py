@@ -11,13 +11,13 @@ import torch
 import yaml
 from make_checkpoint import MODALITIES, small_prism, write_checkpoint
 
-from prismflow.batches import GeneBatches
 from prismflow.data.store import Store
 from prismflow.files import read_json, read_tsv
 from prismflow.models import build
 from prismflow.models.common import InputSpec
 from prismflow.released.keys import released_keys
-from prismflow.runs import open_inputs
+from prismflow.training.batches import GeneBatches
+from prismflow.training.record import open_inputs
 
 from .conftest import Workflow
 

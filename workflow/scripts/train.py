@@ -3,7 +3,7 @@
 import json
 
 from prismflow.jobs.script import job
-from prismflow.training import CHECKPOINT_MINUTES, train_run
+from prismflow.training.run import CHECKPOINT_MINUTES, train_run
 
 with job(snakemake):
     train_run(

@@ -19,23 +19,23 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from prismflow.batches import Batch
-from prismflow.devices import (
+from prismflow.files import write_json
+from prismflow.models import TABULAR
+from prismflow.models.bimamba import Direction, Mixer
+from prismflow.models.common import parameter_count
+from prismflow.settings.fields import parse_settings
+from prismflow.settings.training import TrainingSettings
+from prismflow.training.batches import Batch
+from prismflow.training.devices import (
     choose_device,
     describe_device,
     keep_freed_memory,
     make_deterministic,
     set_threads,
 )
-from prismflow.files import write_json
-from prismflow.inference import build_model
-from prismflow.loop import accumulate_gradients
-from prismflow.models import TABULAR
-from prismflow.models.bimamba import Direction, Mixer
-from prismflow.models.common import parameter_count
-from prismflow.optimisation import clip_gradients, make_optimiser
-from prismflow.settings.fields import parse_settings
-from prismflow.settings.training import TrainingSettings
+from prismflow.training.inference import build_model
+from prismflow.training.loop import accumulate_gradients
+from prismflow.training.optimiser import clip_gradients, make_optimiser
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,9 @@ from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import write_bytes, write_tsv
 from prismflow.models import ARCHITECTURES, TABULAR, model_class
-from prismflow.runs import (
+from prismflow.settings.scenarios import Scenario
+from prismflow.statistics.agreement import regression_metrics
+from prismflow.training.record import (
     Split,
     check_agreement,
     check_finite,
@@ -27,8 +29,6 @@ from prismflow.runs import (
     read_model_record,
     verify_files,
 )
-from prismflow.settings.scenarios import Scenario
-from prismflow.statistics.agreement import regression_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def evaluate_run(
     Args:
         store_dir: the cell's store; must agree with ``model.json``.
         splits_path: ``splits.tsv``; the genes marked test in the run's fold are predicted.
-        weights_path, model_json_path: written by :func:`prismflow.training.train_run`.
+        weights_path, model_json_path: written by :func:`prismflow.training.run.train_run`.
         scenarios: definition by name, see :class:`Scenario`.
         predictions_path: table to write: scenario, gene_id, observed, predicted; test genes in
             the store's order.
@@ -242,17 +242,17 @@ def _tabular_predictor(
 def _network_predictor(
     settings: Mapping[str, Any], weights_path: str | Path, device: str, threads: int | None
 ) -> Predictor:
-    from prismflow.batches import GeneBatches
-    from prismflow.devices import (
+    from prismflow.settings.fields import parse_settings
+    from prismflow.settings.training import TrainingSettings
+    from prismflow.training.batches import GeneBatches
+    from prismflow.training.devices import (
         MemoryAdvice,
         choose_device,
         keep_freed_memory,
         make_deterministic,
         set_threads,
     )
-    from prismflow.inference import build_model, load_weights, predict
-    from prismflow.settings.fields import parse_settings
-    from prismflow.settings.training import TrainingSettings
+    from prismflow.training.inference import build_model, load_weights, predict
 
     training = parse_settings(
         TrainingSettings, settings.get("training", {}), f"training of {settings['model']}"

@@ -26,7 +26,7 @@ from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import read_json, read_tsv, write_tsv
 from prismflow.settings.simulation import contact_file
 from prismflow.simulate import simulate
-from prismflow.training import train_run
+from prismflow.training.run import train_run
 
 logger = logging.getLogger(__name__)
 

@@ -41,7 +41,7 @@ class InputSpec:
 
 
 class BatchLike(Protocol):
-    """The attributes of a batch that models read (see ``prismflow.batches.Batch``)."""
+    """The attributes of a batch that models read (see ``prismflow.training.batches.Batch``)."""
 
     sequence: Tensor
     signals: Tensor

@@ -169,7 +169,7 @@ def convert(path: str | Path, out: str | Path) -> ReleasedModel:
     Raises:
         InputError: see :func:`read_released`.
     """
-    from prismflow.inference import save_weights
+    from prismflow.training.inference import save_weights
 
     released, out = read_released(path), Path(out)
     best = {k: v for k, v in released.best.items() if v is not None and v == v}
@@ -220,8 +220,8 @@ def adopt_run(
             run asks for.
     """
     from prismflow.data.store import Store
-    from prismflow.inference import save_weights
-    from prismflow.runs import Split, model_record, open_inputs
+    from prismflow.training.inference import save_weights
+    from prismflow.training.record import Split, model_record, open_inputs
 
     store = Store.open(store_dir)
     cell = store.manifest["cell"]

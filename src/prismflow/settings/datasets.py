@@ -50,8 +50,8 @@ def with_bases(datasets: Any, files: Sequence[str]) -> Any:
         if not isinstance(parent, Mapping) or parent.get("base") is not None:
             plain = [n for n, e in datasets.items() if isinstance(e, Mapping) and "base" not in e]
             raise InputError(
-                f"{yaml_files.where(files, ('datasets', name, 'base'))}: expected a dataset without "
-                f"a base of its own, found {base!r}; known are {', '.join(plain)}."
+                f"{yaml_files.where(files, ('datasets', name, 'base'))}: expected a dataset "
+                f"without a base of its own, found {base!r}; known are {', '.join(plain)}."
             )
         own = {key: value for key, value in entry.items() if key != "base"}
         inherited = {key: v for key, v in parent.items() if key not in ("experiments", "title")}

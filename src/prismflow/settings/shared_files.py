@@ -58,8 +58,8 @@ def read_references(path: str | Path) -> dict[str, Reference]:
 
     Raises:
         InputError: see :func:`~prismflow.settings.sheets.read_sheet`; also a row without a
-            source or with two, an unknown archive, a file name with a folder, two rows for one file, a wrong
-            digest, an absent local copy.
+            source or with two, an unknown archive, a file name with a folder, two rows for one
+            file, a wrong digest, an absent local copy.
     """
     rows = read_sheet(path, ("name", "file"), _OPTIONAL, key=("name",))
     references: dict[str, Reference] = {}

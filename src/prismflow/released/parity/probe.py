@@ -14,7 +14,7 @@ from prismflow.released.keys import released_keys
 
 @dataclass(frozen=True)
 class Batch:
-    """The attributes of a batch that models read; see ``prismflow.batches.Batch``."""
+    """The attributes of a batch that models read; see ``prismflow.training.batches.Batch``."""
 
     sequence: Tensor
     signals: Tensor

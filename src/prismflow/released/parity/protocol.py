@@ -17,12 +17,12 @@ from prismflow.files import read_json
 from prismflow.models import build
 from prismflow.models.common import InputSpec
 from prismflow.models.losses import smooth_l1
-from prismflow.optimisation import Schedule, learning_rate, make_optimiser, parameter_groups
 from prismflow.released.keys import architecture_of, released_keys
 from prismflow.released.parity.compare import Report
 from prismflow.released.parity.tensors import read_tensors
 from prismflow.released.settings import SIGNALS
 from prismflow.statistics.agreement import regression_metrics, squared_pearson
+from prismflow.training.optimiser import Schedule, learning_rate, make_optimiser, parameter_groups
 
 METRIC_RTOL = 1e-9
 METRIC_RTOL_F32 = 1e-6

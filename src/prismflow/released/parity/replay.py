@@ -13,7 +13,6 @@ from prismflow.errors import InputError
 from prismflow.files import read_json
 from prismflow.models import build
 from prismflow.models.common import ExpressionModel
-from prismflow.optimisation import clip_gradients, make_optimiser, set_learning_rate
 from prismflow.released.adopt import PREFIX, ReleasedModel, read_released
 from prismflow.released.checkpoint_file import plain_values, read_checkpoint
 from prismflow.released.keys import load_released, released_keys
@@ -22,6 +21,7 @@ from prismflow.released.parity.probe import LOSS_NAMES, Batch
 from prismflow.released.parity.protocol import compare_metrics, relative, released_schedule
 from prismflow.released.parity.tensors import read_tensors
 from prismflow.released.settings import loss_weights, released_settings
+from prismflow.training.optimiser import clip_gradients, make_optimiser, set_learning_rate
 
 STATE_ATOL = 5e-6
 """Adam divides by tiny second moments in its first steps and so amplifies rounding."""

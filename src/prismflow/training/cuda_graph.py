@@ -14,8 +14,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from prismflow.batches import Batch
-from prismflow.optimisation import clip_gradients
+from prismflow.training.batches import Batch
+from prismflow.training.optimiser import clip_gradients
 
 logger = logging.getLogger(__name__)
 

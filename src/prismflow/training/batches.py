@@ -12,16 +12,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from prismflow.data.inputs import READ_GENES, GeneInputs
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
 
 RESIDENT_BYTES = 2 << 30
 """Data of a split up to this size are kept in memory (or on the device); larger ones stream."""
@@ -108,8 +104,6 @@ class GeneBatches:
         device: torch.device | str = "cpu",
         resident_bytes: int = RESIDENT_BYTES,
     ) -> None:
-        import torch
-
         self.inputs, self.rows = inputs, np.asarray(rows, dtype=np.int64)
         self.device = torch.device(device)
         per_gene = inputs.window_bp * (1 + 4 * len(inputs.modalities))
@@ -154,8 +148,6 @@ class GeneBatches:
         return self.inputs.codes(rows), self.inputs.signals(rows), extras
 
     def _read_all(self) -> tuple[Tensor, Tensor, list[Tensor]]:
-        import torch
-
         n, width = self.rows.size, self.inputs.window_bp
         codes = np.empty((n, width), np.uint8)
         signals = np.empty((n, width, len(self.inputs.modalities)), np.float32)
@@ -173,8 +165,6 @@ class GeneBatches:
         )
 
     def _windows_of(self, indices: np.ndarray) -> tuple[Tensor, Tensor, list[Tensor]]:
-        import torch
-
         if self._windows is not None:
             codes, signals, extras = self._windows
             chosen = torch.from_numpy(np.array(indices, dtype=np.int64)).to(self.device)
@@ -186,8 +176,6 @@ class GeneBatches:
         return tensors[0], tensors[1], tensors[2:]
 
     def _assemble(self, indices: np.ndarray, windows: tuple[Tensor, Tensor, list[Tensor]]) -> Batch:
-        import torch
-
         codes, signals, extras = windows
         chosen = torch.from_numpy(np.array(indices, dtype=np.int64)).to(self.device)
         codes = codes.to(self.device, non_blocking=True)
@@ -205,8 +193,6 @@ class GeneBatches:
 
     def _expanded(self, values: Tensor) -> Tensor:
         """Base codes become one-hot rows; everything else stays as it is."""
-        import torch
-
         if values.dtype != torch.uint8:
             return values
         return torch.nn.functional.embedding(values.int(), self._one_hot)

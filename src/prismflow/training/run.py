@@ -16,7 +16,14 @@ from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import write_json, write_tsv
 from prismflow.models import ARCHITECTURES, TABULAR, model_class
-from prismflow.runs import Split, check_finite, extras_of, model_record, open_inputs, verify_files
+from prismflow.training.record import (
+    Split,
+    check_finite,
+    extras_of,
+    model_record,
+    open_inputs,
+    verify_files,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -121,20 +128,20 @@ def _fit_network(
     # Imported here, because a job for a tabular model should not wait for torch.
     import torch
 
-    from prismflow.batches import GeneBatches
-    from prismflow.devices import (
+    from prismflow.models.common import parameter_count
+    from prismflow.settings.fields import parse_settings
+    from prismflow.settings.training import TrainingSettings
+    from prismflow.training.batches import GeneBatches
+    from prismflow.training.devices import (
         choose_device,
         describe_device,
         keep_freed_memory,
         make_deterministic,
         set_threads,
     )
-    from prismflow.inference import build_model, save_weights
-    from prismflow.loop import start_state, train_model
-    from prismflow.models.common import parameter_count
-    from prismflow.resume import Keeper, run_identity
-    from prismflow.settings.fields import parse_settings
-    from prismflow.settings.training import TrainingSettings
+    from prismflow.training.inference import build_model, save_weights
+    from prismflow.training.loop import start_state, train_model
+    from prismflow.training.state import Keeper, run_identity
 
     training = parse_settings(
         TrainingSettings, settings.get("training", {}), f"training of {settings['model']}"

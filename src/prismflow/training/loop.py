@@ -12,29 +12,27 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prismflow.batches import Batch, GeneBatches, batches_per_epoch, rows_of_step
-from prismflow.captured import CapturedStep, make_capturable
-from prismflow.devices import MemoryAdvice
 from prismflow.errors import InputError
-from prismflow.inference import autocast, predict
-from prismflow.optimisation import (
+from prismflow.settings.training import TrainingSettings
+from prismflow.statistics.agreement import regression_metrics
+from prismflow.training.batches import Batch, GeneBatches, batches_per_epoch, rows_of_step
+from prismflow.training.cuda_graph import CapturedStep, make_capturable
+from prismflow.training.devices import MemoryAdvice
+from prismflow.training.inference import autocast, predict
+from prismflow.training.optimiser import (
     clip_gradients,
     learning_rate,
     make_optimiser,
     schedule_of,
     set_learning_rate,
 )
-from prismflow.progress import Progress
-from prismflow.resume import Keeper
-from prismflow.settings.training import TrainingSettings
-from prismflow.statistics.agreement import regression_metrics
+from prismflow.training.progress import Progress
+from prismflow.training.state import Keeper, TrainingState
 
 logger = logging.getLogger(__name__)
 
@@ -45,40 +43,6 @@ TRAINING_MEMORY = (
     "lower training.batch_size (and raise training.accumulate_batches as much, which keeps the "
     "genes per step), set training.checkpoint_activations: true, or let fewer runs share the GPU"
 )
-
-
-@dataclass
-class TrainingState:
-    """Everything that changes while a model trains.
-
-    Attributes:
-        model: current parameters and buffers.
-        optimiser: AdamW with its moments.
-        step: optimiser steps done.
-        best: copy of the model's state at the lowest validation MSE so far.
-        best_step: optimiser steps done at that point.
-        best_mse: that MSE.
-        history: one row per validation.
-        sums: sums of the loss terms since the last validation.
-        summed: steps in ``sums``.
-    """
-
-    model: nn.Module
-    optimiser: torch.optim.Optimizer
-    step: int = 0
-    best: dict[str, Tensor] = field(default_factory=dict)
-    best_step: int = 0
-    best_mse: float = math.inf
-    history: list[dict[str, Any]] = field(default_factory=list)
-    sums: dict[str, Tensor] = field(default_factory=dict)
-    summed: int = 0
-
-    def count(self, terms: dict[str, Tensor]) -> None:
-        """One step is done, with these loss terms."""
-        self.step += 1
-        self.summed += 1
-        for name, value in terms.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
 
 
 def start_state(model: nn.Module, settings: TrainingSettings) -> TrainingState:

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from prismflow.arrays import load_arrays, save_arrays
-from prismflow.batches import GeneBatches
 from prismflow.errors import InputError
 from prismflow.models import build
 from prismflow.models.common import InputSpec
+from prismflow.training.batches import GeneBatches
 
 LARGEST_EXTRA = 65_536
 """Extras with more numbers per gene than this (masks of very long windows) are not collected."""

@@ -16,19 +16,20 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import re
 import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from prismflow.files import write_bytes
 from prismflow.jobs.code_digest import code_digest
@@ -36,8 +37,7 @@ from prismflow.models import ARCHITECTURES
 
 if TYPE_CHECKING:
     from prismflow.data.store import Store
-    from prismflow.loop import TrainingState
-    from prismflow.runs import Split
+    from prismflow.training.record import Split
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def run_identity(
         "split": split.digest,
         "fold": split.fold,
         "seed": seed,
-        "code": code_digest("training", ARCHITECTURES[settings["architecture"]][0]),
+        "code": code_digest("training.run", ARCHITECTURES[settings["architecture"]][0]),
         "device": device.type,
         "torch": torch.__version__,
     }
@@ -320,3 +320,37 @@ def _moments(
             for name, value in moments.items()
         }
     return restored
+
+
+@dataclass
+class TrainingState:
+    """Everything that changes while a model trains.
+
+    Attributes:
+        model: current parameters and buffers.
+        optimiser: AdamW with its moments.
+        step: optimiser steps done.
+        best: copy of the model's state at the lowest validation MSE so far.
+        best_step: optimiser steps done at that point.
+        best_mse: that MSE.
+        history: one row per validation.
+        sums: sums of the loss terms since the last validation.
+        summed: steps in ``sums``.
+    """
+
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_step: int = 0
+    best_mse: float = math.inf
+    history: list[dict[str, Any]] = field(default_factory=list)
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    summed: int = 0
+
+    def count(self, terms: dict[str, Tensor]) -> None:
+        """One step is done, with these loss terms."""
+        self.step += 1
+        self.summed += 1
+        for name, value in terms.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value

@@ -1,0 +1,1 @@
+"""Store + model -> a trained run; exact resume, the loop, batches, the optimiser."""
