@@ -244,7 +244,7 @@ def _switch() -> object:
 
 
 def _sheet(text: str | bytes) -> Callable[[], object]:
-    return _written("cells.tsv", text, configuration._read_cells)
+    return _written("cells.tsv", text, configuration.read_cells)
 
 
 GENES, GENOME, SIGNAL, CONTACTS = "Gene table", "Genome (FASTA)", "Signals (bigWig)", "Contacts"

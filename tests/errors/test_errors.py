@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from errors.cases import CASES, Case
 from errors.document import render
-from unit.test_config import WRONG_SHEETS, WRONG_YAML, Project
+from unit.settings.test_config import WRONG_SHEETS, WRONG_YAML, Project
 
 from prismflow.errors import InputError
 

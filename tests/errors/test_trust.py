@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from unit.test_config import Project
+from unit.settings.test_config import Project
 
 from prismflow.data.store import Store
 from prismflow.errors import InputError
@@ -71,8 +71,8 @@ def test_only_one_module_unpickles_and_admits_nothing(root: Path) -> None:
             r"^(import|from) (pickle|dill|joblib|shelve|marshal)\b", file.read_text(), re.M
         )
     ]
-    assert using == ["checkpoints.py"]
-    text = (root / "src" / "prismflow" / "checkpoints.py").read_text()
+    assert using == ["checkpoint_file.py"]
+    text = (root / "src" / "prismflow" / "released" / "checkpoint_file.py").read_text()
     assert (
         "def find_class" in text
         and "import_module" not in text
@@ -171,11 +171,11 @@ def test_secrets_of_the_environment_are_in_no_record(tmp_path: Path, root: Path)
     """What is written about a run holds no variable of the environment that looks like a secret."""
     program = (
         "import json\n"
-        "from prismflow import provenance, jobs\n"
+        "from prismflow.jobs import code_digest\n"
         "from prismflow.portals import fourdn\n"
         "from prismflow.portals.network import Wanted\n"
         "wanted = Wanted('x', 'y', (), credentials=fourdn.credentials())\n"
-        "print(repr(wanted), provenance.code_digest('tracks'))\n"
+        "print(repr(wanted), code_digest.code_digest('data.tracks'))\n"
     )
     environment = os.environ | {
         "PRISMFLOW_4DN_KEY_ID": "keyid123", "PRISMFLOW_4DN_SECRET": "s3cr3t456",

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from make_store import settings
-from test_store import make_store as write_small_store
+from unit.data.test_store import make_store as write_small_store
 
 from prismflow.data.store import Store
 from prismflow.data.store_writer import new_store
