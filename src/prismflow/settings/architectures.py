@@ -33,7 +33,7 @@ def module_of(architecture: str) -> str:
 @functools.cache
 def _definitions(module: str) -> dict[str, ast.ClassDef | str]:
     """Classes of a module; for imported names the module of this package they come from."""
-    path = Path(__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    path = Path(__file__).parents[1].joinpath(*module.split(".")[1:]).with_suffix(".py")
     found: dict[str, ast.ClassDef | str] = {}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef):

@@ -37,7 +37,7 @@ from prismflow.statistics import t_interval
 
 def test_every_renderer_has_needs_and_a_case() -> None:
     # Those that need other data than these tables are drawn in test files of their own.
-    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    tests = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
     for name in plots.renderers():
         assert f'"{name}"' in tests, name
         assert set(plots.renderer(name).NEEDS) <= set(NEEDS)
@@ -81,7 +81,7 @@ def test_files_are_equal_byte_by_byte_and_carry_true_type(name: str, tmp_path: P
 def test_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[2]); import plot_cases as t; "
-        "from prismflow import plots; "
+        "from prismflow.figures import plots; "
         "plots.save(t.draw('main_one_seed'), sys.argv[1] + '.pdf', sys.argv[1] + '.png')"
     )
     here = str(Path(__file__).parent)

@@ -76,7 +76,7 @@ def test_digest_of_the_real_package_does_not_import_it() -> None:
 
 
 def test_modules_loaded_by_name_count(package: Path) -> None:
-    (package / "training.py").write_text('LOADED_BY_NAME = ("prismflow.figures.plots.main",)\n')
+    (package / "training.py").write_text('LOADED_BY_NAME = ("prismflow.plots.main",)\n')
     before = digest("training")
     (package / "plots/main.py").write_text("WIDTH = 5\n")
     assert digest("training") != before

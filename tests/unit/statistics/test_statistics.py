@@ -89,7 +89,7 @@ def test_bootstrap_is_a_function_of_its_seed_and_not_of_its_blocks(
     first = statistics.bootstrap_interval(statistics.pearson, x, x**3, seed=1)
     assert statistics.bootstrap_interval(statistics.pearson, x, x**3, seed=1) == first
     assert statistics.bootstrap_interval(statistics.pearson, x, x**3, seed=2) != first
-    monkeypatch.setattr(statistics.genes, "_RESAMPLED_VALUES", 60 * 7)
+    monkeypatch.setattr(statistics.bootstrap, "_RESAMPLED_VALUES", 60 * 7)
     assert statistics.bootstrap_interval(statistics.pearson, x, x**3, seed=1) == first
 
 

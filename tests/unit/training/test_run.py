@@ -20,6 +20,7 @@ from prismflow.settings.training import TrainingSettings
 from prismflow.training import loop
 from prismflow.training.batches import Batch, GeneBatches
 from prismflow.training.inference import build_model, load_weights, predict, save_weights
+from prismflow.training.optimiser import schedule_of
 from prismflow.training.loop import accumulate_gradients, start_state, validation_is_due
 from prismflow.training.record import Split, open_inputs
 from prismflow.training.run import train_run
@@ -174,7 +175,7 @@ def test_streaming_changes_nothing(data, tmp_path, monkeypatch):
     assert [p.read_bytes() for p in plain] == [p.read_bytes() for p in streamed]
 
 
-def test_a_state_can_be_continued(data):
+def test_a_state_can_be_continued(data, monkeypatch):
     chosen = TrainingSettings(**settings()["training"])
     sources = batches_of(data, "train"), batches_of(data, "valid")
 
@@ -186,9 +187,9 @@ def test_a_state_can_be_continued(data):
     part = fresh()
     # Stopping after a validation leaves nothing half counted.
     stopped = TrainingSettings(**{**settings()["training"], "steps": 7})
-    schedule = chosen.schedule
-    object.__setattr__(stopped, "schedule", schedule)
-    loop.train_model(part, *sources, stopped, 2, "first part")
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "schedule_of", lambda _: schedule_of(chosen))
+        loop.train_model(part, *sources, stopped, 2, "first part")
     loop.train_model(part, *sources, chosen, 2, "second part")
     assert part.step == whole.step == 12 and part.history == whole.history
     for name, value in whole.best.items():
@@ -312,7 +313,8 @@ def test_training_on_cuda(data, tmp_path):
 
 
 def test_a_captured_step_must_be_one_forward_pass(data):
-    from prismflow.training.loop import _captured_step
+    from prismflow.training.optimiser import schedule_of
+from prismflow.training.loop import _captured_step
 
     model = torch.nn.Linear(2, 1)
     optimiser = torch.optim.AdamW(model.parameters())
