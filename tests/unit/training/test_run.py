@@ -20,8 +20,8 @@ from prismflow.settings.training import TrainingSettings
 from prismflow.training import loop
 from prismflow.training.batches import Batch, GeneBatches
 from prismflow.training.inference import build_model, load_weights, predict, save_weights
-from prismflow.training.optimiser import schedule_of
 from prismflow.training.loop import accumulate_gradients, start_state, validation_is_due
+from prismflow.training.optimiser import schedule_of
 from prismflow.training.record import Split, open_inputs
 from prismflow.training.run import train_run
 
@@ -313,8 +313,7 @@ def test_training_on_cuda(data, tmp_path):
 
 
 def test_a_captured_step_must_be_one_forward_pass(data):
-    from prismflow.training.optimiser import schedule_of
-from prismflow.training.loop import _captured_step
+    from prismflow.training.loop import _captured_step
 
     model = torch.nn.Linear(2, 1)
     optimiser = torch.optim.AdamW(model.parameters())
