@@ -79,7 +79,7 @@ def _check_metrics(workflow: Workflow, plan: Plan, genes: int) -> int:
         wanted = {
             (run.cell, run.model, run.fold, run.seed, scenario)
             for run in plan.runs(dataset)
-            for scenario in json.loads(plan.scenarios_json(run))
+            for scenario in plan.tested(run)
         }
         assert set(found.index) == wanted
         assert all(names == set(regression_metrics([0, 1, 2], [0, 1, 3])) for names in found)
@@ -132,7 +132,7 @@ def _fill(workflow: Workflow, plan: Plan) -> None:
                     metrics=folder / "metrics.tsv",
                     extras=folder / "extras.safetensors",
                 ),
-                SimpleNamespace(scenarios=plan.scenarios_json(run)),
+                SimpleNamespace(scenarios=plan.tested(run)),
                 SimpleNamespace(
                     dataset=dataset, cell=run.cell, model=run.model,
                     run=f"{run.fold}_seed{run.seed}",

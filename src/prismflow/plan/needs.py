@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prismflow.errors import InputError
-
-Run = tuple[str, str, str, int]
-"""Cell, model, fold and seed."""
+from prismflow.plan.run import RunKey
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,7 @@ NEEDS: dict[str, Need] = {
         "confounding",
     ),
     "model_settings": Need("plan", (), "settings"),
+    "families": Need("plan", (), "families"),
     # The rule names the file, because only experiments that compare models have one.
     "comparisons": Need("plan", (), "comparisons"),
 }
@@ -106,7 +105,7 @@ def needed_files(
     dataset: str,
     cells: Sequence[str],
     models: Sequence[str],
-    runs: Sequence[Run],
+    runs: Iterable[RunKey],
     root: str = "results",
 ) -> list[str]:
     """Files that hold these needs, each once.
@@ -122,10 +121,7 @@ def needed_files(
         "dataset": [{}],
         "cell": [{"cell": cell} for cell in cells],
         "model": [{"model": model} for model in models],
-        "run": [
-            {"cell": cell, "model": model, "run": f"{fold}_seed{seed}"}
-            for cell, model, fold, seed in runs
-        ],
+        "run": [{"cell": run.cell, "model": run.model, "run": run.name} for run in runs],
     }
     files = [
         f"{root}/{dataset}/{pattern.format(**place)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -134,7 +133,7 @@ def test_crops_are_points_of_the_models_that_are_long_enough(plan: Make) -> None
         for scenario, x in (("full", 300), ("crop_100bp", 100))
     ]
     run = own(made).runs[0]
-    assert json.loads(made.scenarios_json(run))["crop_100bp"] == {"crop_bp": 100}
+    assert made.tested(run)["crop_100bp"] == {"crop_bp": 100}
 
 
 def test_transfer_tests_each_model_on_the_other_cells(plan: Make) -> None:
@@ -142,7 +141,7 @@ def test_transfer_tests_each_model_on_the_other_cells(plan: Make) -> None:
     for run in own(made).runs:
         other = {"simA": "simB", "simB": "simA"}[run.cell]
         assert made.other_cells(run) == [other]
-        assert json.loads(made.scenarios_json(run)) == {
+        assert made.tested(run) == {
             "full": {}, f"on_{other}": {"cell": other},
         }  # fmt: skip
     alone = plan({"models": ["prism"], "transfer": True, "cells": ["simA"]})
@@ -178,7 +177,7 @@ def test_a_dataset_may_have_experiments_of_its_own(plan: Make) -> None:
 def test_long_windows_take_a_batch_in_several_passes(
     window_bp: int, n_contexts: int, expected: tuple[int, int, int]
 ) -> None:
-    from prismflow.plan.parameters import training_settings
+    from prismflow.plan.model_settings import training_settings
 
     values = {"training": {"batch_size": 8, "eval_batch_size": 64}, "run": {"pass_bp": 800_000}}
     entry = {"window_bp": window_bp, "hyperparameters": {"n_contexts": n_contexts}}
