@@ -93,6 +93,19 @@ def test_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
         assert (tmp_path / f"1{suffix}").read_bytes() == (tmp_path / f"2{suffix}").read_bytes()
 
 
+def test_a_weak_baseline_does_not_press_all_others_into_one_spot() -> None:
+    def estimate(value: float) -> forest.Estimate:
+        seeds = (value - 0.001, value + 0.001)
+        return forest.Estimate(t_interval(np.array(seeds)), seeds)
+
+    close = [estimate(value) for value in (0.17, 0.19, 0.20, 0.22, 0.21)]
+    low, high = forest.limits([*close, estimate(0.54), estimate(0.94)])
+    assert 0.1 < low < 0.17 and 0.22 < high < 0.3
+    # Where rows are spread out, all of them are shown.
+    low, high = forest.limits([estimate(value) for value in (0.1, 0.3, 0.5, 0.6, 0.9)])
+    assert low < 0.1 and high > 0.9
+
+
 def test_colours_are_fixed_distinct_and_dark_enough() -> None:
     colours = [look.colour for look in style.MODEL_STYLE.values()]
     assert len(set(colours)) == len(colours)

@@ -26,6 +26,8 @@ ROW_IN = 0.17
 LINE_IN = 0.105
 SEED_OFFSET_IN = 0.052
 LABEL_CHARS = 25
+CROWDED = 0.25
+"""Rows that together take a smaller share of the axis than this get the axis to themselves."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def draw(plan: Plan, summary: pd.DataFrame, experiment: Mapping[str, Any],
         common.sample_note(summary, cells_of(plan), context),
     ]
     if truncated:
-        notes.append("Arrowheads: the interval goes on beyond the axis.")
+        notes.append("Arrowheads: a value or its interval lies beyond the axis.")
     notes.extend(plan.extra_notes)
     return style.finish(figure, notes, context)
 
@@ -221,6 +223,11 @@ def _axis_name(panel: Panel, plan: Plan, context: Mapping[str, Any]) -> str:
 def _points(axes: Axes, item: Estimate, y: float, look: style.ModelStyle,
             bounds: tuple[float, float]) -> bool:  # fmt: skip
     interval = item.interval
+    if not bounds[0] <= interval.mean <= bounds[1]:
+        edge, marker = (bounds[0], "<") if interval.mean < bounds[0] else (bounds[1], ">")
+        axes.plot([edge], [y], marker=marker, markersize=4.6, color=look.colour,
+                  markeredgewidth=0, clip_on=False, zorder=4)  # fmt: skip
+        return True
     if interval.n > 1:
         axes.plot(item.seeds, [y + SEED_OFFSET_IN] * len(item.seeds), linestyle="", marker="o",
                   markersize=2.6, markerfacecolor=look.colour, markeredgewidth=0, alpha=0.45,
@@ -240,7 +247,12 @@ def _points(axes: Axes, item: Estimate, y: float, look: style.ModelStyle,
 
 
 def limits(items: Sequence[Estimate], zero: bool = False) -> tuple[float, float]:
-    """Axis limits that show every seed, and every interval unless one would dwarf the points."""
+    """Axis limits that show what is compared.
+
+    Every seed is shown, and every interval unless one would dwarf the points; at most a third of
+    the rows are left outside where they would press all others into one spot.
+    """
+    items = _crowd(items)
     points = [value for item in items for value in (*item.seeds, item.interval.mean)]
     points = [value for value in points if math.isfinite(value)]
     if zero:
@@ -256,6 +268,24 @@ def limits(items: Sequence[Estimate], zero: bool = False) -> tuple[float, float]
     high = min(wanted_high, high + 0.4 * span)
     pad = 0.05 * (high - low or span)
     return low - pad, high + pad
+
+
+def _crowd(items: Sequence[Estimate]) -> Sequence[Estimate]:
+    """The rows without those so far off that the others could not be told apart."""
+    ordered = sorted(
+        (item for item in items if math.isfinite(item.interval.mean)),
+        key=lambda item: item.interval.mean,
+    )
+    if len(ordered) < 4:
+        return items
+    means = [item.interval.mean for item in ordered]
+    span = means[-1] - means[0]
+    for outside in range(1, len(ordered) // 3 + 1):
+        for first in range(outside + 1):
+            last = len(ordered) - 1 - (outside - first)
+            if means[last] - means[first] < CROWDED * span:
+                return ordered[first : last + 1]
+    return items
 
 
 def _number(value: float, signed: bool) -> str:
