@@ -26,11 +26,7 @@ def load_plan():
         str(file) for file in workflow.configfiles if str(file) not in given
     ] + given
     try:
-        return make_plan(
-            settings_of.load(
-                config, files, Path(workflow.basedir) / "workflow" / "schemas"
-            )
-        )
+        return make_plan(settings_of.load(config, files))
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
