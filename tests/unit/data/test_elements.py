@@ -222,7 +222,7 @@ def test_sentences(files: dict[str, Any], tmp_path: Path) -> None:
         store_of(files, tmp_path / "a", activity=["atac"])
     assert not (tmp_path / "a").exists()
     with pytest.raises(
-        InputError, match="elements: unknown key 'width': .*did you mean 'width_bp'"
+        InputError, match=r"elements: unknown key 'width': .*did you mean 'width_bp'"
     ):
         ElementSettings.parse({"peaks": "p", "width": 3})
     with pytest.raises(InputError, match="n_nearest: expected a number of at least 1, found 0"):
