@@ -67,7 +67,7 @@ def _plan(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> Plan:
     for file in (PAPER, "config/load.yaml"):
         merged = configuration.merge(merged, yaml.safe_load(Path(file).read_text()))
     files = [PAPER, "config/load.yaml"]
-    return make_plan(configuration.load(merged, files, Path("workflow/schemas")))
+    return make_plan(configuration.load(merged, files))
 
 
 def _check_metrics(workflow: Workflow, plan: Plan, genes: int) -> int:

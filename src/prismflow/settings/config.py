@@ -11,16 +11,19 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from prismflow.errors import InputError
 from prismflow.plan.needs import needs_runs
 from prismflow.settings import architectures, yaml_files
+from prismflow.settings.config_file import ConfigFile
 from prismflow.settings.datasets import check_datasets, merge, with_bases
+from prismflow.settings.experiments_file import ExperimentsFile
+from prismflow.settings.models_file import ModelsFile
 from prismflow.settings.shared_files import Reference, check_gene_table, read_references
 from prismflow.settings.sheets import Row, check_name
 from prismflow.settings.tracks import Track, read_cells, read_tracks
+from prismflow.settings.training import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -46,22 +49,20 @@ class Config:
         return [name for name in self.values["modalities"] if (cell, name) in self.tracks]
 
 
-def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLike[str]) -> Config:
+def load(raw: Mapping[str, Any], files: Sequence[str]) -> Config:
     """Validate the merged configuration and read the sheets that it names.
 
     Args:
         raw: the merged configuration, as Snakemake gives it.
         files: the YAML files it was merged from, in the order of overriding; for messages.
-        schemas: folder of ``*.schema.yaml``.
 
     Raises:
         InputError: one sentence on the first thing that is wrong.
     """
     check_locale(os.getcwd())
-    schemas = Path(schemas)
     given = copy.deepcopy(dict(raw))
     given["datasets"] = with_bases(given.get("datasets"), files)
-    values = yaml_files.validate(given, schemas / "config.schema.yaml", files)
+    values = yaml_files.validate(given, ConfigFile, files)
     values["modalities"] = _in_order_of_files(values["modalities"], files)
     sheets = values["sheets"]
     cells = read_cells(sheets["cells"])
@@ -70,10 +71,8 @@ def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLik
         yaml_files.read_yaml(sheets["experiments"]), values["experiment_overrides"],
         "experiments", sheets["experiments"], files,
     )  # fmt: skip
-    experiments = yaml_files.validate(
-        experiments, schemas / "experiments.schema.yaml", [*files, sheets["experiments"]]
-    )
-    models = _read_models(values, schemas, files)
+    experiments = yaml_files.validate(experiments, ExperimentsFile, [*files, sheets["experiments"]])
+    models = _read_models(values, files)
     config = Config(
         values, cells, tracks, models, experiments["scenarios"], experiments["experiments"],
         read_references(sheets["references"]), tuple(files),
@@ -127,16 +126,14 @@ def _with_overrides(
     return content
 
 
-def _read_models(
-    values: Mapping[str, Any], schemas: Path, files: Sequence[str]
-) -> dict[str, dict[str, Any]]:
+def _read_models(values: Mapping[str, Any], files: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Entries of the models file with overrides applied and bases resolved."""
     path = values["sheets"]["models"]
     content = _with_overrides(
         yaml_files.read_yaml(path), values["model_overrides"], None, path, files
     )  # fmt: skip
     sources = [*files, path]
-    entries = yaml_files.validate(content, schemas / "models.schema.yaml", sources)
+    entries = yaml_files.validate(content, ModelsFile, sources)
     models: dict[str, dict[str, Any]] = {}
     for name in entries:
         check_name(name, "model", yaml_files.where(sources, (name,)))
@@ -154,8 +151,8 @@ def _read_models(
         )
         _check_modalities(model, values["modalities"], location)
         yaml_files.validate(
-            model.get("training", {}), schemas / "config.schema.yaml", sources,
-            (name, "training"), definition="training",
+            {**values["training"], **model.get("training", {})}, TrainingSettings, sources,
+            (name, "training"),
         )  # fmt: skip
     return models
 

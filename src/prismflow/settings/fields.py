@@ -24,6 +24,11 @@ def parse_settings(cls: type[SettingsT], values: Mapping[str, Any], where: str) 
     Raises:
         InputError: an unknown key, or a value of the wrong type.
     """
+    if hasattr(cls, "__pydantic_fields__"):
+        # Imported here: the models' own settings need no pydantic.
+        from prismflow.settings.definitions import build
+
+        return build(cls, values, where)
     fields = {f.name: f for f in dataclasses.fields(cls)}
     unknown = [str(key) for key in values if key not in fields]
     if unknown:

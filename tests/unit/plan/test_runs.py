@@ -37,8 +37,7 @@ def plan(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         merged: dict[str, Any] = {}
         for values in [*(yaml.safe_load(Path(f).read_text()) for f in files), changes]:
             merged = merge(merged, values)
-        schemas = root / "workflow" / "schemas"
-        return make_plan(configuration.load(copy.deepcopy(merged), files, schemas))
+        return make_plan(configuration.load(copy.deepcopy(merged), files))
 
     return make
 
@@ -188,10 +187,9 @@ def test_long_windows_take_a_batch_in_several_passes(
 
 
 def test_the_papers_configuration_is_planned(plan: Make, root: Path) -> None:
-    schemas = root / "workflow" / "schemas"
     raw = yaml.safe_load(Path("config/config.yaml").read_text())
     # The gene table and tracks are made or downloaded later; planning asks for none of them.
-    made = make_plan(configuration.load(raw, ["config/config.yaml"], schemas))
+    made = make_plan(configuration.load(raw, ["config/config.yaml"]))
     main = made.experiments["hg38_cage", "main"]
     published = Path("config/published.tsv").read_text().splitlines()[1:]
     named = {line.split("\t")[2] for line in published if line.startswith("main\t")}

@@ -25,7 +25,6 @@ class Project:
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder = folder
-        self.schemas = root / "workflow" / "schemas"
         shutil.copytree(root / "config", folder / "config")
 
     def edit(self, file: str, change: Callable[[Any], None]) -> None:
@@ -48,7 +47,7 @@ class Project:
         merged: dict[str, Any] = {}
         for file in files:
             merged = merge(merged, yaml.safe_load(Path(file).read_text()))
-        return make_plan(configuration.load(copy.deepcopy(merged), files, self.schemas))
+        return make_plan(configuration.load(copy.deepcopy(merged), files))
 
 
 @pytest.fixture
@@ -389,7 +388,7 @@ def test_channels_follow_the_files_not_the_merge(project: Project) -> None:
     for file in reversed(files):
         merged = merge(merged, yaml.safe_load(Path(file).read_text()))
     merged = merge(merged, yaml.safe_load(Path(files[1]).read_text()))
-    config = configuration.load(merged, files, project.schemas)
+    config = configuration.load(merged, files)
     assert list(config.values["modalities"]) == names
 
 
