@@ -41,8 +41,8 @@ class Term(Keys):
 class Bound(Keys):
     """Side of the bound, and the bound in margins; one of the two keys."""
 
-    above: Number = key("Holds if the whole interval lies above.", 0.0, sparse=True)
-    below: Number = key("Holds if the whole interval lies below.", 0.0, sparse=True)
+    above: Number = key("Holds if the whole interval lies above.", None, sparse=True)
+    below: Number = key("Holds if the whole interval lies below.", None, sparse=True)
 
 
 class Test(Keys):
@@ -57,13 +57,13 @@ class Test(Keys):
     experiments: list[str] = key(
         "Experiments whose runs it needs; the first one's figure stands beside it.", []
     )
-    terms: Annotated[list[Term], Field(min_length=2)] = key("The contrast.", [], sparse=True)
-    like: str = key("The model whose window is the short one.", "", sparse=True)
-    model: str = key("The model that is compared.", "", sparse=True)
-    against: _SomeTexts = key("Models that it is compared with.", [], sparse=True)
-    reference: str = key("Model whose parameters are the measure.", "", sparse=True)
-    expected: Number = key("Published number of parameters.", 0.0, sparse=True)
-    within: Number = key("Rounding of the published number.", 0.0, sparse=True, ge=0)
+    terms: Annotated[list[Term], Field(min_length=2)] = key("The contrast.", None, sparse=True)
+    like: str = key("The model whose window is the short one.", None, sparse=True)
+    model: str = key("The model that is compared.", None, sparse=True)
+    against: _SomeTexts = key("Models that it is compared with.", None, sparse=True)
+    reference: str = key("Model whose parameters are the measure.", None, sparse=True)
+    expected: Number = key("Published number of parameters.", None, sparse=True)
+    within: Number = key("Rounding of the published number.", None, sparse=True, ge=0)
     holds: Annotated[
         Bound,
         BeforeValidator(_one_side),

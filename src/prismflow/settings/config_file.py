@@ -187,7 +187,7 @@ class Modality(Keys):
     """One kind of signal."""
 
     kind: str = one_of("What its files hold.", TRACK_FORMATS)
-    label: str = key("Name in figures; without it the modality's own.", "", sparse=True)
+    label: str = key("Name in figures; without it the modality's own.", None, sparse=True)
     transform: str = key("`raw`, `log1p`, `log10p1` or `clip:<max>`, when a batch is made.", "raw")
     missing: str = one_of(
         "What a base without a value means; `mean` is that of the bases with one.",

@@ -27,16 +27,16 @@ class Vary(Keys):
 
     models: SomeNames = key("Models that are varied.")
     window_bp: EvenLengths = key(
-        "Input lengths.", [], sparse=True, expected="a list of even lengths in bp"
+        "Input lengths.", None, sparse=True, expected="a list of even lengths in bp"
     )
     modalities: Literal["subsets", "extras"] | list[SomeNames] = key(
         "Lists of signals, `subsets` (all of them), or `extras` (one more each).",
-        [],
+        None,
         sparse=True,
         expected="`subsets`, `extras` or lists of modalities",
     )
-    hyperparameters: dict[str, Values] = key("Setting -> its values.", {}, sparse=True)
-    loss: dict[str, Weights] = key("Weight of the loss -> its values.", {}, sparse=True)
+    hyperparameters: dict[str, Values] = key("Setting -> its values.", None, sparse=True)
+    loss: dict[str, Weights] = key("Weight of the loss -> its values.", None, sparse=True)
 
 
 class Experiment(Keys):
@@ -53,26 +53,28 @@ class Experiment(Keys):
     scenarios: Names = key("Ways of testing.", ["full"])
     crop_bp: Annotated[EvenLengths, UNIQUE] = key(
         "Central lengths at which the trained models are tested too.",
-        [],
+        None,
         sparse=True,
         expected="a list of even lengths in bp",
     )
     transfer: Flag = key("Test every model on the other cells too.", False)
-    cells: SomeNames = key("Cells of the dataset that take part; without it all.", [], sparse=True)
+    cells: SomeNames = key(
+        "Cells of the dataset that take part; without it all.", None, sparse=True
+    )
     folds: Literal["all"] | SomeNames = key(
         "Folds of the dataset, or `all` of them; without it `splits.use`.",
-        [],
+        None,
         sparse=True,
         expected="`all` or a list of folds",
     )
     reference: str | None = key(
         "Model that all others are compared with; null for none. Without it variants are compared "
         "with the model that was varied, others with `prism`, else with the first model of `vary`.",
-        "",
+        None,
         sparse=True,
     )
     seeds: Annotated[list[Annotated[int, Field(strict=True, ge=0)]], UNIQUE] = key(
-        "Seeds that take part; without it those of the configuration.", [], sparse=True
+        "Seeds that take part; without it those of the configuration.", None, sparse=True
     )
     options: dict[str, Any] = key("Settings of the renderer.", {})
 

@@ -58,6 +58,15 @@ def _checked(value: Any, expected: Any, where: str) -> Any:
     raise InputError(f"{where} must be {wanted}, found {value!r}.")
 
 
+def fits(value: Any, expected: Any) -> bool:
+    """Whether ``value`` may stand where a dataclass says ``expected``."""
+    try:
+        _checked(value, expected, "")
+    except InputError:
+        return False
+    return True
+
+
 def _is_union(expected: Any) -> bool:
     return typing.get_origin(expected) in (typing.Union, types.UnionType)
 

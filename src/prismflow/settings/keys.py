@@ -10,8 +10,16 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AllowInfNan, BaseModel, ConfigDict, Field, Strict
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AllowInfNan,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Strict,
+)
+from pydantic_core import PydanticCustomError, core_schema
 
 #: Types that take no text for a number and no 1 for true.
 Whole = Annotated[int, Strict()]
@@ -35,6 +43,7 @@ def key(
     expected: str | None = None,
     sparse: bool = False,
     kind: str | None = None,
+    enum: list[str] | None = None,
     **limits: Any,
 ) -> Any:
     """One key.
@@ -46,9 +55,10 @@ def key(
         sparse: an absent key stays absent in what planning hands on, and each reader of it says
             what that means.
         kind: type for the reference page where the class has no annotation that says it.
+        enum: for the schema, the names that a pattern stands for.
         limits: ``ge``, ``gt``, ``le``, ``lt``, ``multiple_of``, ``min_length``, ``max_length``.
     """
-    extra = {"expected": expected, "sparse": sparse or None, "kind": kind}
+    extra = {"expected": expected, "sparse": sparse or None, "kind": kind, "enum": enum}
     known = {name: value for name, value in extra.items() if value is not None}
     return Field(default, description=meaning, json_schema_extra=known or None, **limits)
 
@@ -62,13 +72,13 @@ def even_length(meaning: str, default: Any = ..., what: str = "length", **option
 def one_of(meaning: str, names: Iterable[str], default: Any = ..., **options: Any) -> Any:
     """A key that holds one of some names that stand in a table."""
     known = list(names)
-    pattern = rf"^({'|'.join(map(re.escape, known))})$"
     return key(
         meaning,
         default,
         expected=f"one of {', '.join(known)}",
-        pattern=pattern,
         kind=" or ".join(f"`{name}`" for name in known),
+        enum=known,
+        pattern=rf"^({'|'.join(map(re.escape, known))})$",
         **options,
     )
 
@@ -79,14 +89,25 @@ def _unique(items: Any) -> Any:
     return items
 
 
-#: Marks a list whose entries must differ.
-UNIQUE = AfterValidator(_unique)
+class Unique:
+    """Marks a list whose entries must differ."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(_unique, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "uniqueItems": True}
+
+
+UNIQUE = Unique()
 #: Names, each once.
-Names = Annotated[list[str], UNIQUE, Field(json_schema_extra={"uniqueItems": True})]
+Names = Annotated[list[str], UNIQUE]
 #: At least one name, each once.
-SomeNames = Annotated[
-    list[str], UNIQUE, Field(min_length=1, json_schema_extra={"uniqueItems": True})
-]
+SomeNames = Annotated[list[str], UNIQUE, Field(min_length=1)]
 EvenLengths = list[Annotated[int, Strict(), Field(ge=2, multiple_of=2)]]
 
 

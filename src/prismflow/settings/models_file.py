@@ -15,23 +15,25 @@ class ModelEntry(Keys):
 
     SPARSE: ClassVar[bool] = True
 
-    base: str = key("The entry whose keys this one inherits.", "")
-    label: str = key("Name in figures and tables; without it the model's own.", "")
-    architecture: str = one_of("What is built; docs/models.md describes each.", ARCHITECTURES, "")
+    base: str = key("The entry whose keys this one inherits.", None)
+    label: str = key("Name in figures and tables; without it the model's own.", None)
+    architecture: str = one_of(
+        "What is built, here or in the base; docs/models.md describes each.", ARCHITECTURES, None
+    )
     modalities: Literal["available", "none"] | SomeNames = key(
         "`available` (all that the cell has), `none`, or a list (a cell that lacks one is left "
         "out); without it `none` where the architecture reads no signal, else `available`.",
-        "available",
+        None,
         expected="`available`, `none` or a list of modalities",
     )
-    window_bp: Whole = even_length("Input length.", 2000, what="window length")
-    exclude_gene_features: list[str] = key("Gene features that it doesn't get.", [])
-    transforms: dict[str, str] = key("Modality -> transform in the place of its own.", {})
-    hyperparameters: dict[str, Any] = key("Settings of the architecture that differ.", {})
-    loss: dict[str, Annotated[float, Field(strict=True, ge=0)]] = key("Weights of the loss.", {})
-    training: dict[str, Any] = key("Keys of `training` in config.yaml that differ.", {})
+    window_bp: Whole = even_length("Input length, here or in the base.", None, what="window length")
+    exclude_gene_features: list[str] = key("Gene features that it doesn't get.", None)
+    transforms: dict[str, str] = key("Modality -> transform in the place of its own.", None)
+    hyperparameters: dict[str, Any] = key("Settings of the architecture that differ.", None)
+    loss: dict[str, Annotated[float, Field(strict=True, ge=0)]] = key("Weights of the loss.", None)
+    training: dict[str, Any] = key("Keys of `training` in config.yaml that differ.", None)
     checkpoint: str = key(
-        "A released checkpoint ({cell}, {seed} are replaced) to evaluate instead of training.", ""
+        "A released checkpoint ({cell}, {seed} are replaced) to evaluate instead of training.", None
     )
 
 

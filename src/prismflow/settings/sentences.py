@@ -38,6 +38,7 @@ _EXPECTED = {
     "multiple_of": "a multiple of {multiple_of}",
 }
 _LONGEST = 300
+_WORDS = {int: "integer", float: "number", bool: "true or false", str: "text", Any: "any"}
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,8 @@ class _Place:
         if kind == "together":
             sentence = f"{self.error['msg']}; correct one of them."
             return (*self.location, *context["keys"]), sentence
-        return self.location, f"expected {self._expectation(kind, context)}, {self._found(kind)}"
+        found = found_words(self.value, kind in ("int_type", "float_type"))
+        return self.location, f"expected {self._expectation(kind, context)}, {found}"
 
     def _unknown(self) -> tuple[Location, str]:
         known = sorted(fields_of(self.definition) or ())
@@ -168,17 +170,38 @@ class _Place:
         limits = {name: _short(limit) for name, limit in context.items()}
         return pattern.format(**limits) if pattern else str(self.error["msg"])
 
-    def _found(self, kind: str) -> str:
-        number = _as_number(self.value) if kind in ("int_type", "float_type") else None
-        if number is not None:
-            return (
-                f"found the text {self.value!r}; write the number as {number!r} (YAML reads "
-                f"{self.value!r} as text)."
-            )
-        shown = repr(self.value)
-        if len(shown) > _LONGEST:
-            shown = f"{shown[:_LONGEST]}..."
-        return f"found {shown}; correct the value."
+
+def found_words(value: Any, numeric: bool) -> str:
+    """``found ...; what to do.`` of a wrong value, where a number may have been meant."""
+    number = _as_number(value) if numeric else None
+    if number is not None:
+        return (
+            f"found the text {value!r}; write the number as {number!r} (YAML reads {value!r} as "
+            "text)."
+        )
+    shown = repr(value)
+    if len(shown) > _LONGEST:
+        shown = f"{shown[:_LONGEST]}..."
+    return f"found {shown}; correct the value."
+
+
+def type_words(annotation: Any) -> str:
+    """A type as a reader knows it: `integer or null`, `list of text`."""
+    if type(None) in typing.get_args(annotation):
+        return f"{type_words(inner(annotation))} or null"
+    annotation = inner(annotation)
+    origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation in _WORDS:
+        return _WORDS[annotation]
+    if origin is typing.Literal:
+        return " or ".join(f"`{choice}`" for choice in parts)
+    if origin is dict:
+        return f"name -> {type_words(parts[1])}"
+    if origin in (list, tuple):
+        return f"list of {type_words(parts[0])}"
+    if fields_of(annotation) is not None:
+        return "keys"
+    return " or ".join(map(type_words, parts))
 
 
 def _short(limit: Any) -> Any:

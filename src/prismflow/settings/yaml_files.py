@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,19 @@ def where(files: Sequence[str | Path], location: Location) -> str:
     return f"{file}, line {line} ({name})" if depth else f"{file} ({name})"
 
 
+def where_first(files: Sequence[str | Path], locations: Sequence[Location]) -> str:
+    """As :func:`where`, of the first of several places that stands in a file."""
+    for location in locations:
+        if any(_line_in(Path(file), location)[0] == len(location) > 0 for file in files):
+            return where(files, location)
+    return where(files, locations[0])
+
+
 def validate(
-    value: Any, definition: Any, files: Sequence[str | Path], prefix: Location = ()
+    value: Any,
+    definition: Any,
+    files: Sequence[str | Path],
+    places: Callable[[Location], list[Location]] | None = None,
 ) -> Any:
     """Check ``value`` and fill in the defaults of keys that weren't given.
 
@@ -110,20 +121,21 @@ def validate(
         value: parsed YAML.
         definition: the class of settings that it must be.
         files: the files that ``value`` was read from, in the order of overriding; for the message.
-        prefix: where in the files ``value`` stands.
+        places: where in the files a key of ``value`` may stand, the first of them that does is
+            named; without it at the key itself.
 
     Raises:
         InputError: the first thing that is wrong, with file, line and key.
     """
     if not isinstance(value, Mapping):
         raise InputError(
-            f"{where(files, prefix)}: expected keys and values, found {type(value).__name__}; "
+            f"{where(files, ())}: expected keys and values, found {type(value).__name__}; "
             "see config/README.md."
         )
     try:
         check(definition, value)
     except ValidationError as error:
         problem = problem_of(error, definition, value)
-        location = (*prefix, *problem.location)
-        raise InputError(f"{where(files, location)}: {problem.sentence}") from None
+        found = [problem.location] if places is None else places(problem.location)
+        raise InputError(f"{where_first(files, found)}: {problem.sentence}") from None
     return filled(definition, value)
