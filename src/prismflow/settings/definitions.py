@@ -27,7 +27,8 @@ def check(definition: type[SettingsT], value: Any) -> SettingsT:
     Raises:
         ValidationError: it is not; see :func:`prismflow.settings.sentences.problem_of`.
     """
-    return _checker(definition).validate_python(value)
+    checker: TypeAdapter[SettingsT] = _checker(definition)
+    return checker.validate_python(value)
 
 
 def build(definition: type[SettingsT], value: Mapping[str, Any], where: str) -> SettingsT:

@@ -58,7 +58,9 @@ def key(
         enum: for the schema, the names that a pattern stands for.
         limits: ``ge``, ``gt``, ``le``, ``lt``, ``multiple_of``, ``min_length``, ``max_length``.
     """
-    extra = {"expected": expected, "sparse": sparse or None, "kind": kind, "enum": enum}
+    extra: dict[str, Any] = {
+        "expected": expected, "sparse": sparse or None, "kind": kind, "enum": enum,
+    }  # fmt: skip
     known = {name: value for name, value in extra.items() if value is not None}
     return Field(default, description=meaning, json_schema_extra=known or None, **limits)
 

@@ -20,7 +20,7 @@ from prismflow.settings.models_file import ModelsFile
 from prismflow.settings.sentences import entry_of, extra_of, fields_of, inner, type_words
 
 COMMAND = "python -m prismflow.settings"
-FILES = {
+FILES: dict[str, Any] = {
     "config": ConfigFile,
     "models": ModelsFile,
     "experiments": ExperimentsFile,
