@@ -24,7 +24,6 @@ class Files:
     """A copy of the configuration in the working directory."""
 
     def __init__(self, root: Path) -> None:
-        self.schemas = root / "workflow" / "schemas"
         shutil.copytree(root / "config", "config")
 
     def plan(
@@ -44,7 +43,7 @@ class Files:
         merged: dict[str, Any] = {}
         for values in [*(yaml.safe_load(Path(f).read_text()) for f in files), changes]:
             merged = merge(merged, values)
-        return make_plan(configuration.load(copy.deepcopy(merged), list(files), self.schemas))
+        return make_plan(configuration.load(copy.deepcopy(merged), list(files)))
 
 
 def wildcards(**names: str) -> Any:
