@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from prismflow.errors import InputError
-from prismflow.plan.needs import needs_runs
 from prismflow.settings import architectures, yaml_files
 from prismflow.settings.datasets import check_datasets, merge, with_bases
 from prismflow.settings.shared_files import Reference, check_gene_table, read_references
@@ -217,8 +216,6 @@ def _check_selection(config: Config) -> None:
                     f"{where}: unknown model {model!r}; known are {', '.join(config.models)} (from "
                     f"{config.values['sheets']['models']})."
                 )
-        if not experiment["models"] and not vary and needs_runs(experiment):
-            raise InputError(f"{where}: expected `models` or `vary`, found neither; add one.")
         for scenario in experiment["scenarios"]:
             if scenario not in config.scenarios:
                 raise InputError(
