@@ -80,7 +80,9 @@ def needs_of(package: str, name: str) -> tuple[str, ...]:
             f"there are {', '.join(known)}."
         )
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         if any(isinstance(t, ast.Name) and t.id == "NEEDS" for t in targets):
             return tuple(ast.literal_eval(node.value))
     return DEFAULT
@@ -88,7 +90,7 @@ def needs_of(package: str, name: str) -> tuple[str, ...]:
 
 def needs_of_experiment(entry: Mapping[str, Any]) -> tuple[str, ...]:
     """Needs of an experiment's figure and table together."""
-    found = []
+    found: list[str] = []
     for package, key in (("plots", "renderer"), ("tables", "table")):
         if entry.get(key):
             found += needs_of(package, entry[key])

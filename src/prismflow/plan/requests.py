@@ -65,7 +65,7 @@ def experiment_request(plan: Plan, dataset: str, experiment: Experiment) -> dict
     }
     if experiment.points:
         options["points"] = experiment.points
-    request = {
+    request: dict[str, Any] = {
         "experiment": options,
         "runs": [run.key for run in experiment.runs],
         "context": context(plan, dataset),
