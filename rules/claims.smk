@@ -116,7 +116,11 @@ def claims_request(wildcards):
         for name, experiment in found.items()
     }
     return as_json(
-        {"experiments": experiments, "context": PLAN.context(wildcards.dataset)}
+        {
+            "experiments": experiments,
+            "context": PLAN.context(wildcards.dataset),
+            "classes": {name: class_of(name) for name in counted_models(CLAIMS)},
+        }
     )
 
 

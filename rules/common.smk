@@ -6,10 +6,9 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from prismflow.settings import config as settings_of
-from prismflow.settings.architectures import module_of
+from prismflow.settings.architectures import ARCHITECTURES, class_of, module_of
 from prismflow.settings.datasets import simulated_paths, source_of
 from prismflow.errors import InputError
-from prismflow.models import TABULAR
 from prismflow.plan.needs import loader_modules, needed_files, needs_of
 from prismflow.plan.runs import make_plan
 from prismflow.plan.price_request import plan_json
@@ -92,7 +91,9 @@ def growing(amount):
 def tabular_models():
     """Models on a table of features; they never use a GPU and so have rules of their own."""
     return {
-        name for name, entry in PLAN.models.items() if entry["architecture"] in TABULAR
+        name
+        for name, entry in PLAN.models.items()
+        if ARCHITECTURES[entry["architecture"]].tabular
     }
 
 

@@ -2,7 +2,8 @@
 def training_modules(wildcards):
     architecture = PLAN.models[wildcards.model]["architecture"]
     # The tabular path never reaches the torch loop, so an edit of the loop doesn't concern it.
-    stage = "training.record" if architecture in TABULAR else "training.run"
+    tabular = ARCHITECTURES[architecture].tabular
+    stage = "training.record" if tabular else "training.run"
     return code_digest(stage, module_of(architecture))
 
 
@@ -76,6 +77,8 @@ rule adopt_checkpoint:
         ),
         fold=lambda wildcards: run_of(wildcards).fold,
         seed=lambda wildcards: run_of(wildcards).seed,
-        code=lambda wildcards: code_digest("released.adopt"),
+        code=lambda wildcards: code_digest(
+            "released.adopt", module_of(PLAN.models[wildcards.model]["architecture"])
+        ),
     script:
         "../workflow/scripts/adopt_checkpoint.py"

@@ -103,15 +103,16 @@ def test_the_lock_names_no_cuda_package(root: Path) -> None:
 
 
 def test_sequence_only_architectures_are_the_models_that_read_no_signal() -> None:
-    from prismflow.models import ARCHITECTURES, TABULAR, model_class
-    from prismflow.settings.architectures import SEQUENCE_ONLY
+    from named import TABULAR, model_class
+
+    from prismflow.settings.architectures import ARCHITECTURES
 
     reading = {
         name: getattr(model_class(name), "uses_signals", True)
         for name in ARCHITECTURES
         if name not in TABULAR
     }
-    assert {name for name, uses in reading.items() if not uses} == SEQUENCE_ONLY - TABULAR
+    assert reading == {name: ARCHITECTURES[name].reads_signals for name in reading}
 
 
 def test_no_file_names_this_machine(root: Path) -> None:
@@ -127,7 +128,14 @@ def test_no_file_names_this_machine(root: Path) -> None:
 def test_planning_imports_nothing_heavy() -> None:
     # Each costs every start of Snakemake a part of a second, torch more than one.
     heavy = ("numpy", "pandas", "torch", "hictkpy", "numba", "scipy", "sklearn")
-    rooms = ("settings.config", "plan.runs", "jobs.code_digest", "plan.needs", "plan.parameters")
+    rooms = (
+        "settings.config",
+        "plan.runs",
+        "plan.price_request",
+        "jobs.code_digest",
+        "plan.needs",
+        "plan.parameters",
+    )
     code = (
         "import sys, importlib\n"
         f"for room in {rooms!r}: importlib.import_module('prismflow.' + room)\n"

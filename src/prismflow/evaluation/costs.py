@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from prismflow.files import write_json
-from prismflow.models import TABULAR
+from prismflow.models import class_of
 from prismflow.models.bimamba import Direction, Mixer
 from prismflow.models.common import parameter_count
 from prismflow.settings.fields import parse_settings
@@ -215,7 +215,7 @@ def measure_cost(
         InputError: the settings do not fit the architecture.
     """
     record = {key: settings[key] for key in ("model", "architecture", "window_bp", "modalities")}
-    if settings["architecture"] in TABULAR:
+    if class_of(settings).tabular:
         write_json({**record, "trained_by_steps": False}, output)
         return
     training = parse_settings(TrainingSettings, settings["training"], str(settings["model"]))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from prismflow.evaluation.claims import count_parameters, judge
 from prismflow.evaluation.predictions_file import read_gathered
-from prismflow.settings.claims import counted_models
 
 
 def write_claims(
@@ -17,7 +16,8 @@ def write_claims(
 
     Args:
         content_json: the claims file.
-        request_json: ``context`` and ``experiments``, as the plan words them.
+        request_json: ``context`` and ``experiments``, as the plan words them; ``classes`` of the
+            architectures whose parameters are counted.
         gathered: the dataset's gathered predictions.
     """
     from prismflow.figures.tables import claims, render
@@ -28,7 +28,7 @@ def write_claims(
         read_gathered(gathered),
         request["experiments"],
         request["context"],
-        count_parameters(counted_models(content)),
+        count_parameters(request["classes"]),
     )
     sheet = claims.sheet(table, {"id": "claims", **content}, request["context"])
     render.write(table, sheet, **{f"{suffix}_path": path for suffix, path in outputs.items()})

@@ -15,7 +15,7 @@ from prismflow.data.inputs import GeneInputs
 from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import write_json, write_tsv
-from prismflow.models import ARCHITECTURES, TABULAR, model_class
+from prismflow.models import class_of
 from prismflow.training.record import (
     Split,
     check_finite,
@@ -57,8 +57,8 @@ def train_run(
         splits_path: ``splits.tsv``; genes marked train and valid in the column ``fold`` are used.
         fold: column of ``splits.tsv``.
         seed: of initial weights, order of genes and everything drawn at random.
-        settings: resolved model settings (model, architecture, hyperparameters, loss, modalities,
-            window_bp, transforms, gene_features, training).
+        settings: resolved model settings (model, architecture, class, hyperparameters, loss,
+            modalities, window_bp, transforms, gene_features, training).
         weights_path: ``model.safetensors`` to write.
         model_json_path: ``model.json`` to write: settings, identity of the data, best step.
         history_path: ``history.tsv`` to write, one row per validation: step (optimiser steps
@@ -78,7 +78,7 @@ def train_run(
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"seed: expected a whole number of at least 0, found {seed!r}.")
     inputs, split = _open(store_dir, splits_path, fold, settings)
-    if settings["architecture"] in TABULAR:
+    if class_of(settings).tabular:
         history, facts = _fit_tabular(inputs, split, settings, seed, weights_path, threads)
     else:
         history, facts = _fit_network(
@@ -95,7 +95,7 @@ def _open(
 ) -> tuple[GeneInputs, Split]:
     store = Store.open(store_dir)
     split = Split.read(splits_path, fold, store)
-    extras = extras_of(model_class(settings["architecture"]), store)
+    extras = extras_of(class_of(settings), store)
     inputs = open_inputs(store, settings, extras)
     verify_files(inputs, settings)
     check_finite(inputs, split)
@@ -180,7 +180,7 @@ def _fit_tabular(
     threads: int | None,
 ) -> Fitted:
     # Loaded by name, so that an edit of the tabular models does not retrain the networks.
-    tabular = importlib.import_module(ARCHITECTURES[settings["architecture"]][0])
+    tabular = importlib.import_module(class_of(settings).__module__)
     model, history = tabular.train_tabular(inputs, split.rows, settings, seed, threads)
     tabular.save_tabular(model, weights_path)
     best = min(history, key=lambda row: row["valid_mse"])

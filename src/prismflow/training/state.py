@@ -33,7 +33,6 @@ from torch import Tensor, nn
 
 from prismflow.files import write_bytes
 from prismflow.jobs.code_digest import code_digest
-from prismflow.models import ARCHITECTURES
 
 if TYPE_CHECKING:
     from prismflow.data.store import Store
@@ -88,7 +87,7 @@ def run_identity(
         "split": split.digest,
         "fold": split.fold,
         "seed": seed,
-        "code": code_digest("training.run", ARCHITECTURES[settings["architecture"]][0]),
+        "code": code_digest("training.run", settings["class"].partition(":")[0]),
         "device": device.type,
         "torch": torch.__version__,
     }
