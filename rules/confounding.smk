@@ -53,7 +53,10 @@ def world_settings(wildcards):
 def world_modules(wildcards):
     models = worlds_of(wildcards.dataset)[wildcards.world]["models"]
     architectures = {PLAN.models[model]["architecture"] for model in models}
-    return code_digest("evaluation.worlds", *sorted(map(module_of, architectures)))
+    ways = ("training.network", "training.table")
+    return code_digest(
+        "evaluation.worlds", *ways, *sorted(map(module_of, architectures))
+    )
 
 
 rule train_in_world:

@@ -1,10 +1,10 @@
 # One job per model, fold and seed.
 def training_modules(wildcards):
     architecture = PLAN.models[wildcards.model]["architecture"]
-    # The tabular path never reaches the torch loop, so an edit of the loop doesn't concern it.
+    # Which of the two ways a run takes is no import, so that an edit of one doesn't concern the other.
     tabular = ARCHITECTURES[architecture].tabular
-    stage = "training.record" if tabular else "training.run"
-    return code_digest(stage, module_of(architecture))
+    way = "training.table" if tabular else "training.network"
+    return code_digest("training.run", way, module_of(architecture))
 
 
 def adopted_models():

@@ -26,11 +26,11 @@ from prismflow.models.common import parameter_count
 from prismflow.settings.fields import parse_settings
 from prismflow.settings.training import TrainingSettings
 from prismflow.training.batches import Batch
+from prismflow.training.determinism import make_deterministic
 from prismflow.training.devices import (
     choose_device,
     describe_device,
     keep_freed_memory,
-    make_deterministic,
     set_threads,
 )
 from prismflow.training.inference import build_model

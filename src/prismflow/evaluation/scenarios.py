@@ -246,11 +246,11 @@ def _network_predictor(
     from prismflow.settings.fields import parse_settings
     from prismflow.settings.training import TrainingSettings
     from prismflow.training.batches import GeneBatches
+    from prismflow.training.determinism import make_deterministic
     from prismflow.training.devices import (
         MemoryAdvice,
         choose_device,
         keep_freed_memory,
-        make_deterministic,
         set_threads,
     )
     from prismflow.training.inference import build_model, load_weights, predict

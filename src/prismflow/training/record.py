@@ -25,6 +25,9 @@ from prismflow.models import class_of
 
 FORMAT_VERSION = 1
 ROLES = ("train", "valid", "test")
+Fitted = tuple[list[dict[str, Any]], dict[str, Any]]
+"""Rows of a training's history, and the arguments of :func:`model_record` that it decides."""
+
 _MODALITY_IDENTITY = (
     "kind", "resolution_bp", "normalisation", "missing", "pseudocount", "double_padding",
 )  # fmt: skip

@@ -21,6 +21,7 @@ from prismflow.training import loop
 from prismflow.training.batches import Batch, GeneBatches
 from prismflow.training.inference import build_model, load_weights, predict, save_weights
 from prismflow.training.loop import accumulate_gradients, start_state, validation_is_due
+from prismflow.training.optimiser import schedule_of
 from prismflow.training.record import Split, open_inputs
 from prismflow.training.run import train_run
 
@@ -174,7 +175,7 @@ def test_streaming_changes_nothing(data, tmp_path, monkeypatch):
     assert [p.read_bytes() for p in plain] == [p.read_bytes() for p in streamed]
 
 
-def test_a_state_can_be_continued(data):
+def test_a_state_can_be_continued(data, monkeypatch):
     chosen = TrainingSettings(**settings()["training"])
     sources = batches_of(data, "train"), batches_of(data, "valid")
 
@@ -186,8 +187,8 @@ def test_a_state_can_be_continued(data):
     part = fresh()
     # Stopping after a validation leaves nothing half counted.
     stopped = TrainingSettings(**{**settings()["training"], "steps": 7})
-    schedule = chosen.schedule
-    object.__setattr__(stopped, "schedule", schedule)
+    schedule = schedule_of(chosen)
+    monkeypatch.setattr(loop, "schedule_of", lambda _: schedule)
     loop.train_model(part, *sources, stopped, 2, "first part")
     loop.train_model(part, *sources, chosen, 2, "second part")
     assert part.step == whole.step == 12 and part.history == whole.history
