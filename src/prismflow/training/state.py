@@ -88,9 +88,7 @@ def run_identity(
         "split": split.digest,
         "fold": split.fold,
         "seed": seed,
-        "code": code_digest(
-            "training.run", "training.network", settings["class"].partition(":")[0]
-        ),
+        "code": code_digest("training.run", "training.network", module),
         "device": device.type,
         "torch": torch.__version__,
     }
