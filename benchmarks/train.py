@@ -23,6 +23,7 @@ import torch
 
 from prismflow.data.store import GENE_COLUMNS, Store
 from prismflow.data.store_writer import write_store
+from prismflow.settings.architectures import class_of
 from prismflow.settings.fields import parse_settings
 from prismflow.training import loop
 from prismflow.training.batches import GeneBatches
@@ -66,6 +67,7 @@ def measure(store: Store, arguments: argparse.Namespace, precision: str, capture
     """Train one variant; returns its speed and loss curve."""
     settings = {
         "model": arguments.architecture, "architecture": arguments.architecture,
+        "class": class_of(arguments.architecture),
         "hyperparameters": json.loads(arguments.hyperparameters), "loss": {},
         "modalities": list(MODALITIES), "window_bp": arguments.window_bp,
         "transforms": {"h3k27ac": "raw", "dnase": "raw", "hic": "log10p1"},

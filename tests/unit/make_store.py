@@ -104,7 +104,7 @@ def _entry(kind: str, name: str, dtype: str, **more: object) -> dict[str, object
 
 def settings(architecture: str = "cnn", **changes: object) -> dict[str, object]:
     """Resolved model settings for the store of :func:`make_store`."""
-    from prismflow.models import model_class
+    from named import class_of, model_class
 
     training = {
         "steps": 12,
@@ -118,6 +118,7 @@ def settings(architecture: str = "cnn", **changes: object) -> dict[str, object]:
     base = {
         "model": f"{architecture}_tiny",
         "architecture": architecture,
+        "class": class_of(architecture),
         "hyperparameters": dict(model_class(architecture).TINY),
         "loss": {},
         "modalities": ["h3k27ac", "dnase", "hic"],

@@ -11,6 +11,7 @@ import pandas as pd
 import pyBigWig
 import pytest
 import torch
+from named import build, model_class
 
 from prismflow.data.chromosomes import Genes
 from prismflow.data.contacts import power_law_contact
@@ -28,7 +29,6 @@ from prismflow.data.store_builder import build_store
 from prismflow.data.tracks import read_windows
 from prismflow.errors import InputError
 from prismflow.files import write_tsv
-from prismflow.models import build, model_class
 from prismflow.models.common import InputSpec
 from prismflow.settings.elements import ElementSettings
 from prismflow.training.batches import GeneBatches

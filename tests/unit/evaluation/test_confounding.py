@@ -15,6 +15,7 @@ from prismflow.figures.plots import confounding as figure
 from prismflow.figures.tables import confounding as tables
 from prismflow.figures.tables import render
 from prismflow.files import read_tsv
+from prismflow.settings.architectures import class_of
 from prismflow.training.record import Split
 
 FEATURES = ["utr5_length", "cds_length", "utr3_gc"]
@@ -42,6 +43,7 @@ def model(name: str, architecture: str, **hyperparameters: object) -> dict[str, 
     return {
         "model": name,
         "architecture": architecture,
+        "class": class_of(architecture),
         "hyperparameters": hyperparameters,
         "loss": {},
         "modalities": modalities,

@@ -41,6 +41,7 @@ def prism_settings(**hyper: Any) -> dict[str, Any]:
     return {
         "model": "prism",
         "architecture": "prism",
+        "class": "prismflow.models.prism:Prism",
         "hyperparameters": hyper,
         "loss": {},
         "modalities": ["h3k27ac", "dnase", "hic"],

@@ -48,5 +48,6 @@ def save(
 
     Equal figures give equal bytes: neither file carries a date or a program version.
     """
-    # By name, so that tables, which share the labels, don't depend on how figures look.
-    importlib.import_module("prismflow.figures.plots.style").save(figure, pdf_path, png_path)
+    # By a name that no digest sees: tables, which share helpers with figures, import this package
+    # and don't depend on how figures look; every renderer imports the style itself.
+    importlib.import_module(f"{__name__}.style").save(figure, pdf_path, png_path)
