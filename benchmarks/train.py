@@ -13,6 +13,7 @@ import argparse
 import json
 import logging
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,7 +23,6 @@ import pandas as pd
 import torch
 
 from prismflow.data.store import GENE_COLUMNS, Store
-from prismflow.data.store_writer import write_store
 from prismflow.settings.fields import parse_settings
 from prismflow.training import loop
 from prismflow.training.batches import GeneBatches
@@ -36,6 +36,10 @@ MODALITIES = ("h3k27ac", "dnase", "hic")
 
 def make_store(folder: Path, n_genes: int, window_bp: int) -> Store:
     """A store of random windows; the label follows the level of h3k27ac and a gene feature."""
+    # Writing a store from memory serves tests and this benchmark only, so it stands with the tests.
+    sys.path.append(str(Path(__file__).parents[1] / "tests" / "unit"))
+    from make_store import write_store
+
     rng = np.random.default_rng(0)
     level = rng.gamma(2.0, 1.0, n_genes).astype(np.float32)
     signals = {

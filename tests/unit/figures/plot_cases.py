@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import renderers
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from prismflow.figures import plots
 from prismflow.figures.plots import style
 from prismflow.statistics import METRIC_COLUMNS
 
@@ -167,7 +167,7 @@ def drawn(name: str) -> Figure:
 
 def draw(name: str) -> Figure:
     renderer, data, experiment, changes = CASES[name]
-    return plots.renderer(renderer).draw(data, {"id": renderer, **experiment}, CONTEXT | changes)
+    return renderers.plot(renderer).draw(data, {"id": renderer, **experiment}, CONTEXT | changes)
 
 
 def texts(figure: Figure) -> list[Text]:
