@@ -14,6 +14,25 @@ from prismflow.errors import InputError
 logger = logging.getLogger(__name__)
 
 
+def prepare_device(device: str, threads: int | None, keep_freed: bool = True) -> torch.device:
+    """Set up the process for a network: threads, memory, device, equal results.
+
+    Args:
+        device: see :func:`choose_device`.
+        threads: see :func:`set_threads`.
+        keep_freed: see :func:`keep_freed_memory`; False where memory is short.
+
+    Raises:
+        InputError: a device that is not there, or fewer than one thread.
+    """
+    set_threads(threads)
+    if keep_freed:
+        keep_freed_memory()
+    chosen = choose_device(device)
+    make_deterministic(chosen)
+    return chosen
+
+
 def choose_device(name: str = "auto") -> torch.device:
     """The device of a run; logs one line that says which and why.
 

@@ -132,13 +132,7 @@ def _fit_network(
     from prismflow.settings.fields import parse_settings
     from prismflow.settings.training import TrainingSettings
     from prismflow.training.batches import GeneBatches
-    from prismflow.training.devices import (
-        choose_device,
-        describe_device,
-        keep_freed_memory,
-        make_deterministic,
-        set_threads,
-    )
+    from prismflow.training.devices import describe_device, prepare_device
     from prismflow.training.inference import build_model, save_weights
     from prismflow.training.loop import start_state, train_model
     from prismflow.training.state import Keeper, run_identity
@@ -146,11 +140,8 @@ def _fit_network(
     training = parse_settings(
         TrainingSettings, settings.get("training", {}), f"training of {settings['model']}"
     )
-    set_threads(threads)
-    if not training.checkpoint_activations:  # which is asked for where memory is short
-        keep_freed_memory()
-    chosen = choose_device(device)
-    make_deterministic(chosen)
+    # Checkpointed activations are asked for where memory is short.
+    chosen = prepare_device(device, threads, keep_freed=not training.checkpoint_activations)
     torch.manual_seed(seed)
     # Built on the CPU, so that a seed means the same initial weights on every device.
     model = build_model(settings).to(chosen)
