@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from prismflow.figures.plots import style
-from prismflow.statistics import METRIC_COLUMNS
+from prismflow.statistics.seeds import METRIC_COLUMNS
 
 ALL_MODELS = list(style.MODEL_STYLE)
 SCENARIOS = ("full", "without_h3k27ac", "without_dnase", "without_hic_permute")

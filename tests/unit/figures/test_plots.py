@@ -33,7 +33,7 @@ from prismflow.figures import plots
 from prismflow.figures.plots import forest, style
 from prismflow.figures.plots.confounder_weights import between_context_distance, kept_share
 from prismflow.plan.needs import NEEDS
-from prismflow.statistics import t_interval
+from prismflow.statistics.seeds import t_interval
 
 
 def test_every_renderer_has_needs_and_a_case() -> None:

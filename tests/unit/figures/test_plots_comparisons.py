@@ -11,7 +11,7 @@ import renderers
 
 from prismflow.errors import InputError
 from prismflow.figures import plots
-from prismflow.statistics import METRIC_COLUMNS
+from prismflow.statistics.seeds import METRIC_COLUMNS
 
 CONTEXT = {
     "dataset": "demo", "simulated": True, "cells": ["simA", "simB"],

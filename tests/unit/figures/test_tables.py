@@ -14,7 +14,7 @@ import renderers
 from prismflow.errors import InputError
 from prismflow.figures.tables import render
 from prismflow.files import read_tsv
-from prismflow.statistics import METRIC_COLUMNS
+from prismflow.statistics.seeds import METRIC_COLUMNS
 
 METRICS = ("mse", "mae", "pearson", "spearman", "r2")
 KINDS = ("tsv", "md", "tex", "html")

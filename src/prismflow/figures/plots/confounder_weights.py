@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from prismflow.errors import InputError
 from prismflow.figures.plots import common, style
 from prismflow.labels import modality_label, model_label
-from prismflow.statistics import spearman
+from prismflow.statistics.bootstrap import spearman
 
 NEEDS = ("context_weights", "gene_signals")
 _QUANTILES = (0.1, 0.5, 0.9)
