@@ -1,6 +1,8 @@
 # Prism workflow: what is made, and from which stages. Settings: config/config.yaml.
 from snakemake.utils import min_version
 
+from prismflow.plan.results import all_figures, all_tables, reports, stores
+
 min_version("9.13")
 
 
@@ -36,23 +38,19 @@ localrules:
 rule all:
     default_target: True
     input:
-        [f"results/{dataset}/report.html" for dataset in PLAN.config.datasets],
+        reports(PLAN),
 
 
 rule figures:
     input:
-        [file for dataset in PLAN.config.datasets for file in figure_files(dataset)],
+        all_figures(PLAN),
 
 
 rule tables:
     input:
-        [file for dataset in PLAN.config.datasets for file in table_files(dataset)],
+        all_tables(PLAN),
 
 
 rule stores:
     input:
-        [
-            f"results/{dataset}/{cell}/store"
-            for dataset, settings in PLAN.config.datasets.items()
-            for cell in settings["cells"]
-        ],
+        stores(PLAN),

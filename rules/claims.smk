@@ -1,37 +1,14 @@
 # Models compared over seeds and genes, and the paper's claims judged by it (docs/statistics.md).
-from prismflow.settings.claims import counted_models, experiments_of, read_claims
+from prismflow.plan.plain import plain
+from prismflow.plan.rules import or_refuse
+from prismflow.settings.claims import counted_models, read_claims
 
-
-def comparison_files(dataset, suffixes=("tsv", "md", "tex")):
-    return [
-        f"results/{dataset}/tables/{experiment.id}_comparisons.{suffix}"
-        for (name, _), experiment in PLAN.experiments.items()
-        for suffix in suffixes
-        if name == dataset and PLAN.compares(experiment)
-    ]
-
-
-def claims_files(dataset, suffixes=("tsv", "md", "html")):
-    if not PLAN.runs(dataset):
-        return []
-    return [f"results/{dataset}/tables/claims.{suffix}" for suffix in suffixes]
-
-
-def comparisons_of(wildcards):
-    """The comparisons of an experiment, if it has any: they decide what its table prints bold."""
-    experiment = experiment_of(wildcards)
-    reads = "comparisons" in needs_of("tables", experiment.entry["table"])
-    if reads and PLAN.compares(experiment):
-        return f"results/{wildcards.dataset}/tables/{experiment.id}_comparisons.tsv"
-    return []
+CLAIMS = or_refuse(read_claims, PLAN.config.values["sheets"]["claims"])
 
 
 rule gather_predictions:
     input:
-        lambda wildcards: [
-            f"results/{run.folder}/predictions.tsv.gz"
-            for run in PLAN.runs(wildcards.dataset)
-        ],
+        INPUTS.predictions,
     output:
         "results/{dataset}/predictions.safetensors",
     log:
@@ -44,12 +21,7 @@ rule gather_predictions:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
-        runs=lambda wildcards: as_json(
-            [
-                [run.cell, run.model, run.fold, run.seed]
-                for run in PLAN.runs(wildcards.dataset)
-            ]
-        ),
+        runs=PARAMETERS.runs,
         code=code_digest("evaluation.predictions_file"),
     script:
         "../workflow/scripts/gather_predictions.py"
@@ -66,9 +38,8 @@ rule compare_models:
         html=report(
             "results/{dataset}/tables/{experiment}_comparisons.html",
             caption="../workflow/report/comparisons.rst",
-            category=lambda wildcards: experiment_of(wildcards).entry["category"],
-            subcategory=lambda wildcards: experiment_of(wildcards).entry["paper"]
-            or "beyond the paper",
+            category=REQUESTS.category,
+            subcategory=REQUESTS.place,
             labels={"experiment": "{experiment}", "kind": "comparisons"},
         ),
     log:
@@ -81,43 +52,11 @@ rule compare_models:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
-        experiment=lambda wildcards: experiment_json(wildcards),
-        title=lambda wildcards: experiment_of(wildcards).entry["title"],
+        experiment=REQUESTS.of_experiment,
+        title=REQUESTS.title,
         code=code_digest("figures.write_comparisons"),
     script:
         "../workflow/scripts/compare_models.py"
-
-
-def load_claims():
-    try:
-        path = PLAN.config.values["sheets"]["claims"]
-        return read_claims(path, Path(workflow.basedir) / "workflow" / "schemas")
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-
-
-CLAIMS = load_claims()
-
-
-def claims_request(wildcards):
-    """Runs of the experiments that the claims need, as far as these are run here."""
-    found = {
-        name: PLAN.experiments[wildcards.dataset, name]
-        for name in experiments_of(CLAIMS)
-        if (wildcards.dataset, name) in PLAN.experiments
-    }
-    experiments = {
-        name: {
-            "runs": [
-                [run.cell, run.model, run.fold, run.seed] for run in experiment.runs
-            ],
-            "points": experiment.points,
-        }
-        for name, experiment in found.items()
-    }
-    return as_json(
-        {"experiments": experiments, "context": PLAN.context(wildcards.dataset)}
-    )
 
 
 rule write_claims:
@@ -143,8 +82,10 @@ rule write_claims:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
-        claims=lambda wildcards: as_json(CLAIMS),
-        request=claims_request,
-        code=code_digest("figures.write_claims", *map(module_of, counted_models(CLAIMS))),
+        claims=plain(CLAIMS),
+        request=lambda wildcards: REQUESTS.claims(wildcards, CLAIMS),
+        code=code_digest(
+            "figures.write_claims", *map(module_of, counted_models(CLAIMS))
+        ),
     script:
         "../workflow/scripts/write_claims.py"

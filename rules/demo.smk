@@ -1,4 +1,7 @@
 # The simulated genome: the very files that downloads would bring; once for datasets of one base.
+from prismflow.plan.parameters import simulation_settings
+from prismflow.settings.datasets import simulated_paths, source_of
+
 SIMULATED = {
     source_of(name, settings): settings
     for name, settings in PLAN.config.datasets.items()
@@ -22,13 +25,7 @@ for simulated_dataset, simulated_settings in SIMULATED.items():
             mem_mb=growing(2000),
             runtime=growing(10),
         params:
-            settings=as_json(
-                {
-                    "cells": simulated_settings["cells"],
-                    **simulated_settings["simulate"],
-                }
-            ),
-            folder=f"resources/{simulated_dataset}",
+            settings=simulation_settings(simulated_settings),
             code=code_digest("simulate"),
         script:
             "../workflow/scripts/simulate_genome.py"

@@ -5,10 +5,7 @@ rule evaluate:
         splits="results/{dataset}/splits.tsv",
         weights="results/{dataset}/{cell}/{model}/{run}/model.safetensors",
         model="results/{dataset}/{cell}/{model}/{run}/model.json",
-        other_stores=lambda wildcards: [
-            f"results/{wildcards.dataset}/{cell}/store"
-            for cell in PLAN.other_cells(run_of(wildcards))
-        ],
+        other_stores=INPUTS.other_stores,
     output:
         predictions="results/{dataset}/{cell}/{model}/{run}/predictions.tsv.gz",
         metrics="results/{dataset}/{cell}/{model}/{run}/metrics.tsv",
@@ -18,7 +15,7 @@ rule evaluate:
     benchmark:
         "benchmarks/{dataset}/{cell}/{model}/{run}/evaluate.tsv"
     wildcard_constraints:
-        model=one_of(set(PLAN.models) - tabular_models()),
+        model=one_of(set(PLAN.models) - PLAN.tabular),
     conda:
         ENVIRONMENT
     threads: PLAN.config.values["run"]["train_threads"]
@@ -26,10 +23,11 @@ rule evaluate:
         mem_mb=growing(8000),
         runtime=growing(60),
     params:
-        scenarios=lambda wildcards: PLAN.scenarios_json(run_of(wildcards)),
+        scenarios=PARAMETERS.scenarios,
         device=PLAN.config.values["run"]["device"],
         code=lambda wildcards: code_digest(
-            "evaluation.scenarios", module_of(PLAN.models[wildcards.model]["architecture"])
+            "evaluation.scenarios",
+            module_of(PLAN.models[wildcards.model]["architecture"]),
         ),
     script:
         "../workflow/scripts/evaluate.py"
@@ -37,7 +35,7 @@ rule evaluate:
 
 use rule evaluate as evaluate_tabular with:
     wildcard_constraints:
-        model=one_of(tabular_models()),
+        model=one_of(PLAN.tabular),
     resources:
         mem_mb=growing(8000),
         runtime=growing(15),
@@ -45,9 +43,7 @@ use rule evaluate as evaluate_tabular with:
 
 rule aggregate_metrics:
     input:
-        lambda wildcards: [
-            f"results/{run.folder}/metrics.tsv" for run in PLAN.runs(wildcards.dataset)
-        ],
+        INPUTS.metrics,
     output:
         metrics="results/{dataset}/metrics.tsv",
     log:

@@ -1,3 +1,6 @@
+from prismflow.plan.price_request import plan_request
+
+
 # What the experiments will cost, before they are started. Without outputs, so it is made anew each time.
 rule plan:
     log:
@@ -10,7 +13,7 @@ rule plan:
         mem_mb=2000,
         runtime=30,
     params:
-        request=lambda wildcards: plan_json(PLAN),
+        request=lambda wildcards: plan_request(PLAN),
         code=code_digest("evaluation.price"),
     script:
         "../workflow/scripts/plan.py"

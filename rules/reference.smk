@@ -1,7 +1,7 @@
 # The genome: chromosome names and lengths, checked against the gene table.
 rule index_genome:
     input:
-        fasta=lambda wildcards: dataset_of(wildcards)["genome"],
+        fasta=INPUTS.genome,
     output:
         sizes="results/{dataset}/genome/chrom.sizes",
         index=directory("results/{dataset}/genome/index"),

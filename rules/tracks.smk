@@ -1,11 +1,7 @@
 # Each track is inspected before anything is built from it: names, range, missing bases.
-def track_of(wildcards):
-    return PLAN.config.tracks[wildcards.cell, wildcards.modality]
-
-
 rule inspect_track:
     input:
-        track=lambda wildcards: track_of(wildcards).path,
+        track=INPUTS.track_file,
         genes="results/{dataset}/genes.tsv",
         sizes="results/{dataset}/genome/chrom.sizes",
     output:
@@ -20,53 +16,17 @@ rule inspect_track:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        track=lambda wildcards: as_json(
-            {
-                **track_settings(wildcards.cell, wildcards.modality),
-                "md5": track_of(wildcards).md5,
-            }
-        ),
-        aliases=lambda wildcards: as_json(dataset_of(wildcards)["chrom_aliases"]),
+        track=PARAMETERS.inspected_track,
+        aliases=PARAMETERS.aliases,
         code=code_digest("data.tracks"),
     script:
         "../workflow/scripts/inspect_track.py"
 
 
-def tracks_of_dataset(wildcards):
-    """Cell -> settings of its tracks."""
-    return {
-        cell: [
-            track_settings(cell, modality)
-            for modality in PLAN.config.modalities_of(cell)
-        ]
-        for cell in dataset_of(wildcards)["cells"]
-    }
-
-
-def summaries_of_dataset(wildcards):
-    return {
-        cell: {
-            track[
-                "modality"
-            ]: f"results/{wildcards.dataset}/tracks/{cell}/{track['modality']}.json"
-            for track in tracks
-        }
-        for cell, tracks in tracks_of_dataset(wildcards).items()
-    }
-
-
 rule check_data:
     input:
-        tracks=lambda wildcards: [
-            track["path"]
-            for tracks in tracks_of_dataset(wildcards).values()
-            for track in tracks
-        ],
-        summaries=lambda wildcards: [
-            path
-            for paths in summaries_of_dataset(wildcards).values()
-            for path in paths.values()
-        ],
+        tracks=INPUTS.tracks_of_dataset,
+        summaries=INPUTS.summaries_of_dataset,
         genes="results/{dataset}/genes.tsv",
         dropped="results/{dataset}/dropped.tsv",
         sizes="results/{dataset}/genome/chrom.sizes",
@@ -85,13 +45,7 @@ rule check_data:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        settings=lambda wildcards: as_json(
-            {
-                "cells": tracks_of_dataset(wildcards),
-                "summaries": summaries_of_dataset(wildcards),
-                "aliases": dataset_of(wildcards)["chrom_aliases"],
-            }
-        ),
+        settings=PARAMETERS.checks,
         code=code_digest("evaluation.data_checks"),
     script:
         "../workflow/scripts/check_data.py"
@@ -121,7 +75,7 @@ rule plot_data_checks:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        context=lambda wildcards: as_json(PLAN.context(wildcards.dataset)),
+        context=REQUESTS.context,
         code=code_digest("figures.draw_figure", "figures.plots.data_checks"),
     script:
         "../workflow/scripts/plot_data_checks.py"

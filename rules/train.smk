@@ -1,15 +1,4 @@
 # One job per model, fold and seed.
-def training_modules(wildcards):
-    architecture = PLAN.models[wildcards.model]["architecture"]
-    # The tabular path never reaches the torch loop, so an edit of the loop doesn't concern it.
-    stage = "training.record" if architecture in TABULAR else "training.run"
-    return code_digest(stage, module_of(architecture))
-
-
-def adopted_models():
-    return [name for name, entry in PLAN.models.items() if "checkpoint" in entry]
-
-
 rule train:
     input:
         store="results/{dataset}/{cell}/store",
@@ -23,7 +12,7 @@ rule train:
     benchmark:
         "benchmarks/{dataset}/{cell}/{model}/{run}/train.tsv"
     wildcard_constraints:
-        model=one_of(set(PLAN.models) - set(adopted_models()) - tabular_models()),
+        model=one_of(set(PLAN.models) - PLAN.adopted - PLAN.tabular),
     conda:
         ENVIRONMENT
     threads: PLAN.config.values["run"]["train_threads"]
@@ -31,20 +20,18 @@ rule train:
         mem_mb=growing(8000),
         runtime=growing(480),
     params:
-        settings=lambda wildcards: PLAN.settings_json(
-            wildcards.dataset, wildcards.cell, wildcards.model
-        ),
-        fold=lambda wildcards: run_of(wildcards).fold,
-        seed=lambda wildcards: run_of(wildcards).seed,
+        settings=PARAMETERS.model,
+        fold=PARAMETERS.fold,
+        seed=PARAMETERS.seed,
         device=PLAN.config.values["run"]["device"],
-        code=training_modules,
+        code=DIGESTS.training,
     script:
         "../workflow/scripts/train.py"
 
 
 use rule train as train_tabular with:
     wildcard_constraints:
-        model=one_of(tabular_models()),
+        model=one_of(PLAN.tabular),
     resources:
         mem_mb=growing(8000),
         runtime=growing(60),
@@ -52,7 +39,7 @@ use rule train as train_tabular with:
 
 rule adopt_checkpoint:
     input:
-        checkpoint=lambda wildcards: PLAN.checkpoint(run_of(wildcards)),
+        checkpoint=INPUTS.checkpoint,
         store="results/{dataset}/{cell}/store",
         splits="results/{dataset}/splits.tsv",
     output:
@@ -64,18 +51,16 @@ rule adopt_checkpoint:
     benchmark:
         "benchmarks/{dataset}/{cell}/{model}/{run}/adopt_checkpoint.tsv"
     wildcard_constraints:
-        model=one_of(adopted_models()),
+        model=one_of(PLAN.adopted),
     conda:
         ENVIRONMENT
     resources:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        settings=lambda wildcards: PLAN.settings_json(
-            wildcards.dataset, wildcards.cell, wildcards.model
-        ),
-        fold=lambda wildcards: run_of(wildcards).fold,
-        seed=lambda wildcards: run_of(wildcards).seed,
+        settings=PARAMETERS.model,
+        fold=PARAMETERS.fold,
+        seed=PARAMETERS.seed,
         code=lambda wildcards: code_digest("released.adopt"),
     script:
         "../workflow/scripts/adopt_checkpoint.py"

@@ -58,3 +58,9 @@ def golden_dir() -> Path:
 def realdata_dir() -> Path:
     """Real chr22 data of K562 and GM12878; skipped where they are absent."""
     return _shared("realdata")
+
+
+@pytest.fixture(scope="session")
+def realdata_genomewide_dir() -> Path:
+    """Real genome-wide data of K562 and GM12878; skipped where they are absent."""
+    return _shared("realdata_genomewide")

@@ -23,6 +23,7 @@ from workflow.conftest import Workflow
 
 from prismflow.plan.runs import Plan, make_plan
 from prismflow.settings import config as configuration
+from prismflow.settings.datasets import merge
 from prismflow.statistics.agreement import regression_metrics
 
 HERE = Path(__file__).parent
@@ -65,9 +66,9 @@ def _plan(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.chdir(workflow.folder)
     merged: dict = {}
     for file in (PAPER, "config/load.yaml"):
-        merged = configuration.merge(merged, yaml.safe_load(Path(file).read_text()))
+        merged = merge(merged, yaml.safe_load(Path(file).read_text()))
     files = [PAPER, "config/load.yaml"]
-    return make_plan(configuration.load(merged, files, Path("workflow/schemas")))
+    return make_plan(configuration.load(merged, files))
 
 
 def _check_metrics(workflow: Workflow, plan: Plan, genes: int) -> int:
@@ -79,7 +80,7 @@ def _check_metrics(workflow: Workflow, plan: Plan, genes: int) -> int:
         wanted = {
             (run.cell, run.model, run.fold, run.seed, scenario)
             for run in plan.runs(dataset)
-            for scenario in json.loads(plan.scenarios_json(run))
+            for scenario in plan.tested(run)
         }
         assert set(found.index) == wanted
         assert all(names == set(regression_metrics([0, 1, 2], [0, 1, 3])) for names in found)
@@ -132,7 +133,7 @@ def _fill(workflow: Workflow, plan: Plan) -> None:
                     metrics=folder / "metrics.tsv",
                     extras=folder / "extras.safetensors",
                 ),
-                SimpleNamespace(scenarios=plan.scenarios_json(run)),
+                SimpleNamespace(scenarios=plan.tested(run)),
                 SimpleNamespace(
                     dataset=dataset, cell=run.cell, model=run.model,
                     run=f"{run.fold}_seed{run.seed}",

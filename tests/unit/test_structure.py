@@ -127,7 +127,10 @@ def test_no_file_names_this_machine(root: Path) -> None:
 def test_planning_imports_nothing_heavy() -> None:
     # Each costs every start of Snakemake a part of a second, torch more than one.
     heavy = ("numpy", "pandas", "torch", "hictkpy", "numba", "scipy", "sklearn")
-    rooms = ("settings.config", "plan.runs", "jobs.code_digest", "plan.needs", "plan.parameters")
+    rooms = (
+        "settings.config", "jobs.code_digest", "plan.rules", "plan.inputs", "plan.parameters",
+        "plan.requests", "plan.downloads", "plan.digests", "plan.price_request", "plan.results",
+    )  # fmt: skip
     code = (
         "import sys, importlib\n"
         f"for room in {rooms!r}: importlib.import_module('prismflow.' + room)\n"

@@ -1,7 +1,5 @@
 """Take a released checkpoint in the place of training."""
 
-import json
-
 from prismflow.jobs.script import job
 from prismflow.released.adopt import adopt_run
 
@@ -12,7 +10,7 @@ with job(snakemake):
         snakemake.input.splits,
         snakemake.params.fold,
         snakemake.params.seed,
-        json.loads(snakemake.params.settings),
+        snakemake.params.settings,
         snakemake.output.weights,
         snakemake.output.model,
         snakemake.output.history,

@@ -1,7 +1,5 @@
 """Join the published tables into one gene table."""
 
-import json
-
 from prismflow.data.gene_table import build_gene_table
 from prismflow.jobs.script import job
 
@@ -9,5 +7,5 @@ with job(snakemake):
     build_gene_table(
         dict(snakemake.input.items()),
         snakemake.output.genes,
-        json.loads(snakemake.params.settings),
+        snakemake.params.settings,
     )

@@ -1,7 +1,5 @@
 """Build the store of one cell."""
 
-import json
-
 from prismflow.data.store_builder import build_store
 from prismflow.jobs.script import job
 
@@ -13,6 +11,6 @@ with job(snakemake):
         genes_path=snakemake.input.genes,
         fasta=snakemake.input.fasta,
         fasta_index=snakemake.input.index,
-        tracks=json.loads(snakemake.params.tracks),
-        **json.loads(snakemake.params.settings),
+        tracks=snakemake.params.tracks,
+        **snakemake.params.settings,
     )

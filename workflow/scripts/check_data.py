@@ -1,12 +1,10 @@
 """Check tracks, genes, strands and labels of a dataset against each other."""
 
-import json
-
 from prismflow.evaluation.data_checks import check_data
 from prismflow.jobs.script import job
 
 with job(snakemake):
-    settings = json.loads(snakemake.params.settings)
+    settings = snakemake.params.settings
     check_data(
         settings["cells"],
         settings["summaries"],

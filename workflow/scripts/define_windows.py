@@ -1,13 +1,11 @@
 """Place windows around the TSS and assign splits."""
 
-import json
-
 from prismflow.data.steps import define_windows
 from prismflow.jobs.script import job
 
 with job(snakemake):
     define_windows(
-        json.loads(snakemake.params.settings),
+        snakemake.params.settings,
         genes=snakemake.input.genes,
         fasta=snakemake.input.fasta,
         sizes=snakemake.input.sizes,

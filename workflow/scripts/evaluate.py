@@ -1,7 +1,5 @@
 """Predict the test split of one run in every scenario, and compute its metrics."""
 
-import json
-
 from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.jobs.script import job
 
@@ -11,7 +9,7 @@ with job(snakemake):
         snakemake.input.splits,
         snakemake.input.weights,
         snakemake.input.model,
-        json.loads(snakemake.params.scenarios),
+        snakemake.params.scenarios,
         snakemake.output.predictions,
         snakemake.output.metrics,
         snakemake.output.extras,

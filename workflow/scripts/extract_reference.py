@@ -1,11 +1,7 @@
 """Take one file of the references sheet out of its archive."""
 
-import json
-
 from prismflow.jobs.script import job
 from prismflow.portals.reference_files import extract_reference
 
 with job(snakemake):
-    extract_reference(
-        json.loads(snakemake.params.reference), snakemake.input.archive, snakemake.output.file
-    )
+    extract_reference(snakemake.params.reference, snakemake.input.archive, snakemake.output.file)

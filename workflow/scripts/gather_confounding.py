@@ -1,6 +1,5 @@
 """Measures, summaries and differences of all worlds."""
 
-import json
 from pathlib import Path
 
 from prismflow.evaluation.confounding import gather
@@ -8,7 +7,7 @@ from prismflow.jobs.script import job
 
 with job(snakemake):
     folder = Path(snakemake.output.measures).parent
-    worlds = json.loads(snakemake.params.worlds)
+    worlds = snakemake.params.worlds
     gather(
         {name: (world, folder / name) for name, world in worlds.items()},
         dict(snakemake.output.items()),

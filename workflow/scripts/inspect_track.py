@@ -1,14 +1,12 @@
 """Check one track against the genes and summarise it."""
 
-import json
-
 from prismflow.data.steps import inspect_track
 from prismflow.jobs.script import job
 
 with job(snakemake):
     inspect_track(
-        json.loads(snakemake.params.track),
-        json.loads(snakemake.params.aliases),
+        snakemake.params.track,
+        snakemake.params.aliases,
         genes=snakemake.input.genes,
         sizes=snakemake.input.sizes,
         summary=snakemake.output.summary,

@@ -1,9 +1,7 @@
 """Write what is left to do, by experiment, with hours and storage."""
 
-import json
-
 from prismflow.evaluation.price import write_plans
 from prismflow.jobs.script import job
 
 with job(snakemake):
-    write_plans(json.loads(snakemake.params.request))
+    write_plans(snakemake.params.request)

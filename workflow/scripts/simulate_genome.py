@@ -1,10 +1,10 @@
 """Write the simulated genome, tracks, genes and truth."""
 
-import json
+from pathlib import Path
 
 from prismflow.jobs.script import job
 from prismflow.simulate import simulate
 
 with job(snakemake):
-    settings = json.loads(snakemake.params.settings)
-    simulate(snakemake.params.folder, settings, seed=settings.pop("seed", 1))
+    settings = snakemake.params.settings
+    simulate(Path(snakemake.output[0]).parent, settings, seed=settings.pop("seed", 1))

@@ -1,7 +1,5 @@
 """Train one model on one fold with one seed."""
 
-import json
-
 from prismflow.jobs.script import job
 from prismflow.training.run import CHECKPOINT_MINUTES, train_run
 
@@ -11,7 +9,7 @@ with job(snakemake):
         snakemake.input.splits,
         snakemake.params.fold,
         snakemake.params.seed,
-        json.loads(snakemake.params.settings),
+        snakemake.params.settings,
         snakemake.output.weights,
         snakemake.output.model,
         snakemake.output.history,

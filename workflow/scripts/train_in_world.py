@@ -1,13 +1,11 @@
 """Simulate a world of known confounding, train every model in it and test it."""
 
-import json
-
 from prismflow.evaluation.worlds import run_world
 from prismflow.jobs.script import job
 
 with job(snakemake):
     run_world(
-        json.loads(snakemake.params.settings),
+        snakemake.params.settings,
         dict(snakemake.output.items()),
         device=snakemake.params.device,
         threads=snakemake.threads,

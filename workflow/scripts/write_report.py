@@ -1,7 +1,5 @@
 """Gather figures and tables of a dataset into one HTML file."""
 
-import json
-
 from prismflow.figures.report import write_report
 from prismflow.jobs.script import job
 
@@ -11,5 +9,5 @@ with job(snakemake):
         snakemake.output[0],
         snakemake.params.snakefile,
         snakemake.params.configfiles,
-        json.loads(snakemake.params.request),
+        snakemake.params.request,
     )

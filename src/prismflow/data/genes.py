@@ -17,11 +17,12 @@ import pandas as pd
 from prismflow.data.chromosomes import match_chromosomes
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
+from prismflow.settings.policies import MISSING_GENE
 
 logger = logging.getLogger(__name__)
 
 LABEL_TRANSFORMS: tuple[str, ...] = ("log10p1", "raw")
-MISSING_POLICIES: tuple[str, ...] = ("error", "drop")
+MISSING_POLICIES: tuple[str, ...] = MISSING_GENE
 KEY_COLUMNS: tuple[str, ...] = ("gene_id", "chrom", "tss", "strand")
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from prismflow.evaluation.predictions_file import Group
 from prismflow.evaluation.tested import Arm, Tested, comparable, effect, read_arms
 from prismflow.labels import model_label
+from prismflow.plan.run import RunKey
 from prismflow.settings.claims import tests_of
 from prismflow.statistics.paired import Effect
 
@@ -108,7 +109,7 @@ def _judge_test(
     if absent:
         yield _untested(test, f"experiment {', '.join(absent)} is not among those run")
         return
-    runs = [tuple(run) for name in test["experiments"] for run in experiments[name]["runs"]]
+    runs = [RunKey(*run) for name in test["experiments"] for run in experiments[name]["runs"]]
     scenarios = {FULL, *(term.get("scenario", FULL) for term in test.get("terms", []))}
     arms = read_arms(groups, runs, scenarios)
     judges = {"contrast": _contrasts, "lengths": _lengths, "best": _best}

@@ -16,6 +16,7 @@ import pandas as pd
 
 from prismflow.evaluation.predictions_file import Group
 from prismflow.evaluation.tested import Arm, Tested, comparable, effect, error_difference, read_arms
+from prismflow.plan.run import RunKey
 from prismflow.statistics.permutation import holm, sign_flip_test
 from prismflow.statistics.power import genes_needed, seeds_needed, seeds_needed_apart
 
@@ -51,7 +52,7 @@ def compare(
         are left out.
     """
     scenarios = list(dict.fromkeys([FULL, *(experiment.get("scenarios") or [])]))
-    arms = read_arms(groups, [(str(c), str(m), str(f), int(s)) for c, m, f, s in runs], scenarios)
+    arms = read_arms(groups, [RunKey(*run) for run in runs], scenarios)
     pairs = [
         pair
         for pair in _pairs(arms, experiment, scenarios)

@@ -9,10 +9,7 @@ import pandas as pd
 
 from prismflow.errors import InputError
 from prismflow.files import read_tsv, write_tsv
-
-METRIC_COLUMNS = (
-    "dataset", "cell", "model", "fold", "seed", "scenario", "metric", "value", "n_genes",
-)  # fmt: skip
+from prismflow.statistics.seeds import METRIC_COLUMNS
 
 
 def read_metrics(path: str | Path) -> pd.DataFrame:

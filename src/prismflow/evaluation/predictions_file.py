@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,9 @@ import pandas as pd
 
 from prismflow.errors import InputError
 from prismflow.files import atomic_path, read_tsv
+from prismflow.plan.run import RunKey
 
 FORMAT_VERSION = 1
-Run = tuple[str, str, str, int]
-"""Cell, model, fold and seed."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Group:
 
 
 def gather_predictions(
-    dataset: str, runs: Sequence[Run], output: str | Path, root: str | Path = "results"
+    dataset: str, runs: Iterable[Sequence[Any]], output: str | Path, root: str | Path = "results"
 ) -> None:
     """Read the predictions of every run once and write them together.
 
@@ -65,10 +64,11 @@ def gather_predictions(
 
     tensors: dict[str, np.ndarray] = {}
     index = []
-    for cell, fold in sorted({(run[0], run[2]) for run in runs}):
+    keys = sorted(RunKey(*run) for run in runs)
+    for cell, fold in sorted({(run.cell, run.fold) for run in keys}):
         group = _Builder(cell, fold)
-        for run in sorted(run for run in runs if (run[0], run[2]) == (cell, fold)):
-            group.add(run, Path(root) / dataset / cell / run[1] / f"{fold}_seed{run[3]}")
+        for run in (run for run in keys if (run.cell, run.fold) == (cell, fold)):
+            group.add(run, Path(root) / dataset / cell / run.model / run.name)
         tensors[f"{len(index)}/observed"] = np.stack(group.observed)
         tensors[f"{len(index)}/predicted"] = np.stack(group.predicted)
         index.append({"cell": cell, "fold": fold, "genes": group.genes, "rows": group.rows})
@@ -88,7 +88,7 @@ class _Builder:
         self.observed: list[np.ndarray] = []
         self.predicted: list[np.ndarray] = []
 
-    def add(self, run: Run, folder: Path) -> None:
+    def add(self, run: RunKey, folder: Path) -> None:
         path = folder / "predictions.tsv.gz"
         table = read_tsv(
             path,
@@ -111,7 +111,7 @@ class _Builder:
                     "remove the results of one of the two runs and run again."
                 )
             labels = self._labels(part["observed"].to_numpy())
-            self.rows.append((run[1], run[3], scenario, labels))
+            self.rows.append((run.model, run.seed, scenario, labels))
             self.predicted.append(part["predicted"].to_numpy())
 
     def _labels(self, values: np.ndarray) -> int:

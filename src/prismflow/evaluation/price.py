@@ -207,7 +207,7 @@ def write_plans(
     """Write ``plan.tsv`` and ``plan.md`` of every dataset.
 
     Args:
-        request: :meth:`prismflow.plan.runs.Plan.budget`.
+        request: :func:`prismflow.plan.price_request.plan_request`.
         root, logs: folders of results and of benchmark files.
     """
     defaults = read_tsv(request["costs"])

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prismflow.evaluation.predictions_file import Group, Run
+from prismflow.evaluation.predictions_file import Group
+from prismflow.plan.run import RunKey
 from prismflow.statistics.paired import Effect, Replicates, contrast, replicate
 
 Arm = tuple[str, str, str]
@@ -40,7 +41,7 @@ class Tested:
 
 
 def read_arms(
-    groups: Sequence[Group], runs: Iterable[Run], scenarios: Collection[str]
+    groups: Sequence[Group], runs: Iterable[RunKey], scenarios: Collection[str]
 ) -> dict[Arm, Tested]:
     """Resample the metrics of every arm of these runs.
 

@@ -7,7 +7,6 @@ files.
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from prismflow.figures.read import read_needs, with_published
 from prismflow.files import read_json, read_tsv, write_text
 
-WITHOUT_DATA = {"model_settings", "costs"}
+WITHOUT_DATA = {"model_settings", "families", "costs"}
 """Needs that hold nothing about genes: settings, and steps on random inputs."""
 
 
@@ -42,7 +41,7 @@ def caption_of(request: Mapping[str, Any], needs: Sequence[str], notes: str) -> 
 
 
 def plot_figure(
-    request_json: str,
+    request: Mapping[str, Any],
     published: str,
     outputs: Mapping[str, str],
     root: str = "results",
@@ -50,7 +49,7 @@ def plot_figure(
     """Draw one experiment's figure and write its caption.
 
     Args:
-        request_json: experiment, runs and context, as the plan words them.
+        request: experiment, runs and context, as the plan words them.
         published: sheet of published values.
         outputs: paths of ``pdf``, ``png`` and ``caption``.
         root: the results folder.
@@ -60,7 +59,6 @@ def plot_figure(
     """
     from prismflow.figures import plots
 
-    request = json.loads(request_json)
     module = importlib.import_module(f"prismflow.figures.plots.{request['experiment']['renderer']}")
     data = read_needs(request, module.NEEDS, Path(root))
     figure = module.draw(data, request["experiment"], with_published(request, published))
@@ -69,11 +67,13 @@ def plot_figure(
     write_text(f"{caption}\n", outputs["caption"])
 
 
-def plot_data_checks(context_json: str, files: Mapping[str, str], pdf: str, png: str) -> None:
+def plot_data_checks(
+    context: Mapping[str, Any], files: Mapping[str, str], pdf: str, png: str
+) -> None:
     """Draw the figure of :func:`prismflow.evaluation.data_checks.check_data`.
 
     Args:
-        context_json: what the plan says about the dataset.
+        context: what the plan says about the dataset.
         files: ``checks``, ``profiles``, ``examples`` (TSV) and ``summary`` (JSON).
         pdf, png: outputs.
     """
@@ -83,5 +83,5 @@ def plot_data_checks(context_json: str, files: Mapping[str, str], pdf: str, png:
     data_checks = importlib.import_module("prismflow.figures.plots.data_checks")
     data = {name: read_tsv(files[name]) for name in ("checks", "profiles", "examples")}
     data["summary"] = read_json(files["summary"])
-    figure = data_checks.draw(data, {"id": "data_checks"}, json.loads(context_json))
+    figure = data_checks.draw(data, {"id": "data_checks"}, context)
     plots.save(figure, pdf, png)

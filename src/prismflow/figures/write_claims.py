@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from typing import Any
 
 from prismflow.evaluation.claims import count_parameters, judge
 from prismflow.evaluation.predictions_file import read_gathered
@@ -11,24 +11,26 @@ from prismflow.settings.claims import counted_models
 
 
 def write_claims(
-    content_json: str, request_json: str, gathered: str, outputs: Mapping[str, str]
+    content: Mapping[str, Any],
+    request: Mapping[str, Any],
+    gathered: str,
+    outputs: Mapping[str, str],
 ) -> None:
     """Write the claims of a dataset in every format of ``outputs`` (suffix -> path).
 
     Args:
-        content_json: the claims file.
-        request_json: ``context`` and ``experiments``, as the plan words them.
+        content: the claims file.
+        request: ``context`` and ``experiments``, as the plan words them.
         gathered: the dataset's gathered predictions.
     """
     from prismflow.figures.tables import claims, render
 
-    content, request = json.loads(content_json), json.loads(request_json)
     table = judge(
         content,
         read_gathered(gathered),
         request["experiments"],
         request["context"],
-        count_parameters(counted_models(content)),
+        count_parameters(counted_models(dict(content))),
     )
     sheet = claims.sheet(table, {"id": "claims", **content}, request["context"])
     render.write(table, sheet, **{f"{suffix}_path": path for suffix, path in outputs.items()})

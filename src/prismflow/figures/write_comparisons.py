@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from typing import Any
 
 from prismflow.errors import InputError
 from prismflow.evaluation.comparisons import compare, with_published
@@ -12,12 +12,12 @@ from prismflow.files import read_tsv
 
 
 def compare_models(
-    request_json: str, gathered: str, published: str, outputs: Mapping[str, str]
+    request: Mapping[str, Any], gathered: str, published: str, outputs: Mapping[str, str]
 ) -> None:
     """Write an experiment's comparisons in every format of ``outputs`` (suffix -> path).
 
     Args:
-        request_json: experiment, runs and context, as the plan words them.
+        request: experiment, runs and context, as the plan words them.
         gathered: the dataset's gathered predictions.
         published: sheet of published values.
 
@@ -26,7 +26,6 @@ def compare_models(
     """
     from prismflow.figures.tables import comparisons, render
 
-    request = json.loads(request_json)
     experiment, context = request["experiment"], request["context"]
     table = compare(read_gathered(gathered), experiment, request["runs"])
     if table.empty:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from prismflow.figures.read import read_needs, with_published
 from prismflow.figures.tables import render
 
 
 def write_table(
-    request_json: str, published: str, outputs: Mapping[str, str], root: str = "results"
+    request: Mapping[str, Any],
+    published: str,
+    outputs: Mapping[str, str],
+    root: str = "results",
 ) -> None:
-    """Write one experiment's table in every format of ``outputs`` (suffix -> path)."""
-    request = json.loads(request_json)
+    """Write one experiment's table in every format of ``outputs`` (suffix -> path).
+
+    Args:
+        request: experiment, runs and context, as the plan words them.
+        published: sheet of published values.
+        root: the results folder.
+    """
     module = importlib.import_module(f"prismflow.figures.tables.{request['experiment']['table']}")
     data = read_needs(request, module.NEEDS, Path(root))
     experiment, context = request["experiment"], with_published(request, published)

@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prismflow.errors import InputError
-
-Run = tuple[str, str, str, int]
-"""Cell, model, fold and seed."""
+from prismflow.plan.run import RunKey
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,7 @@ NEEDS: dict[str, Need] = {
         "confounding",
     ),
     "model_settings": Need("plan", (), "settings"),
+    "families": Need("plan", (), "families"),
     # The rule names the file, because only experiments that compare models have one.
     "comparisons": Need("plan", (), "comparisons"),
 }
@@ -81,7 +80,9 @@ def needs_of(package: str, name: str) -> tuple[str, ...]:
             f"there are {', '.join(known)}."
         )
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         if any(isinstance(t, ast.Name) and t.id == "NEEDS" for t in targets):
             return tuple(ast.literal_eval(node.value))
     return DEFAULT
@@ -89,7 +90,7 @@ def needs_of(package: str, name: str) -> tuple[str, ...]:
 
 def needs_of_experiment(entry: Mapping[str, Any]) -> tuple[str, ...]:
     """Needs of an experiment's figure and table together."""
-    found = []
+    found: list[str] = []
     for package, key in (("plots", "renderer"), ("tables", "table")):
         if entry.get(key):
             found += needs_of(package, entry[key])
@@ -106,7 +107,7 @@ def needed_files(
     dataset: str,
     cells: Sequence[str],
     models: Sequence[str],
-    runs: Sequence[Run],
+    runs: Iterable[RunKey],
     root: str = "results",
 ) -> list[str]:
     """Files that hold these needs, each once.
@@ -122,10 +123,7 @@ def needed_files(
         "dataset": [{}],
         "cell": [{"cell": cell} for cell in cells],
         "model": [{"model": model} for model in models],
-        "run": [
-            {"cell": cell, "model": model, "run": f"{fold}_seed{seed}"}
-            for cell, model, fold, seed in runs
-        ],
+        "run": [{"cell": run.cell, "model": run.model, "run": run.name} for run in runs],
     }
     files = [
         f"{root}/{dataset}/{pattern.format(**place)}"

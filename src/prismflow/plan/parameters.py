@@ -1,39 +1,16 @@
-"""Settings that a run or a store depends on, resolved from the configuration."""
+"""Parameters of rules, by their wildcards: plain values on which a job's results depend."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from prismflow.plan.plain import plain
+from prismflow.plan.view import View, Wildcards
+from prismflow.settings.tracks import Track
 
-def gene_features(dataset: dict[str, Any]) -> list[str]:
-    """Names of the gene features that a dataset's store holds, in their order."""
-    names = list(dataset["genes"]["features"])
-    if dataset["genes"]["promoter_activity"] != "none":
-        names.append("promoter_activity")
-    return names
-
-
-def training_settings(values: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Training keys of a model, its batches taken in as many passes as ``run.pass_bp`` asks for.
-
-    Gradients are those of the whole batch, so a step means the same on a smaller device.
-    """
-    training = {**values["training"], **entry.get("training", {})}
-    limit = values["run"]["pass_bp"]
-    if limit is None:
-        return training
-    branches = 1 + entry.get("hyperparameters", {}).get("n_contexts", 0)
-    genes = max(1, limit // (entry["window_bp"] * branches))
-    whole = training["batch_size"]
-    in_pass = max(n for n in range(1, whole + 1) if whole % n == 0 and n <= genes)
-    if in_pass < whole:
-        training["batch_size"] = in_pass
-        training["accumulate_batches"] = training.get("accumulate_batches", 1) * (whole // in_pass)
-    # Without gradients a pass takes about a quarter of the memory.
-    if training.get("eval_batch_size", 1) > 4 * genes:
-        training["eval_batch_size"] = 4 * genes
-    return training
+CONTACT_RANGE_BP = 200_000
+"""Range in which contact partners are counted where the experiment names none."""
 
 
 def store_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,3 +27,118 @@ def store_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         "chrom_aliases": settings["chrom_aliases"],
         "simulated": settings["simulate"] is not None,
     }
+
+
+def window_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A dataset's settings without those that only choose runs."""
+    splits = {key: value for key, value in settings["splits"].items() if key != "use"}
+    kept = {key: value for key, value in settings.items() if key != "experiments"}
+    return {**kept, "splits": splits}
+
+
+def simulation_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a simulated genome depends on."""
+    return plain({"cells": settings["cells"], **settings["simulate"]})
+
+
+def track_settings(track: Track, modality: Mapping[str, Any]) -> dict[str, Any]:
+    """What reading a track depends on: its row of the sheet and its modality's settings."""
+    return {
+        "modality": track.modality,
+        "kind": track.kind,
+        "path": track.path,
+        "resolution_bp": track.resolution_bp,
+        "normalisation": track.normalisation,
+        "absent_chromosomes": track.absent_chromosomes,
+        "missing": modality["missing"],
+        "pseudocount": modality["pseudocount"],
+        "where": track.where,
+    }
+
+
+class Parameters(View):
+    """Each method gives one parameter of a rule."""
+
+    def aliases(self, wildcards: Wildcards) -> dict[str, str]:
+        """Chromosome name in a file -> name in the gene table."""
+        return plain(self.dataset(wildcards)["chrom_aliases"])
+
+    def inspected_track(self, wildcards: Wildcards) -> dict[str, Any]:
+        """A track and the digest that its file should have."""
+        track = self.track(wildcards)
+        return plain({**self._settings_of(track), "md5": track.md5})
+
+    def tracks(self, wildcards: Wildcards) -> list[dict[str, Any]]:
+        """All tracks of a cell, in channel order."""
+        return plain([self._settings_of(track) for track in self.tracks_of(wildcards.cell)])
+
+    def checks(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Tracks and summaries of all cells."""
+        settings = self.dataset(wildcards)
+        return plain(
+            {
+                "cells": {
+                    cell: [self._settings_of(track) for track in self.tracks_of(cell)]
+                    for cell in settings["cells"]
+                },
+                "summaries": {
+                    cell: self.summaries_of(wildcards.dataset, cell) for cell in settings["cells"]
+                },
+                "aliases": settings["chrom_aliases"],
+            }
+        )
+
+    def windows(self, wildcards: Wildcards) -> dict[str, Any]:
+        """What windows and splits depend on."""
+        return plain(window_settings(self.dataset(wildcards)))
+
+    def store(self, wildcards: Wildcards) -> dict[str, Any]:
+        """What a store depends on beside its tracks."""
+        return plain(store_settings(self.dataset(wildcards)))
+
+    def model(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Resolved settings of a model in a cell."""
+        return plain(self.plan.settings(wildcards.dataset, wildcards.cell, wildcards.model))
+
+    def model_anywhere(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Resolved settings of a model in the first cell that has its signals."""
+        return plain(self.plan.settings_anywhere(wildcards.dataset, wildcards.model))
+
+    def fold(self, wildcards: Wildcards) -> str:
+        """Fold of the run."""
+        return self.run(wildcards).fold
+
+    def seed(self, wildcards: Wildcards) -> int:
+        """Seed of the run."""
+        return self.run(wildcards).seed
+
+    def scenarios(self, wildcards: Wildcards) -> dict[str, dict[str, Any]]:
+        """Scenarios in which the run is tested."""
+        return plain(self.plan.tested(self.run(wildcards)))
+
+    def runs(self, wildcards: Wildcards) -> list[list[Any]]:
+        """Cell, model, fold and seed of every run of the dataset."""
+        return plain([run.key for run in self.plan.runs(wildcards.dataset)])
+
+    def element_shapes(self, wildcards: Wildcards) -> dict[str, int]:
+        """Number and length of the candidate enhancers that a model reads beside its window."""
+        elements = self.dataset(wildcards)["elements"]
+        return {
+            "element_bp": elements["sequence_bp"] if elements else 0,
+            "n_elements": elements["n_nearest"] if elements else 0,
+        }
+
+    def contact_range(self, wildcards: Wildcards) -> dict[str, Any]:
+        """The cell's contacts, if it has any, and the range in which partners are counted."""
+        entry = self.plan.config.experiments.get("hic_range", {"options": {}})
+        track = self.contacts_of(wildcards.cell)
+        return plain(
+            {
+                "track": None if track is None else self._settings_of(track),
+                "aliases": self.dataset(wildcards)["chrom_aliases"],
+                "range_bp": entry["options"].get("range_bp", CONTACT_RANGE_BP),
+            }
+        )
+
+    def _settings_of(self, track: Track) -> dict[str, Any]:
+        return track_settings(track, self.plan.config.values["modalities"][track.modality])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from prismflow.models import TABULAR
 from prismflow.plan.runs import Plan
-from prismflow.simulate import SimulationSettings
+from prismflow.settings.simulation import SimulationSettings
 
 MEGABYTE = 1e6
 _BYTES = {"float32": 4, "float16": 2}
@@ -22,9 +21,8 @@ def plan_request(plan: Plan) -> dict[str, Any]:
     datasets = {}
     for dataset, settings in plan.config.datasets.items():
         experiments = {
-            identifier: [[run.cell, run.model, run.name] for run in experiment.runs]
-            for (name, identifier), experiment in plan.experiments.items()
-            if name == dataset
+            experiment.id: [[run.cell, run.model, run.name] for run in experiment.runs]
+            for experiment in plan.experiments_of(dataset)
         }
         datasets[dataset] = {
             "title": settings["title"],
@@ -41,11 +39,6 @@ def plan_request(plan: Plan) -> dict[str, Any]:
         "models": {name: _model(plan, name) for name in names},
         "datasets": datasets,
     }
-
-
-def plan_json(plan: Plan) -> str:
-    """The request as JSON, experiments in their order."""
-    return json.dumps(plan_request(plan))
 
 
 def _model(plan: Plan, name: str) -> dict[str, Any]:

@@ -6,41 +6,20 @@ that ask for the same run share it.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from prismflow.errors import InputError
 from prismflow.models import TABULAR
 from prismflow.plan.compared import compares, references
-from prismflow.plan.needs import needs_of_experiment, needs_runs
-from prismflow.plan.parameters import gene_features, training_settings
+from prismflow.plan.model_settings import gene_features, training_settings
+from prismflow.plan.needs import needs_runs
+from prismflow.plan.run import Run
 from prismflow.plan.variants import lacks, own_scenarios, points, variants
 from prismflow.settings import architectures, yaml_files
 from prismflow.settings.config import Config
-
-
-@dataclass(frozen=True, order=True)
-class Run:
-    """One training run; ``folder`` is where its files stand below results/."""
-
-    dataset: str
-    cell: str
-    model: str
-    fold: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """The ``{run}`` wildcard."""
-        return f"{self.fold}_seed{self.seed}"
-
-    @property
-    def folder(self) -> str:
-        """Folder below the results folder."""
-        return f"{self.dataset}/{self.cell}/{self.model}/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -82,10 +61,9 @@ class Plan:
         """The released checkpoint that a run evaluates."""
         return self.models[run.model]["checkpoint"].format(cell=run.cell, seed=run.seed)
 
-    def scenarios_json(self, run: Run) -> str:
-        """Scenario definitions of a run as sorted JSON (a stable rule parameter)."""
-        names = self.scenarios.get(run, ("full",))
-        return json.dumps({name: self.definitions[name] for name in names}, sort_keys=True)
+    def tested(self, run: Run) -> dict[str, dict[str, Any]]:
+        """Definitions of the scenarios in which a run is tested, by name."""
+        return {name: self.definitions[name] for name in self.scenarios.get(run, ("full",))}
 
     def other_cells(self, run: Run) -> list[str]:
         """Cells on which a run is tested beside its own."""
@@ -122,67 +100,30 @@ class Plan:
             ),
         }
 
-    def context(self, dataset: str) -> dict[str, Any]:
-        """What figures and tables say about a dataset and its models."""
-        settings = self.config.values["datasets"][dataset]
-        names = sorted(
-            {m for (d, _), e in self.experiments.items() if d == dataset for m in e.models}
-        )
-        modalities = list(self.config.values["modalities"])
-        uses = {
-            name: [self.modalities(cell, name) or [] for cell in settings["cells"]]
-            for name in names
-        }
-        cells = {name: self.config.cells[name]["published_cell"] for name in settings["cells"]}
-        return {
-            "dataset": dataset,
-            "title": settings["title"],
-            "simulated": settings["simulate"] is not None,
-            "target_label": settings["label"]["name"],
-            "cells": settings["cells"],
-            "published_cells": {name: published for name, published in cells.items() if published},
-            "published_data": settings["published_data"],
-            "model_order": [name for name in self.models if name in names],
-            "model_labels": {name: self.models[name]["label"] for name in names},
-            "model_lengths": {name: self.models[name]["window_bp"] for name in names},
-            "architectures": {name: self.models[name]["architecture"] for name in names},
-            "model_modalities": {
-                name: [m for m in modalities if any(m in used for used in uses[name])]
-                for name in names
-            },
-            "excluded_features": {
-                name: self.models[name].get("exclude_gene_features", []) for name in names
-            },
-            "modality_labels": {
-                name: entry.get("label", name)
-                for name, entry in self.config.values["modalities"].items()
-            },
-        }
+    def settings_anywhere(self, dataset: str, model: str) -> dict[str, Any]:
+        """Resolved settings of a model in the first cell that has its signals.
 
-    def request_json(self, dataset: str, identifier: str) -> str:
-        """All that a figure or table depends on beside its input files, as sorted JSON."""
-        experiment = self.experiments[dataset, identifier]
-        entry = {key: v for key, v in experiment.entry.items() if key not in ("options", "vary")}
-        options = {"id": identifier, **entry, **experiment.entry["options"]}
-        options["models"] = experiment.models
-        options["scenarios"] = experiment.scenarios
-        options["scenario_settings"] = {s: self.definitions[s] for s in experiment.scenarios}
-        options["references"] = self.references(experiment)
-        if experiment.points:
-            options["points"] = experiment.points
-        if experiment.entry["renderer"] == "input_length":
-            options.setdefault("families", self._families(experiment))
-        runs = [[run.cell, run.model, run.fold, run.seed] for run in experiment.runs]
-        context = self.context(dataset)
-        if "model_settings" in needs_of_experiment(experiment.entry):
-            context["model_settings"] = self._settings_of(dataset, experiment.models)
-        request = {
-            "experiment": options,
-            "runs": runs,
-            "context": context,
-            "compared": self.compares(experiment),
-        }
-        return json.dumps(request, sort_keys=True)
+        Raises:
+            InputError: no cell of the dataset has them.
+        """
+        for cell in self.config.datasets[dataset]["cells"]:
+            if self.modalities(cell, model) is not None:
+                return self.settings(dataset, cell, model)
+        raise InputError(f"no cell of {dataset} has the signals of {model}; leave the model out.")
+
+    def experiments_of(self, dataset: str) -> list[Experiment]:
+        """Experiments of a dataset in the order in which they are asked for."""
+        return [e for (name, _), e in self.experiments.items() if name == dataset]
+
+    @property
+    def tabular(self) -> set[str]:
+        """Models on a table of features; they never use a GPU and so have rules of their own."""
+        return {name for name, entry in self.models.items() if entry["architecture"] in TABULAR}
+
+    @property
+    def adopted(self) -> set[str]:
+        """Models whose weights are taken from a released checkpoint instead of trained."""
+        return {name for name, entry in self.models.items() if "checkpoint" in entry}
 
     def references(self, experiment: Experiment) -> dict[str, str]:
         """Model -> the model of the experiment that it is compared with."""
@@ -192,27 +133,6 @@ class Plan:
         """Whether an experiment has a table of comparisons."""
         compared = self.references(experiment)
         return bool(experiment.runs) and compares(experiment.entry, compared, experiment.scenarios)
-
-    def _settings_of(self, dataset: str, models: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Settings of models, each in the first cell that has its signals."""
-        cells = self.config.datasets[dataset]["cells"]
-        first = {
-            model: next(cell for cell in cells if self.modalities(cell, model) is not None)
-            for model in models
-        }
-        return {model: self.settings(dataset, cell, model) for model, cell in first.items()}
-
-    def _families(self, experiment: Experiment) -> dict[str, list[str]]:
-        """Label of a varied model -> its variants by window, shortest first."""
-        families: dict[str, list[str]] = {}
-        for point in sorted(experiment.points, key=lambda point: point["x"]):
-            families.setdefault(self.models[point["base"]]["label"], []).append(point["model"])
-        order = [self.models[base]["label"] for base in experiment.entry["vary"]["models"]]
-        return {label: families[label] for label in order if label in families}
-
-    def settings_json(self, dataset: str, cell: str, model: str) -> str:
-        """Settings as sorted JSON (a stable rule parameter)."""
-        return json.dumps(self.settings(dataset, cell, model), sort_keys=True)
 
 
 def _modalities(config: Config, cell: str, entry: dict[str, Any]) -> list[str] | None:

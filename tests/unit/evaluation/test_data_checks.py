@@ -136,7 +136,7 @@ def test_figure_is_drawn_with_its_flags(data: Path, tmp_path: Path) -> None:
     files["summary"] = str(tmp_path / "swapped" / "summary.json")
     context = {"cells": list(CELLS), "simulated": True, "target_label": "log10(CAGE + 1)"}
     outputs = [tmp_path / "figure.pdf", tmp_path / "figure.png"]
-    plot_data_checks(json.dumps(context), files, *map(str, outputs))
+    plot_data_checks(context, files, *map(str, outputs))
     assert all(path.stat().st_size > 5000 for path in outputs)
     from prismflow.figures.plots import data_checks
 

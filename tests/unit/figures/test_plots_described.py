@@ -32,6 +32,7 @@ from prismflow.figures.read import costs as cost_tables
 from prismflow.figures.read import loci, records, settings, signals
 from prismflow.figures.tables import hic_range, hyperparameters, parameters, render
 from prismflow.plan import needs
+from prismflow.plan.run import RunKey
 
 CELLS = ("simA", "simB")
 MODELS = ("gbm", "caduceus_signals", "prism")
@@ -347,7 +348,7 @@ def test_cells_without_contacts_are_left_out(tmp_path: Path) -> None:
 
 
 def test_needed_files_are_named_once_per_scope() -> None:
-    runs = [("simA", "prism", "fold11", 1), ("simA", "prism", "fold11", 2)]
+    runs = [RunKey("simA", "prism", "fold11", seed) for seed in (1, 2)]
     files = needs.needed_files(
         ("metrics", "predictions", "gene_signals", "costs"), "demo", ["simA"], ["prism"], runs
     )

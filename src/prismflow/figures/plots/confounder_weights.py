@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from prismflow.errors import InputError
 from prismflow.figures.plots import common, style
 from prismflow.labels import modality_label, model_label
+from prismflow.plan.run import RunKey
 from prismflow.statistics.bootstrap import spearman
 
 NEEDS = ("context_weights", "gene_signals")
 _QUANTILES = (0.1, 0.5, 0.9)
 _BINS = 30
-Run = tuple[str, str, str, int]
 
 
 def between_context_distance(weights: np.ndarray) -> np.ndarray:
@@ -106,10 +106,10 @@ def draw(
     return style.finish(figure, _notes(runs, shown, threshold, experiment), context)
 
 
-def _runs(weights: Mapping[Any, Any], experiment: Mapping[str, Any]) -> dict[Run, Any]:
+def _runs(weights: Mapping[Any, Any], experiment: Mapping[str, Any]) -> dict[RunKey, Any]:
     wanted_models = [str(model) for model in experiment.get("models") or []]
     wanted_cells = common.cells_wanted(experiment)
-    runs: dict[Run, Any] = {}
+    runs: dict[RunKey, Any] = {}
     for key in sorted(weights, key=lambda item: tuple(map(str, item))):
         cell, model, fold, seed = key
         genes, array = weights[key]
@@ -125,7 +125,7 @@ def _runs(weights: Mapping[Any, Any], experiment: Mapping[str, Any]) -> dict[Run
                 f"the shape {array.shape}."
             )
         if array.shape[2] and array.shape[0]:
-            runs[(str(cell), str(model), str(fold), seed)] = (list(genes), array)
+            runs[RunKey(str(cell), str(model), str(fold), seed)] = (list(genes), array)
     if not runs:
         raise InputError(
             f"{common.figure_id(experiment)}: expected context weights of a Prism model with "
@@ -135,8 +135,8 @@ def _runs(weights: Mapping[Any, Any], experiment: Mapping[str, Any]) -> dict[Run
 
 
 def _shown_run(
-    runs: Mapping[Run, Any], cell: str, models: Sequence[str], experiment: Mapping[str, Any]
-) -> Run:
+    runs: Mapping[RunKey, Any], cell: str, models: Sequence[str], experiment: Mapping[str, Any]
+) -> RunKey:
     own = [run for run in runs if run[0] == cell]
     named = [run for run in own if run[1] == experiment.get("model")]
     several = [run for run in own if runs[run][1].shape[2] > 1]
@@ -188,7 +188,7 @@ def _feature_order(weights: np.ndarray) -> np.ndarray:
 
 
 def _distributions(figure: Figure, grid: Any, column: int, cell: str, models: Sequence[str],
-                   runs: Mapping[Run, Any], threshold: float,
+                   runs: Mapping[RunKey, Any], threshold: float,
                    context: Mapping[str, Any]) -> None:  # fmt: skip
     for offset, (what, label) in enumerate(
         (("distance", "Distance between contexts"), ("kept", f"Share of weights > {threshold:g}"))
@@ -231,8 +231,8 @@ def _ridge(axes: Axes, y: int, seeds: Sequence[np.ndarray], colour: str) -> None
 
 
 def weight_correlations(
-    runs: Mapping[Run, Any],
-    shown: Run,
+    runs: Mapping[RunKey, Any],
+    shown: RunKey,
     signals: pd.DataFrame,
     names: Sequence[str],
     threshold: float,
@@ -298,14 +298,14 @@ def _correlations(
     axes.set_xlabel(f"ρ with {('distance', 'kept share')[place[1]]}")
 
 
-def _title(run: Run, context: Mapping[str, Any]) -> str:
+def _title(run: RunKey, context: Mapping[str, Any]) -> str:
     label = model_label(run[1], context)
     return f"{common.cell_label(run[0], context)}: {label}, seed {run[3]}"
 
 
 def _notes(
-    runs: Mapping[Run, Any],
-    shown: Mapping[str, Run],
+    runs: Mapping[RunKey, Any],
+    shown: Mapping[str, RunKey],
     threshold: float,
     experiment: Mapping[str, Any],
 ) -> list[str]:

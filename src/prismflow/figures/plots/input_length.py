@@ -13,7 +13,7 @@ from prismflow.errors import InputError
 from prismflow.figures.plots import common, style, sweep
 from prismflow.labels import base_model, model_label
 
-NEEDS = ("metrics",)
+NEEDS = ("metrics", "families")
 _LENGTH_SUFFIX = re.compile(r"_\d+(bp|kb)$")
 
 
@@ -24,9 +24,9 @@ def draw(
     """A line per family, a point with interval per length; rows are metrics, columns cells.
 
     Args:
-        data: ``metrics``, the long table.
-        experiment: ``families`` {label: [model, ...]}, else models that differ only by a suffix
-            such as ``_500bp`` or ``_20kb`` form a family; ``metrics``, ``scenario``, ``cells``.
+        data: ``metrics``, the long table; ``families`` {label: [model, ...]}, else models that
+            differ only by a suffix such as ``_500bp`` or ``_20kb`` form a family.
+        experiment: ``metrics``, ``scenario``, ``cells``.
         context: as in the main figure; ``model_lengths`` {model: window_bp}.
 
     Raises:
@@ -52,7 +52,7 @@ def draw(
 def _families(
     data: Mapping[str, Any], experiment: Mapping[str, Any], context: Mapping[str, Any]
 ) -> dict[str, Sequence[str]]:
-    declared = experiment.get("families")
+    declared = data.get("families")
     if declared:
         return {str(label): [str(model) for model in models] for label, models in declared.items()}
     models = experiment.get("models")

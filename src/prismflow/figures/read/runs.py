@@ -10,20 +10,19 @@ import pandas as pd
 
 from prismflow.evaluation.metrics_table import read_metrics
 from prismflow.files import read_tsv
-from prismflow.plan.needs import Run
+from prismflow.plan.run import RunKey
 
-RUN_KEYS = ("cell", "model", "fold", "seed")
+RUN_KEYS = RunKey._fields
 
 
-def runs_of(request: Mapping[str, Any]) -> list[Run]:
+def runs_of(request: Mapping[str, Any]) -> list[RunKey]:
     """Runs of the experiment that a request is about."""
-    return [(cell, model, fold, int(seed)) for cell, model, fold, seed in request["runs"]]
+    return [RunKey(*run) for run in request["runs"]]
 
 
-def run_folder(root: Path, dataset: str, run: Run) -> Path:
+def run_folder(root: Path, dataset: str, run: RunKey) -> Path:
     """Folder of a run's files."""
-    cell, model, fold, seed = run
-    return root / dataset / cell / model / f"{fold}_seed{seed}"
+    return root / dataset / run.cell / run.model / run.name
 
 
 def run_table(request: Mapping[str, Any], root: Path, file: str) -> pd.DataFrame:
@@ -57,7 +56,7 @@ def load(need: str, request: Mapping[str, Any], root: Path) -> Any:
     return run_table(request, root, files[need])
 
 
-def _context_weights(request: Mapping[str, Any], root: Path) -> dict[Run, Any]:
+def _context_weights(request: Mapping[str, Any], root: Path) -> dict[RunKey, Any]:
     from safetensors.numpy import load_file
 
     weights = {}

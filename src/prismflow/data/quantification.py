@@ -1,0 +1,189 @@
+"""Expression of genes from RSEM, Salmon, kallisto, featureCounts or a plain table.
+
+The format is told by the columns, never by the file's name. Every reader ends in transcripts per
+million (TPM) per gene; transcripts are summed over their gene, replicates are averaged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from prismflow.data.annotation import without_version
+from prismflow.errors import InputError
+from prismflow.statistics.bootstrap import spearman
+
+logger = logging.getLogger(__name__)
+
+MILLION = 1e6
+
+#: Columns that tell a format -> (identifiers, values, what a row is).
+FORMATS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
+    "RSEM genes": (("gene_id", "effective_length", "TPM"), "gene_id", "TPM", "gene"),
+    "RSEM isoforms": (("transcript_id", "IsoPct", "TPM"), "transcript_id", "TPM", "transcript"),
+    "Salmon": (("Name", "EffectiveLength", "TPM"), "Name", "TPM", "transcript"),
+    "kallisto": (("target_id", "eff_length", "tpm"), "target_id", "tpm", "transcript"),
+    "featureCounts": (("Geneid", "Chr", "Length"), "Geneid", "", "gene"),
+}
+
+
+def read_quantification(
+    path: str | Path, genes_of: Mapping[str, str]
+) -> tuple[pd.Series, Counter[str]]:
+    """TPM per gene of one sample.
+
+    Args:
+        path: a table of one of :data:`FORMATS`, or a TSV with the columns ``gene_id`` and ``tpm``;
+            plain or gzip.
+        genes_of: transcript -> gene (both without versions), for tables of transcripts.
+
+    Returns:
+        TPM by gene id without version, float64, and counts of rows by what became of them; the
+        counts of kept and skipped rows add up to the rows of the file.
+
+    Raises:
+        InputError: none of these formats, a value that is no number or negative, an identifier
+            twice, no identifier of the annotation, or zeros only.
+    """
+    path = Path(path)
+    table = _table(path)
+    name, identifiers, values, row = _format_of(path, table)
+    amounts = (
+        _featurecounts(path, table) if name == "featureCounts" else _numbers(path, table, values)
+    )
+    # kallisto repeats the whole FASTA header of GENCODE, parted by bars.
+    ids = table[identifiers].str.split("|").str[0].map(without_version)
+    counts: Counter[str] = Counter({f"{name}: rows": len(table)})
+    copies = ids.str.endswith("_PAR_Y")
+    counts["rows of PAR copies on Y"] = int(copies.sum())
+    ids, amounts = ids[~copies], amounts[~copies]
+    if ids.duplicated().any():
+        twice = ids[ids.duplicated()].iloc[0]
+        raise InputError(
+            f"{path}, line {int(ids.index[ids.duplicated()][0]) + 2}: expected every {row} once, "
+            f"found {twice} again (versions do not count); remove one of the rows."
+        )
+    if row == "transcript":
+        genes = ids.map(genes_of)
+        counts["transcripts that the annotation lacks"] = int(genes.isna().sum())
+        if genes.isna().all():
+            raise InputError(
+                f"{path}: expected transcripts of the annotation, such as "
+                f"{next(iter(genes_of), 'none')}, found {ids.iloc[0]}; give the annotation that "
+                "the sample was quantified with."
+            )
+        ids, amounts = genes.dropna(), amounts[genes.notna()]
+    result = amounts.groupby(ids.to_numpy(), sort=False).sum()
+    if not (result > 0).any():
+        raise InputError(
+            f"{path}: expected expressed genes, found zeros only in {len(table):,} rows; the "
+            "quantification failed, repeat it."
+        )
+    return result, +counts
+
+
+def _table(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputError(f"{path}: expected a quantification, found no such file.")
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    try:
+        table = pd.read_csv(
+            path, sep="\t", dtype=str, comment="#", quoting=3, keep_default_na=False,
+            compression="gzip" if packed else None,
+        )  # fmt: skip
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(
+            f"{path}: expected a table with a header, tab-separated, plain or gzip, found "
+            f"something else ({str(error).splitlines()[0]}); give the quantifier's own file."
+        ) from None
+    if table.empty:
+        raise InputError(f"{path}: expected rows below the header, found none.")
+    return table
+
+
+def _format_of(path: Path, table: pd.DataFrame) -> tuple[str, str, str, str]:
+    for name, (columns, identifiers, values, row) in FORMATS.items():
+        if set(columns) <= set(table.columns):
+            return name, identifiers, values, row
+    plain = {column.lower(): column for column in table.columns}
+    if {"gene_id", "tpm"} <= set(plain):
+        return "plain table", plain["gene_id"], plain["tpm"], "gene"
+    known = "; ".join(f"{name}: {', '.join(columns)}" for name, (columns, *_) in FORMATS.items())
+    raise InputError(
+        f"{path}: expected the columns of a quantifier ({known}) or gene_id and tpm, found "
+        f"{', '.join(map(str, table.columns[:8]))}; rename the columns of a plain table."
+    )
+
+
+def _numbers(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
+    values = pd.to_numeric(table[column], errors="coerce")
+    wrong = np.flatnonzero(~np.isfinite(values.to_numpy()) | (values.to_numpy() < 0))
+    if wrong.size:
+        raise InputError(
+            f"{path}, line {wrong[0] + 2}: expected a number >= 0 in column {column}, found "
+            f"{table[column].iloc[wrong[0]]!r} ({wrong.size} such rows); correct or remove them."
+        )
+    return values.astype(float)
+
+
+def _featurecounts(path: Path, table: pd.DataFrame) -> pd.Series:
+    """Counts of one sample as TPM: counts per base of the gene, scaled to a million."""
+    samples = [column for column in table.columns[table.columns.get_loc("Length") + 1 :]]
+    if len(samples) != 1:
+        raise InputError(
+            f"{path}: expected the counts of one sample after the column Length, found "
+            f"{len(samples)}: {', '.join(samples[:5])}; write a file per sample."
+        )
+    lengths = _numbers(path, table, "Length")
+    if not (lengths > 0).all():
+        raise InputError(f"{path}: expected lengths > 0 of every gene, found 0.")
+    rates = _numbers(path, table, samples[0]) / lengths
+    total = float(rates.sum())
+    return rates * (MILLION / total) if total > 0 else rates
+
+
+def mean_of_replicates(
+    paths: Sequence[str | Path], genes_of: Mapping[str, str]
+) -> tuple[pd.Series, Counter[str], list[str]]:
+    """Mean TPM per gene over replicates; a gene must be in each of them.
+
+    Returns:
+        Mean TPM by gene, counts summed over the files, and a sentence per pair of replicates: how
+        well they agree.
+
+    Raises:
+        InputError: see :func:`read_quantification`; also replicates without a common gene.
+    """
+    samples: dict[str, pd.Series] = {}
+    counts: Counter[str] = Counter()
+    if len(set(map(str, paths))) < len(paths):
+        raise InputError(
+            f"{paths[0]}: expected a different file per replicate, found one twice; remove it."
+        )
+    for path in paths:
+        samples[str(path)], own = read_quantification(path, genes_of)
+        counts.update(own)
+    joined = pd.concat(samples, axis=1, join="inner")
+    if joined.empty:
+        raise InputError(
+            f"{' and '.join(samples)}: expected replicates with the same genes, found none in "
+            "common; they were quantified with different annotations."
+        )
+    counts["genes that not every replicate has"] = len(
+        set().union(*(sample.index for sample in samples.values()))
+    ) - len(joined)
+    names = list(samples)
+    agreement = [
+        f"{names[i]} and {names[j]}: Spearman correlation "
+        f"{spearman(joined[names[i]].to_numpy(), joined[names[j]].to_numpy()):.3f} over "
+        f"{len(joined):,} genes"
+        for i in range(len(names))
+        for j in range(i + 1, len(names))
+    ]
+    return joined.mean(axis=1), +counts, agreement

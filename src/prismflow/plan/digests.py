@@ -1,0 +1,40 @@
+"""Digests of the code that a rule's results depend on, where this depends on its wildcards."""
+
+from __future__ import annotations
+
+from prismflow.jobs.code_digest import code_digest
+from prismflow.plan.needs import loader_modules, needs_of
+from prismflow.plan.view import View, Wildcards
+from prismflow.plan.worlds import worlds_of
+from prismflow.settings.architectures import module_of
+
+
+class Digests(View):
+    """Each method gives the parameter ``code`` of a rule."""
+
+    def training(self, wildcards: Wildcards) -> str:
+        """Code that trains a model."""
+        architecture = self.plan.models[wildcards.model]["architecture"]
+        # The tabular path never reaches the torch loop, so an edit of the loop doesn't concern it.
+        stage = "training.record" if wildcards.model in self.plan.tabular else "training.run"
+        return code_digest(stage, module_of(architecture))
+
+    def world(self, wildcards: Wildcards) -> str:
+        """Code that simulates a world and trains its models in it."""
+        models = worlds_of(self.plan, wildcards.dataset)[wildcards.world]["models"]
+        architectures = {self.plan.models[model]["architecture"] for model in models}
+        return code_digest("evaluation.worlds", *sorted(map(module_of, architectures)))
+
+    def figure(self, wildcards: Wildcards) -> str:
+        """Code that draws an experiment's figure."""
+        name = self.experiment(wildcards).entry["renderer"]
+        return self._written_by("figures.draw_figure", "plots", name)
+
+    def table(self, wildcards: Wildcards) -> str:
+        """Code that writes an experiment's table."""
+        name = self.experiment(wildcards).entry["table"]
+        return self._written_by("figures.write_table", "tables", name)
+
+    def _written_by(self, writer: str, package: str, name: str) -> str:
+        loaders = loader_modules(needs_of(package, name))
+        return code_digest(writer, f"figures.{package}.{name}", *loaders)

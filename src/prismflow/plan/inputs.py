@@ -1,0 +1,114 @@
+"""Input files of rules, by their wildcards."""
+
+from __future__ import annotations
+
+from prismflow.plan.needs import needed_files, needs_of
+from prismflow.plan.results import figure_files, table_files
+from prismflow.plan.runs import Experiment
+from prismflow.plan.view import View, Wildcards
+from prismflow.plan.worlds import worlds_of
+
+
+class Inputs(View):
+    """Each method gives one input of a rule; an empty list where a dataset has no such file."""
+
+    def genome(self, wildcards: Wildcards) -> str:
+        """The FASTA."""
+        return self.dataset(wildcards)["genome"]
+
+    def gene_table(self, wildcards: Wildcards) -> str:
+        """The gene table that the user names, or that is downloaded or simulated."""
+        return self.dataset(wildcards)["genes"]["path"]
+
+    def blacklist(self, wildcards: Wildcards) -> str | list[str]:
+        """Regions in which no window may lie."""
+        return self.dataset(wildcards)["blacklist"] or []
+
+    def blacklist_of_elements(self, wildcards: Wildcards) -> str | list[str]:
+        """The blacklist, where candidate enhancers in it are left out of the store."""
+        return self.blacklist(wildcards) if self.dataset(wildcards)["elements"] else []
+
+    def track_file(self, wildcards: Wildcards) -> str:
+        """One track."""
+        return self.track(wildcards).path
+
+    def tracks(self, wildcards: Wildcards) -> list[str]:
+        """All tracks of a cell."""
+        return [track.path for track in self.tracks_of(wildcards.cell)]
+
+    def summaries(self, wildcards: Wildcards) -> list[str]:
+        """What was found in all tracks of a cell."""
+        return list(self.summaries_of(wildcards.dataset, wildcards.cell).values())
+
+    def tracks_of_dataset(self, wildcards: Wildcards) -> list[str]:
+        """All tracks of all cells."""
+        cells = self.dataset(wildcards)["cells"]
+        return [track.path for cell in cells for track in self.tracks_of(cell)]
+
+    def summaries_of_dataset(self, wildcards: Wildcards) -> list[str]:
+        """What was found in all tracks of all cells."""
+        return [
+            path
+            for cell in self.dataset(wildcards)["cells"]
+            for path in self.summaries_of(wildcards.dataset, cell).values()
+        ]
+
+    def contacts(self, wildcards: Wildcards) -> str | list[str]:
+        """The cell's contact matrix."""
+        track = self.contacts_of(wildcards.cell)
+        return [] if track is None else track.path
+
+    def checkpoint(self, wildcards: Wildcards) -> str:
+        """The released checkpoint in the place of training."""
+        return self.plan.checkpoint(self.run(wildcards))
+
+    def other_stores(self, wildcards: Wildcards) -> list[str]:
+        """Stores of the cells on which a run is tested beside its own."""
+        cells = self.plan.other_cells(self.run(wildcards))
+        return [f"results/{wildcards.dataset}/{cell}/store" for cell in cells]
+
+    def metrics(self, wildcards: Wildcards) -> list[str]:
+        """Metrics of every run."""
+        return [f"results/{run.folder}/metrics.tsv" for run in self.plan.runs(wildcards.dataset)]
+
+    def predictions(self, wildcards: Wildcards) -> list[str]:
+        """Test predictions of every run."""
+        runs = self.plan.runs(wildcards.dataset)
+        return [f"results/{run.folder}/predictions.tsv.gz" for run in runs]
+
+    def worlds(self, wildcards: Wildcards) -> list[str]:
+        """What every world of known confounding gave."""
+        return [
+            f"results/{wildcards.dataset}/confounding/{world}/{file}"
+            for world in worlds_of(self.plan, wildcards.dataset)
+            for file in ("predictions.tsv.gz", "truth.tsv", "contexts.tsv.gz")
+        ]
+
+    def figure(self, wildcards: Wildcards) -> list[str]:
+        """Files that an experiment's figure reads."""
+        return self._read_by(wildcards, "plots", "renderer")
+
+    def table(self, wildcards: Wildcards) -> list[str]:
+        """Files that an experiment's table reads."""
+        return self._read_by(wildcards, "tables", "table")
+
+    def comparisons(self, wildcards: Wildcards) -> str | list[str]:
+        """An experiment's comparisons, if it has any: they decide what its table prints bold."""
+        experiment = self.experiment(wildcards)
+        reads = "comparisons" in needs_of("tables", experiment.entry["table"])
+        if reads and self.plan.compares(experiment):
+            return f"results/{wildcards.dataset}/tables/{experiment.id}_comparisons.tsv"
+        return []
+
+    def report(self, wildcards: Wildcards) -> list[str]:
+        """Figures and tables that a dataset's report gathers."""
+        dataset = wildcards.dataset
+        return [*figure_files(self.plan, dataset), *table_files(self.plan, dataset)]
+
+    def _read_by(self, wildcards: Wildcards, package: str, key: str) -> list[str]:
+        experiment: Experiment = self.experiment(wildcards)
+        return needed_files(
+            needs_of(package, experiment.entry[key]), wildcards.dataset,
+            self.dataset(wildcards)["cells"], experiment.models,
+            [run.key for run in experiment.runs],
+        )  # fmt: skip

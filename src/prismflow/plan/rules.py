@@ -1,0 +1,58 @@
+"""What .smk files are written with: the plan of a start, patterns of names, growing resources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from prismflow.errors import InputError
+from prismflow.plan.runs import Plan, make_plan
+from prismflow.settings import config as configuration
+
+Read = TypeVar("Read")
+
+
+def start(workflow: Any, config: dict[str, Any]) -> Plan:
+    """Read and check everything that the user wrote.
+
+    Args:
+        workflow: Snakemake's own; names the configuration files and its folder.
+        config: the merged configuration.
+
+    Raises:
+        snakemake.exceptions.WorkflowError: one sentence on the first thing that is wrong.
+    """
+    given = [str(file) for file in workflow.overwrite_configfiles]
+    files = [str(file) for file in workflow.configfiles if str(file) not in given] + given
+    return or_refuse(lambda: make_plan(configuration.load(config, files)))
+
+
+def or_refuse(read: Callable[..., Read], *arguments: Any) -> Read:
+    """Call ``read``; bad input ends Snakemake with its sentence, without a traceback.
+
+    Raises:
+        snakemake.exceptions.WorkflowError: in the place of an :class:`InputError`.
+    """
+    try:
+        return read(*arguments)
+    except InputError as error:
+        # Imported here: planning itself does without Snakemake.
+        from snakemake.exceptions import WorkflowError
+
+        raise WorkflowError(str(error)) from None
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Pattern of a wildcard that is one of these names, which need no escaping."""
+    return "|".join(sorted(names)) or "none"
+
+
+def escaped(names: Iterable[str]) -> str:
+    """Pattern of a wildcard that is one of these file names."""
+    return "|".join(map(re.escape, names)) or "none"
+
+
+def growing(amount: int) -> Callable[[Any, int], int]:
+    """A resource that grows with the attempt, where the profile asks for retries."""
+    return lambda wildcards, attempt: amount * attempt

@@ -1,0 +1,152 @@
+"""A gene table from an annotation, a genome and quantifications; labels from each format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from prismflow.data.own_genes import main, make_gene_table
+from prismflow.data.quantification import mean_of_replicates, read_quantification
+from prismflow.errors import InputError
+
+from .test_annotation import gtf_line, written
+
+GENES_OF = {"T1": "G1", "T2": "G1", "T3": "G2"}
+SALMON = "Name\tLength\tEffectiveLength\tTPM\tNumReads\n"
+
+
+def file_of(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SALMON + "T1.1\t9\t9\t3\t1\nT2.5\t9\t9\t4\t1\nT3\t9\t9\t5\t1\nT9\t9\t9\t0\t0\n",
+        "target_id\tlength\teff_length\test_counts\ttpm\nT1.1|G1.2|x|\t9\t9\t1\t3\n"
+        "T2.1|G1.2|\t9\t9\t1\t4\nT3.1|G2|\t9\t9\t1\t5\n",
+        "gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count\tTPM\tFPKM\n"
+        "G1.4\tT1,T2\t9\t9\t1\t7\t1\nG2.1\tT3\t9\t9\t1\t5\t1\n",
+        "gene_id\tTPM\nG1\t7\nG2.1\t5\n",
+    ],
+    ids=["Salmon", "kallisto", "RSEM", "plain"],
+)
+def test_every_format_gives_tpm_per_gene(tmp_path: Path, text: str) -> None:
+    found, _ = read_quantification(file_of(tmp_path / "a.txt", text), GENES_OF)
+    assert found.to_dict() == {"G1": 7.0, "G2": 5.0}
+
+
+def test_feature_counts_become_tpm(tmp_path: Path) -> None:
+    text = (
+        "# Program:featureCounts v2.0.1\nGeneid\tChr\tStart\tEnd\tStrand\tLength\ts.bam\n"
+        "G1\tc\t1\t2\t+\t1000\t30\nG2\tc\t1\t2\t+\t500\t5\n"
+    )
+    found, _ = read_quantification(file_of(tmp_path / "a.txt", text), GENES_OF)
+    assert found.to_dict() == pytest.approx({"G1": 750_000, "G2": 250_000})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SALMON + "T1\t9\t9\t0\t0\n", "found zeros only"),
+        (SALMON + "T1\t9\t9\tNaN\t0\n", "line 2: expected a number >= 0 in column TPM"),
+        (SALMON + "T1\t9\t9\t-1\t0\n", "found '-1'"),
+        (SALMON + "T1.1\t9\t9\t1\t0\nT1.2\t9\t9\t1\t0\n", "line 3: expected every transcript"),
+        (SALMON + "ENSMUST1\t9\t9\t1\t0\n", "give the annotation that the sample"),
+        (SALMON, "found none"),
+        ("a\tb\n1\t2\n", "expected the columns of a quantifier"),
+    ],
+)
+def test_what_cannot_be_a_label_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_quantification(file_of(tmp_path / "a.sf", text), GENES_OF)
+
+
+def test_replicates_are_averaged_and_their_agreement_is_said(tmp_path: Path) -> None:
+    one = file_of(tmp_path / "1.tsv", "gene_id\ttpm\nG1\t1\nG2\t2\nG3\t9\nG4\t1\n")
+    two = file_of(tmp_path / "2.tsv", "gene_id\ttpm\nG1\t3\nG2\t6\nG3\t7\n")
+    mean, counts, (sentence,) = mean_of_replicates([one, two], {})
+    assert mean.to_dict() == {"G1": 2.0, "G2": 4.0, "G3": 8.0}
+    assert counts["genes that not every replicate has"] == 1
+    assert "Spearman correlation 1.000 over 3 genes" in sentence
+    with pytest.raises(InputError, match="found one twice"):
+        mean_of_replicates([one, one], {})
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> tuple[Path, Path]:
+    """An annotation of three genes, the last one on a sequence that the FASTA lacks."""
+    lines = []
+    for number, (chrom, start) in enumerate((("chr1", 101), ("chr22", 301), ("alt1", 1)), start=1):
+        name, gene = f"T{number}", f"G{number}.1"
+        for feature, first, last in (
+            ("transcript", 0, 300),
+            ("exon", 0, 300),
+            ("CDS", 60, 89 + 30 * number),
+        ):
+            lines.append(gtf_line(feature, start + first, start + last, name, gene, chrom=chrom,
+                                  tag="MANE_Select"))  # fmt: skip
+    lines += [
+        line.replace("chr1\t", "chr2\t").replace("G1", "G4").replace("T1", "T4")
+        for line in lines[:3]
+    ]
+    fasta = "".join(f">{chrom}\n{'ACGTG' * 200}\n" for chrom in ("chr1", "chr2", "chr22"))
+    return written(tmp_path / "a.gtf", *lines), file_of(tmp_path / "g.fa", fasta)
+
+
+def test_the_table_has_genes_features_and_labels_and_the_summary_adds_up(
+    tmp_path: Path, sources: tuple[Path, Path]
+) -> None:
+    label = file_of(tmp_path / "l.tsv", "gene_id\ttpm\nG1\t1\nG2\t2\nG9\t3\n")
+    genes, summary = make_gene_table(*sources, {"K562": [label]})
+    assert list(genes["gene_id"]) == ["G1", "G2", "G4"]
+    assert list(genes["tss"]) == [100, 300, 100]
+    assert genes["K562_tpm"].tolist()[:2] == [1.0, 2.0] and genes["K562_tpm"].isna()[2]
+    counts = dict(zip(summary["what"], summary["count"], strict=True))
+    assert counts["genes on alt1, which the FASTA lacks"] == 1
+    assert counts["genes matched"] == 2 and counts["genes without a value"] == 1
+    # Standardised over the training genes G1 and G4, which are equal: their z-scores are 0.
+    assert genes["cds_length"].tolist()[0] == 0 and genes["cds_length"].tolist()[1] != 0
+
+
+def test_the_command_writes_both_tables_or_one_sentence(
+    tmp_path: Path, sources: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gtf, fasta = map(str, sources)
+    label = file_of(tmp_path / "l.tsv", "gene_id\ttpm\nG1\t1\nG2\t2\n")
+    out = tmp_path / "genes.tsv"
+    given = ["--gtf", gtf, "--fasta", fasta, "--out", str(out)]
+    assert main([*given, "--label", f"K562={label}"]) == 0
+    assert len(pd.read_csv(out, sep="\t")) == 3
+    assert (tmp_path / "genes.summary.tsv").is_file()
+    assert "3 genes" in capsys.readouterr().out
+    assert main([*given, "--label", "K562"]) == 2
+    assert "expected CELL=FILE, found 'K562'" in capsys.readouterr().err
+
+
+def test_an_annotation_of_another_assembly_is_noticed(
+    sources: tuple[Path, Path], tmp_path: Path
+) -> None:
+    short = file_of(tmp_path / "short.fa", ">chr1\nACGT\n")
+    with pytest.raises(InputError, match="of another assembly"):
+        make_gene_table(sources[0], short, {})
+    other = file_of(tmp_path / "other.fa", ">1\nACGT\n")
+    with pytest.raises(InputError, match="give --alias"):
+        make_gene_table(sources[0], other, {})
+
+
+def test_real_salmon_and_rsem_of_one_line_agree(realdata_genomewide_dir: Path) -> None:
+    from prismflow.data.annotation import read_transcripts
+
+    formats = realdata_genomewide_dir / "formats"
+    (gtf,) = formats.glob("gencodeV24*.gtf.gz")
+    genes_of = {t.transcript_id: t.gene_id for t in read_transcripts(gtf)}
+    salmon, counts = read_quantification(formats / "salmon_ERR188297.quant.sf.gz", genes_of)
+    rsem, _ = read_quantification(formats / "rsem_ERR188297.genes.results.gz", genes_of)
+    assert counts["transcripts that the annotation lacks"] == 187_669
+    joined = pd.concat([salmon, rsem], axis=1, join="inner")
+    assert len(joined) == 2894
+    assert joined.corr(method="spearman").iloc[0, 1] > 0.9
