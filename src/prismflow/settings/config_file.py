@@ -116,6 +116,7 @@ class GeneKeys(Keys):
     promoter_activity: str = key(
         "A column template with {cell}, `computed` from the tracks, or `none`.", "none"
     )
+    missing: str = one_of("What a gene without one of the features means.", MISSING_GENE, "error")
 
 
 class Label(Keys):
