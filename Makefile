@@ -2,6 +2,7 @@
 # make demo-full  the same with every experiment in tiny sizes, about 20 minutes on 2 idle cores
 # make test    set up and run the test suite, but for tests that take very long
 # make test-all  set up and run every test
+# make lint    set up and run what a change must pass beside its tests: style, types, rules
 # CORES=N      cores to use (default: all)
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 SNAKEMAKE := .venv/bin/snakemake
@@ -9,7 +10,7 @@ SNAKEMAKE := .venv/bin/snakemake
 PYTEST := .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo demo-full test test-all triton lint lock
+.PHONY: help setup demo demo-full test test-all triton tools lint tree lock
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -37,8 +38,18 @@ triton: setup
 		.venv/bin/python -m pip install --quiet --require-hashes --no-deps -r envs/triton.lock || \
 		echo "Triton has no build for this machine: the tests in its interpreter are skipped"
 
-lint: setup
-	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/snakefmt --check Snakefile rules
+lint: setup tools
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/snakefmt --check Snakefile rules
+	.venv/bin/mypy
+	$(SNAKEMAKE) --lint --configfile config/demo.yaml
 
-lock:
+tools: setup
+	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r envs/dev.lock
+
+tree: setup
+	.venv/bin/python docs/make_tree.py
+
+lock: tools
 	.venv/bin/python envs/make_lock.py

@@ -27,18 +27,22 @@ TRITON = "triton==3.9.0 ; sys_platform == 'linux'"
 TRITON_HEADER = """# For tests of the CUDA kernels in Triton's interpreter; by envs/make_lock.py.
 # On machines with a CUDA device torch brings its own Triton.
 """
+DEV_HEADER = """# Tools of `make lint` for Python 3.11 to 3.13, by envs/make_lock.py; versions that the product
+# needs too are those of requirements.lock.
+"""
 HEADER = """# Locked with hashes for Python 3.11 to 3.13 by envs/make_lock.py; edit pyproject.toml
 # and run it again (`make lock`). torch is installed first and apart: see envs/setup.sh.
 """
 
 
-def resolve(wanted: list[str]) -> str:
-    """Pins with hashes for some requirements and what they need."""
+def resolve(wanted: list[str], within: Path | None = None) -> str:
+    """Pins with hashes for some requirements and what they need, agreeing with another lock."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "requirements.in"
         source.write_text("\n".join(wanted) + "\n")
         command = ["uv", "pip", "compile", str(source), "--universal", "--python-version", "3.11"]
         command += ["--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
+        command += ["--constraint", str(within)] if within else []
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
@@ -48,6 +52,13 @@ def lock() -> str:
     wanted = [d for d in project["dependencies"] if not d.startswith("torch")]
     wanted += project["optional-dependencies"]["test"] + TORCH_NEEDS
     return HEADER + resolve(wanted)
+
+
+def dev_lock() -> str:
+    """The development tools, pinned beside the lock that is already written."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["optional-dependencies"]["dev"]
+    return DEV_HEADER + resolve(wanted, within=ROOT / "envs" / "requirements.lock")
 
 
 def conda_environment(lock_text: str) -> str:
@@ -82,6 +93,7 @@ def conda_environment(lock_text: str) -> str:
 if __name__ == "__main__":
     text = lock()
     (ROOT / "envs" / "requirements.lock").write_text(text)
+    (ROOT / "envs" / "dev.lock").write_text(dev_lock())
     triton = resolve([TRITON])
     (ROOT / "envs" / "triton.lock").write_text(TRITON_HEADER + triton)
     (ROOT / "envs" / "prismflow.yaml").write_text(conda_environment(text))

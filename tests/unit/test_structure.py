@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -12,6 +14,14 @@ import pytest
 import yaml
 
 RULE = re.compile(r"^(?:    )?rule ?(\w*):\n((?:(?:    .*)?\n)+)", re.MULTILINE)
+#: A room imports what stands before it; these five modules may be imported by all.
+ROOMS = [
+    "jobs", "settings", "plan", "statistics", "portals", "data",
+    "simulate", "models", "training", "evaluation", "figures", "released",
+]  # fmt: skip
+SHARED = {"errors", "files", "rows", "labels", "arrays"}
+#: The registry of architectures still stands in `models`; it belongs to `settings`.
+REGISTRY = {f"{m} -> models" for m in ("plan.price_request", "plan.runs", "settings.architectures")}
 LOCAL = {"all", "figures", "tables", "stores", "downloads", "report"}
 
 
@@ -24,6 +34,68 @@ def rules(root: Path) -> dict[str, tuple[Path, str]]:
             name = match[1] or (script[1] if script else "?")
             found[name] = (path, match[2])
     return found
+
+
+def imports(root: Path) -> dict[str, set[str]]:
+    """Module of the package -> modules of it that it imports, also in functions and for types."""
+    source = root / "src" / "prismflow"
+    paths = {
+        ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in source.rglob("*.py")
+        if path != source / "__init__.py"
+    }
+    found = {}
+    for name, path in paths.items():
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        named = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+        for node in nodes:
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{name}: expected absolute imports"
+                inside = {f"{node.module}.{alias.name}" for alias in node.names}
+                modules = {i for i in inside if i.removeprefix("prismflow.") in paths}
+                named |= modules | ({node.module} if len(modules) < len(inside) else set())
+        ours = {n.removeprefix("prismflow.") for n in named if n.startswith("prismflow.")}
+        assert ours <= set(paths), f"{name}: imports {sorted(ours - set(paths))}"
+        found[name] = ours - {name}
+    return found
+
+
+def test_rooms_import_only_rooms_that_stand_before_them(root: Path) -> None:
+    against = []
+    for name, imported in imports(root).items():
+        room = name.split(".")[0]
+        allowed = SHARED if room in SHARED else {*SHARED, *ROOMS[: ROOMS.index(room) + 1]}
+        against += [f"{name} -> {i}" for i in sorted(imported) if i.split(".")[0] not in allowed]
+    assert set(against) <= REGISTRY
+
+
+def test_modules_import_each_other_in_no_circle(root: Path) -> None:
+    tuple(graphlib.TopologicalSorter(imports(root)).static_order())
+
+
+def test_nothing_outside_released_imports_it(root: Path) -> None:
+    # The authors' files may go one day without touching anything else.
+    for name, imported in imports(root).items():
+        outside = [i for i in imported if i.split(".")[0] == "released"]
+        assert name.split(".")[0] == "released" or not outside, f"{name} imports {outside}"
+
+
+def test_there_are_no_rooms_but_those_of_the_plan_and_each_says_what_it_holds(root: Path) -> None:
+    source = root / "src" / "prismflow"
+    assert {path.parent.name for path in source.glob("*/__init__.py")} == set(ROOMS)
+    assert {path.stem for path in source.glob("*.py")} == {*SHARED, "__init__"}
+    for name in imports(root):
+        path = source.joinpath(*name.split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        first = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0]
+        assert first and "\n" not in first, f"{name}: the docstring must begin with one line"
+
+
+def test_tests_stand_in_the_room_that_they_test(root: Path) -> None:
+    unit = root / "tests" / "unit"
+    tested = {path.parent.name for path in unit.glob("*/**/test_*.py")}
+    assert tested == set(ROOMS)
+    assert [path.name for path in unit.glob("test_*.py")] == ["test_structure.py"]
 
 
 def test_rules_are_found(root: Path) -> None:

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -161,7 +161,7 @@ def _lines(path: Path) -> Iterator[pysam.libctabixproxies.GTFProxy]:
     with _opened(path) as file:
         number = 0
         try:
-            for line in pysam.tabix_iterator(file, pysam.asGTF()):
+            for line in pysam.tabix_iterator(cast(Any, file), pysam.asGTF()):
                 number += 1
                 yield line
         except (ValueError, KeyError, UnicodeDecodeError) as error:

@@ -46,8 +46,8 @@ def expand_bins(
     bin_edges = (start[:, None] // resolution_bp + np.arange(n_bins + 1)) * resolution_bp
     edges = np.clip(bin_edges - first_base[:, None], 0, window_bp)
     edges[:, 0], edges[:, -1] = 0, window_bp
-    expanded = np.repeat(values.ravel(), np.diff(edges, axis=1).ravel())
-    expanded = expanded.reshape(n_windows, window_bp)
+    repeated = np.repeat(values.ravel(), np.diff(edges, axis=1).ravel())
+    expanded = repeated.reshape(n_windows, window_bp)
     for row in np.flatnonzero((left > 0) | (right > 0)):
         expanded[row, : max(left[row] - shift[row], 0)] = 0
         expanded[row, max(window_bp - right[row] - shift[row], 0) :] = 0

@@ -110,7 +110,7 @@ def read_genes(
     _check_keys(path, genes)
     genes["tss"] = _positions(path, genes, wanted["tss"])
     _check_positions(path, genes, chrom_lengths, lengths_source)
-    reasons = [[] for _ in range(len(genes))]
+    reasons: list[list[str]] = [[] for _ in range(len(genes))]
     for name in [*features, *activity, *labels]:
         is_label = name in labels
         genes[name] = _numbers(path, genes, name, wanted[name])

@@ -22,7 +22,7 @@ def _import_quietly() -> Any:
             endings.append(function)
         return register(function, *args, **kwargs)
 
-    atexit.register = note
+    atexit.register = note  # type: ignore[assignment]
     try:
         import hictkpy
     finally:

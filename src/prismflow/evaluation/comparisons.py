@@ -172,7 +172,7 @@ def with_published(
     """
     sheet = published[(published["experiment"] == experiment) & (published["metric"] == "mse")]
     known = {(row.cell, row.model): row for row in sheet[sheet["value"].notna()].itertuples()}
-    found = []
+    found: list[tuple[float, float, str | None]] = []
     for row in table.itertuples():
         cell = cells.get(row.cell)
         model, reference = known.get((cell, row.model)), known.get((cell, row.reference))

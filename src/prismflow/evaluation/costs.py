@@ -7,11 +7,12 @@ the device of the run; arithmetic is counted from the shapes.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import resource
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from prismflow.files import write_json
 from prismflow.models import TABULAR
 from prismflow.models.bimamba import Direction, Mixer
-from prismflow.models.common import parameter_count
+from prismflow.models.common import ExpressionModel, parameter_count
 from prismflow.settings.fields import parse_settings
 from prismflow.settings.training import TrainingSettings
 from prismflow.training.batches import Batch
@@ -110,7 +111,7 @@ def _counted_mixers(model: nn.Module) -> Iterator[list[int]]:
         return hidden
 
     for mixer in mixers:
-        mixer.forward = lambda hidden, mixer=mixer: stand_in(mixer, hidden)
+        mixer.forward = functools.partial(stand_in, mixer)  # type: ignore[method-assign]
     try:
         yield counts
     finally:
@@ -128,7 +129,7 @@ def _fft_flops(shape: Any, dims: Any, *_: Any, out_shape: Any = None, **__: Any)
     return int(2.5 * n_transforms * max(1, n.bit_length() - 1))
 
 
-def flops_per_gene(model: nn.Module, batch: Batch) -> dict[str, int]:
+def flops_per_gene(model: ExpressionModel, batch: Batch) -> dict[str, int]:
     """Operations per gene of the forward pass in training, and of a prediction alone.
 
     Counted are products, convolutions, Fourier transforms and scans; element-wise work other than
@@ -141,7 +142,10 @@ def flops_per_gene(model: nn.Module, batch: Batch) -> dict[str, int]:
     training = model.training
     model.eval()
     counted = {}
-    for name, function in (("training", model), ("prediction", model.reported_prediction)):
+    functions: dict[str, Callable[[Batch], Any]] = {
+        "training": model, "prediction": model.reported_prediction,
+    }  # fmt: skip
+    for name, function in functions.items():
         with torch.no_grad(), _counted_mixers(model) as mixers:
             counter = FlopCounterMode(display=False, custom_mapping=transforms)
             with counter:
@@ -152,7 +156,7 @@ def flops_per_gene(model: nn.Module, batch: Batch) -> dict[str, int]:
 
 
 def measure_steps(
-    model: nn.Module, batch: Batch, training: TrainingSettings, device: torch.device
+    model: ExpressionModel, batch: Batch, training: TrainingSettings, device: torch.device
 ) -> dict[str, float]:
     """Median seconds of a training step, and the memory that steps add to the model's.
 

@@ -63,7 +63,7 @@ def gather_predictions(
     from safetensors.numpy import save_file
 
     tensors: dict[str, np.ndarray] = {}
-    index = []
+    index: list[dict[str, Any]] = []
     keys = sorted(RunKey(*run) for run in runs)
     for cell, fold in sorted({(run.cell, run.fold) for run in keys}):
         group = _Builder(cell, fold)

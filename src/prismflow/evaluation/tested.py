@@ -61,8 +61,8 @@ def read_arms(
                 row.scenario in scenarios
                 and (group.cell, row.model, group.fold, row.seed) in wanted
             ):
-                arm = found.setdefault((group.cell, row.model, row.scenario), {})
-                arm[group.fold, row.seed] = (group, position, row.observed)
+                seen = found.setdefault((group.cell, row.model, row.scenario), {})
+                seen[group.fold, row.seed] = (group, position, row.observed)
     batches: dict[tuple, list[tuple[Arm, tuple[int, ...], dict]]] = {}
     for arm, places in found.items():
         folds = tuple(sorted({fold for fold, _ in places}))

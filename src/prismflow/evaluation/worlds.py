@@ -81,7 +81,7 @@ def run_world(
     cell, fold, seed = settings["dataset"]["cells"][0], settings["fold"], settings["seed"]
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in outputs}
     with tempfile.TemporaryDirectory(prefix="world_") as temporary:
-        folders = {}
+        folders: dict[float, Path] = {}
         for kappa in settings["test"]:
             folder = folders[kappa] = Path(temporary) / f"test{len(folders)}"
             simulated = {
@@ -99,7 +99,8 @@ def run_world(
             run.mkdir()
             files = {name: run / name for name in ("model.safetensors", "model.json")}
             train_run(
-                first / "store", first / "splits.tsv", fold, seed, model, *files.values(),
+                first / "store", first / "splits.tsv", fold, seed, model,
+                files["model.safetensors"], files["model.json"],
                 run / "history.tsv", device=device, threads=threads,
             )  # fmt: skip
             record = read_json(files["model.json"])
@@ -127,7 +128,8 @@ def _test(
 ) -> dict[str, pd.DataFrame]:
     """Predictions and mean context weights of one trained model on one set of test genes."""
     evaluate_run(
-        folder / "store", folder / "splits.tsv", *files.values(), scenarios(),
+        folder / "store", folder / "splits.tsv", files["model.safetensors"],
+        files["model.json"], scenarios(),
         run / "predictions.tsv.gz", run / "metrics.tsv", run / "extras.safetensors",
         device=device, threads=threads,
     )  # fmt: skip

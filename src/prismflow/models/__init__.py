@@ -33,7 +33,7 @@ ARCHITECTURES: dict[str, tuple[str, str]] = {
 TABULAR: frozenset[str] = frozenset({"gene_features", "gbm"})
 
 
-def model_class(architecture: str) -> type:
+def model_class(architecture: str) -> Any:
     """The class of an architecture, by name.
 
     Raises:

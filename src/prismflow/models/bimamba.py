@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +60,8 @@ class Direction(nn.Module):
         self.A_log = nn.Parameter(torch.log(torch.arange(1.0, d_state + 1)).repeat(d_inner, 1))
         self.D = nn.Parameter(torch.ones(d_inner))
         for parameter in (self.A_log, self.D):
-            parameter._no_weight_decay = True  # read where the optimiser's groups are made
+            # A mark of our own, read where the optimiser's groups are made.
+            parameter._no_weight_decay = True  # type: ignore[attr-defined]
         nn.init.uniform_(self.dt_proj.weight, -(dt_rank**-0.5), dt_rank**-0.5)
         with torch.no_grad():
             low, high = math.log(DT_MIN), math.log(DT_MAX)
@@ -73,7 +75,9 @@ class Direction(nn.Module):
         dt, B, C = self.x_proj(u).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
         delta = F.linear(dt, self.dt_proj.weight)
         A = self.state_matrix()
-        return selective_scan_bld(u, delta, A, B, C, self.D, None, self.dt_proj.bias, True, reverse)
+        bias = self.dt_proj.bias
+        y = selective_scan_bld(u, delta, A, B, C, self.D, None, bias, True, reverse)
+        return cast(Tensor, y)  # a pair only where the last state is asked for
 
     def state_matrix(self) -> Tensor:
         """A = -exp(A_log), (D, N), in float32 or float64."""
@@ -124,7 +128,7 @@ class Mixer(nn.Module):
 
     def _fused(self, hidden: Tensor, backend: str) -> Tensor:
         parameters = self.stacked()
-        pieces = [hidden]
+        pieces: Sequence[Tensor] = [hidden]
         if hidden.device.type == "cpu" and hidden.numel() > 0:
             pieces = hidden.split(max(1, CPU_POSITIONS // hidden.shape[1]))
         outputs = [
@@ -133,7 +137,7 @@ class Mixer(nn.Module):
         ]
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
-    def stacked(self) -> tuple[Tensor, ...]:
+    def stacked(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Parameters of the directions side by side, as :func:`scan.mixer.mix` takes them."""
         per_direction = (
             (
@@ -147,7 +151,10 @@ class Mixer(nn.Module):
             )
             for d in self.directions
         )
-        return tuple(torch.stack(same) for same in zip(*per_direction, strict=True))
+        conv, conv_bias, x_proj, dt_proj, dt_bias, A, D = (
+            torch.stack(same) for same in zip(*per_direction, strict=True)
+        )
+        return conv, conv_bias, x_proj, dt_proj, dt_bias, A, D
 
     def direction_outputs(self, hidden: Tensor) -> list[Tensor]:
         """Outputs (B, L, d_model) of the directions alone, in the order of the input.
@@ -228,7 +235,7 @@ class BiMambaBackbone(nn.Module):
         self.norm_f = RMSNorm(d_model)
         with torch.no_grad():
             for layer in self.layers:
-                weight = layer.mixer.mamba_fwd.out_proj.weight
+                weight = cast(Block, layer).mixer.mamba_fwd.out_proj.weight
                 nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
                 weight /= math.sqrt(init_layers or n_layers)
 

@@ -43,10 +43,14 @@ class InputSpec:
 class BatchLike(Protocol):
     """The attributes of a batch that models read (see ``prismflow.training.batches.Batch``)."""
 
-    sequence: Tensor
-    signals: Tensor
-    gene_features: Tensor
-    extras: dict[str, Tensor]
+    @property
+    def sequence(self) -> Tensor: ...
+    @property
+    def signals(self) -> Tensor: ...
+    @property
+    def gene_features(self) -> Tensor: ...
+    @property
+    def extras(self) -> dict[str, Tensor]: ...
 
 
 @dataclass(frozen=True)

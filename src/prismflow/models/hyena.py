@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -90,6 +90,10 @@ class ImplicitFilter(nn.Module):
     One set of sine frequencies serves all three activations. Its weights are not decayed.
     """
 
+    positions: Tensor
+    features: Tensor
+    decay: Tensor
+
     def __init__(self, settings: HyenaSettings, max_length: int) -> None:
         super().__init__()
         width, d_model = settings.filter_width, settings.d_model
@@ -115,7 +119,8 @@ class ImplicitFilter(nn.Module):
         self.register_buffer("features", features)
         self.register_buffer("decay", decay)
         for parameter in self.network.parameters():
-            parameter._optim = {"weight_decay": 0.0}
+            # A mark of our own, read where the optimiser's groups are made.
+            parameter._optim = {"weight_decay": 0.0}  # type: ignore[attr-defined]
 
     def forward(self, length: int) -> Tensor:
         """Filter taps 0 ... length - 1: (length, d_model)."""
@@ -149,8 +154,9 @@ class HyenaOperator(nn.Module):
     def _short(self, x: Tensor) -> Tensor:
         # Shifted products: a grouped convolution is many times slower on a CPU.
         weight, length = self.short_filter.weight.squeeze(1), x.shape[1]
+        bias = cast(Tensor, self.short_filter.bias)
         padded = functional.pad(x, (0, 0, SHORT_KERNEL - 1, 0))
-        total = padded[:, SHORT_KERNEL - 1 :] * weight[:, SHORT_KERNEL - 1] + self.short_filter.bias
+        total = padded[:, SHORT_KERNEL - 1 :] * weight[:, SHORT_KERNEL - 1] + bias
         for tap in range(SHORT_KERNEL - 1):
             total = total + padded[:, tap : tap + length] * weight[:, tap]
         return total
@@ -224,7 +230,8 @@ class Hyena(ExpressionModel):
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
         for layer in self.layers:
-            for output in (layer.mixer.out_proj, layer.mlp[2]):
+            block = cast(HyenaBlock, layer)
+            for output in (block.mixer.out_proj, cast(nn.Linear, block.mlp[2])):
                 nn.init.normal_(output.weight, std=0.02 / math.sqrt(2 * self.settings.n_layers))
 
     def encode(self, sequence: Tensor) -> Tensor:

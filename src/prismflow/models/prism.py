@@ -254,7 +254,7 @@ class Prism(ExpressionModel):
         if self.sampled_signals is not None:
             others = self._embed_context(self.sampled_signals(own))
             return kept.unsqueeze(1) + torch.cat([weighed.unsqueeze(1), others], dim=1), None
-        weights = self.weight_generator(own)
+        weights = self.weight_generator(own)  # type: ignore[misc]  # there are contexts
         one = torch.ones_like(weights[:, :, :1])
         scale = torch.cat([one, weights], dim=2).transpose(1, 2).unsqueeze(2)
         return torch.addcmul(kept.unsqueeze(1), weighed.unsqueeze(1), scale), weights

@@ -112,7 +112,7 @@ class Seq2ExpHardSettings(Seq2ExpSettings):
     prior_scale: float = 0.1
     test_mask: str = "hard"
 
-    MASKS = ("hard", "top")
+    MASKS = ("hard", "top")  # type: ignore[assignment]  # fewer choices
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,8 @@ class Seq2ExpLossWeights:
 
 class Seq2ExpSoft(ExpressionModel):
     """The mask multiplies the embedded positions: (B, L, 4), (B, L, M) -> (B,)."""
+
+    prior_odds: Tensor
 
     architecture = "seq2exp_soft"
     Settings = Seq2ExpSettings

@@ -128,7 +128,7 @@ class GeneFeatures:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, np.ndarray]) -> GeneFeatures:
         """The model that :meth:`tensors` describes."""
-        arrays = {f.name: tensors[f.name] for f in dataclasses.fields(cls)}
+        arrays: dict[str, Any] = {f.name: tensors[f.name] for f in dataclasses.fields(cls)}
         return cls(**{**arrays, "intercept": float(arrays["intercept"][0])})
 
 
@@ -288,7 +288,7 @@ class GradientBoosting:
         return cls(nodes, tensors["offsets"], float(tensors["baseline"][0]))
 
 
-TABULAR_CLASSES: dict[str, type] = {c.architecture: c for c in (GeneFeatures, GradientBoosting)}
+TABULAR_CLASSES: dict[str, Any] = {c.architecture: c for c in (GeneFeatures, GradientBoosting)}
 
 
 def tabular_settings(settings: Mapping[str, Any]) -> Any:

@@ -156,6 +156,7 @@ def make_plan(config: Config) -> Plan:
     Raises:
         InputError: a model's window is longer than a dataset's store, or an experiment is empty.
     """
+    _check_models_are_named(config)
     models = dict(config.models)
     definitions = dict(config.scenarios)
     experiments: dict[tuple[str, str], Experiment] = {}
@@ -190,6 +191,14 @@ def make_plan(config: Config) -> Plan:
     plan = Plan(config, models, experiments, ordered, definitions, tuple(skipped))
     _check_checkpoints(plan)
     return plan
+
+
+def _check_models_are_named(config: Config) -> None:
+    files = [*config.files, config.values["sheets"]["experiments"]]
+    for name, entry in config.experiments.items():
+        if not entry["models"] and not entry.get("vary") and needs_runs(entry):
+            where = yaml_files.where(files, ("experiments", name))
+            raise InputError(f"{where}: expected `models` or `vary`, found neither; add one.")
 
 
 def _runs(

@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from prismflow.errors import InputError
 from prismflow.files import atomic_path
@@ -95,19 +95,19 @@ def _opened(archive: Path, member: str, where: str) -> Iterator[tuple[str, IO[by
         with tarfile.open(archive) as bundle:
             names = [entry.name for entry in bundle.getmembers() if not entry.isdir()]
             name = _chosen(archive, member, names, where)
-            stream = bundle.extractfile(name) if bundle.getmember(name).isfile() else None
-            if stream is None:
+            found = bundle.extractfile(name) if bundle.getmember(name).isfile() else None
+            if found is None:
                 raise InputError(f"{archive}: {name!r} is a link, not a file (asked by {where}).")
-            with stream:
-                yield name, stream
+            with found:
+                yield name, found
     elif suffixes[-1:] == [".gz"]:
         if member:
             raise InputError(
                 f"{where}: expected no `member`, because {archive} is a .gz of one file, found "
                 f"{member!r}; remove it."
             )
-        with gzip.open(archive, "rb") as stream:
-            yield archive.stem, stream
+        with gzip.open(archive, "rb") as unpacked:
+            yield archive.stem, cast(IO[bytes], unpacked)
     else:
         raise InputError(
             f"{where}: expected an archive that ends in .zip, .tar, .tar.gz, .tgz or .gz, found "

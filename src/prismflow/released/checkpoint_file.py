@@ -65,6 +65,9 @@ class Inert:
     """
 
     name = ""
+    arguments: tuple[Any, ...]
+    state: Any
+    elements: list[Any]
 
     def __new__(cls, *arguments: Any, **named: Any) -> Inert:
         self = object.__new__(cls)
@@ -240,7 +243,7 @@ def _prefix(archive: zipfile.ZipFile, path: Path) -> str:
 def _check_memo(pickled: bytes) -> None:
     """Refuse a memo index that no pickle of this length can need: each costs memory at once."""
     for opcode, argument, _ in pickletools.genops(pickled):
-        if opcode.name in _MEMO_OPCODES and argument > len(pickled):
+        if opcode.name in _MEMO_OPCODES and (argument or 0) > len(pickled):
             raise pickle.UnpicklingError(f"memo index {argument}")
 
 

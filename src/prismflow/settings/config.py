@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prismflow.errors import InputError
-from prismflow.plan.needs import needs_runs
 from prismflow.settings import yaml_files
 from prismflow.settings.config_file import ConfigFile
 from prismflow.settings.datasets import check_datasets, with_bases
@@ -132,8 +131,6 @@ def _check_selection(config: Config) -> None:
                     f"{where}: unknown model {model!r}; known are {', '.join(config.models)} (from "
                     f"{config.values['sheets']['models']})."
                 )
-        if not experiment["models"] and not vary and needs_runs(experiment):
-            raise InputError(f"{where}: expected `models` or `vary`, found neither; add one.")
         _check_varied(config, name, vary)
         for scenario in experiment["scenarios"]:
             if scenario not in config.scenarios:

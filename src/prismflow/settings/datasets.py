@@ -6,17 +6,35 @@ import copy
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from prismflow.errors import InputError
 from prismflow.settings import yaml_files
 from prismflow.settings.elements import check_elements
-from prismflow.settings.shared_files import external_files
-from prismflow.settings.sheets import check_name
-from prismflow.simulate import simulated_files
+from prismflow.settings.shared_files import Reference, external_files
+from prismflow.settings.sheets import Row, check_name
+from prismflow.settings.simulation import simulated_files
+from prismflow.settings.tracks import Track
 
-if TYPE_CHECKING:
-    from prismflow.settings.config import Config
+
+class Configured(Protocol):
+    """What the checks of datasets read of a configuration."""
+
+    @property
+    def values(self) -> dict[str, Any]: ...
+    @property
+    def files(self) -> tuple[str, ...]: ...
+    @property
+    def datasets(self) -> dict[str, dict[str, Any]]: ...
+    @property
+    def cells(self) -> dict[str, Row]: ...
+    @property
+    def tracks(self) -> dict[tuple[str, str], Track]: ...
+    @property
+    def references(self) -> dict[str, Reference]: ...
+    @property
+    def experiments(self) -> dict[str, dict[str, Any]]: ...
+    def modalities_of(self, cell: str) -> list[str]: ...
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +84,7 @@ def source_of(name: str, dataset: Mapping[str, Any]) -> str:
     return dataset["base"] or name
 
 
-def check_datasets(config: Config) -> None:
+def check_datasets(config: Configured) -> None:
     """Check cells, files, folds and names of the datasets to run.
 
     Raises:
@@ -126,7 +144,7 @@ def _check_exists(path: str, made: set[str], where: str) -> None:
         )
 
 
-def _check_folds(name: str, dataset: Mapping[str, Any], config: Config) -> None:
+def _check_folds(name: str, dataset: Mapping[str, Any], config: Configured) -> None:
     splits = dataset["splits"]
     for fold in splits["use"] or ():
         if fold not in splits["folds"]:

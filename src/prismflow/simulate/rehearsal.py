@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +58,13 @@ def make_rehearsal(
     genes = rehearsal_genes(tss_path, sizes, np.random.default_rng([seed, 0]))
     sizes = {chrom: size for chrom, size in sizes.items() if chrom in set(genes["chrom"])}
     write_tsv(genes, out / "genes.tsv")
-    makers = {
+
+    def track_maker(n: int) -> Callable[[Path], None]:
+        return lambda path: write_track(path, genes, sizes, seed, n)
+
+    makers: dict[str, Callable[[Path], None]] = {
         "genome.fa": lambda path: write_genome(path, sizes, seed),
-        **{
-            f"{CELL}.{track}.bw": lambda path, n=n: write_track(path, genes, sizes, seed, n)
-            for n, track in enumerate(TRACKS)
-        },
+        **{f"{CELL}.{track}.bw": track_maker(n) for n, track in enumerate(TRACKS)},
         f"{CELL}.cool": lambda path: write_contacts(path, sizes, seed),
     }
     for name, make in makers.items():
@@ -106,7 +108,7 @@ def write_genome(path: Path, sizes: dict[str, int], seed: int) -> None:
             lines = np.full((size // LINE_BP, LINE_BP + 1), ord("\n"), dtype=np.uint8)
             lines[:, :LINE_BP] = bases[:whole].reshape(-1, LINE_BP)
             out.write(f">{chrom}\n".encode())
-            out.write(lines)
+            out.write(lines.data)
             if whole < size:
                 out.write(bases[whole:].tobytes() + b"\n")
 

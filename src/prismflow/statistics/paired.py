@@ -201,7 +201,7 @@ def contrast(arms: Sequence[tuple[float, Replicates]], level: float = 0.95) -> E
         )
     values = sum(weight * replicates.values for weight, replicates in arms)
     resampled = sum(weight * replicates.resampled.astype(float) for weight, replicates in arms)
-    return _effect(values, resampled, arms[0][1].n_genes, level)
+    return _effect(np.asarray(values), np.asarray(resampled), arms[0][1].n_genes, level)
 
 
 def _effect(values: np.ndarray, resampled: np.ndarray, n_genes: int, level: float) -> Effect:

@@ -164,9 +164,9 @@ class GeneBatches:
             codes, signals, extras = self._windows
             chosen = torch.from_numpy(np.array(indices, dtype=np.int64)).to(self.device)
             return codes[chosen], signals[chosen], [values[chosen] for values in extras]
-        codes, signals, extras = self._read(self.rows[indices])
+        arrays = self._read(self.rows[indices])
         pin = self.device.type == "cuda"
-        tensors = [torch.from_numpy(np.ascontiguousarray(a)) for a in (codes, signals, *extras)]
+        tensors = [torch.from_numpy(np.ascontiguousarray(a)) for a in (*arrays[:2], *arrays[2])]
         tensors = [t.pin_memory() for t in tensors] if pin else tensors
         return tensors[0], tensors[1], tensors[2:]
 

@@ -12,8 +12,9 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from prismflow.models.common import ExpressionModel
 from prismflow.training.batches import Batch
 from prismflow.training.optimiser import clip_gradients
 
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 #: compiled kernels, optimiser state) must be over by then.
 EAGER_STEPS = 3
 
-Gradients = Callable[[nn.Module, list[Batch], str], dict[str, Tensor]]
+Gradients = Callable[[ExpressionModel, list[Batch], str], dict[str, Tensor]]
 
 
 def _tensors(batch: Batch) -> dict[str, Tensor]:
@@ -57,7 +58,7 @@ class CapturedStep:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: ExpressionModel,
         optimiser: torch.optim.Optimizer,
         gradients: Gradients,
         precision: str,
@@ -82,7 +83,7 @@ class CapturedStep:
         """
         if self.graph is None and self.eager_steps >= EAGER_STEPS:
             self._record(batch)
-        if self.inputs is None or _layout(batch) != _layout(self.inputs):
+        if self.graph is None or self.inputs is None or _layout(batch) != _layout(self.inputs):
             self.eager_steps += 1
             return self._eager([batch])
         for name, value in _tensors(batch).items():

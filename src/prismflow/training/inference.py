@@ -13,7 +13,7 @@ from torch import nn
 from prismflow.arrays import load_arrays, save_arrays
 from prismflow.errors import InputError
 from prismflow.models import build
-from prismflow.models.common import InputSpec
+from prismflow.models.common import ExpressionModel, InputSpec
 from prismflow.training.batches import GeneBatches
 
 LARGEST_EXTRA = 65_536
@@ -25,7 +25,7 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
-def build_model(settings: Mapping[str, Any]) -> nn.Module:
+def build_model(settings: Mapping[str, Any]) -> ExpressionModel:
     """A freshly initialised network from resolved model settings."""
     inputs = InputSpec(
         modalities=tuple(settings["modalities"]),
@@ -42,7 +42,7 @@ def build_model(settings: Mapping[str, Any]) -> nn.Module:
 
 @torch.inference_mode()
 def predict(
-    model: nn.Module,
+    model: ExpressionModel,
     batches: GeneBatches,
     batch_size: int,
     precision: str = "fp32",

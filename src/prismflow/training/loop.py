@@ -12,12 +12,14 @@ import logging
 import math
 import time
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from prismflow.errors import InputError
+from prismflow.models.common import ExpressionModel
 from prismflow.settings.training import TrainingSettings
 from prismflow.statistics.agreement import regression_metrics
 from prismflow.training.batches import Batch, GeneBatches, batches_per_epoch, rows_of_step
@@ -45,7 +47,7 @@ TRAINING_MEMORY = (
 )
 
 
-def start_state(model: nn.Module, settings: TrainingSettings) -> TrainingState:
+def start_state(model: ExpressionModel, settings: TrainingSettings) -> TrainingState:
     """State before the first step; models that cannot recompute activations keep them."""
     able = [
         module
@@ -53,7 +55,7 @@ def start_state(model: nn.Module, settings: TrainingSettings) -> TrainingState:
         if isinstance(getattr(module, "checkpoint_activations", None), bool)
     ]
     for module in able:
-        module.checkpoint_activations = settings.checkpoint_activations
+        module.checkpoint_activations = settings.checkpoint_activations  # type: ignore[assignment]
     if settings.checkpoint_activations and not able:
         logger.info("%s keeps its activations: it cannot recompute them", type(model).__name__)
     optimiser = make_optimiser(model, settings.learning_rate, settings.betas, settings.weight_decay)
@@ -181,7 +183,7 @@ def _train(
             validating += time.monotonic() - before
         row = state.history[-1] if state.history else None
         progress.update(state.step, f"validation MSE {row['valid_mse']:.4f}" if row else "")
-        if keeping and state.step < settings.steps:
+        if keeper is not None and keeping and state.step < settings.steps:
             keeper.keep(state)
     return waited, validating
 
@@ -203,7 +205,7 @@ def _keep_before(
 
 
 def _captured_step(
-    model: nn.Module,
+    model: ExpressionModel,
     optimiser: torch.optim.Optimizer,
     settings: TrainingSettings,
     device: torch.device,
@@ -223,7 +225,7 @@ def _captured_step(
 
 
 def accumulate_gradients(
-    model: nn.Module, passes: list[Batch], precision: str = "fp32"
+    model: ExpressionModel, passes: list[Batch], precision: str = "fp32"
 ) -> dict[str, Tensor]:
     """Forward and backward over the batches of one optimiser step.
 
@@ -237,8 +239,8 @@ def accumulate_gradients(
     for batch in passes:
         share = batch.rows.numel() / n_genes
         with autocast(batch.rows.device, precision):
-            terms = model.losses(model(batch), batch.target)
-            loss = sum(terms.values())
+            terms = model.losses(model(batch), cast(Tensor, batch.target))
+            loss = cast(Tensor, sum(terms.values()))
         (loss if len(passes) == 1 else loss * share).backward()
         for name, value in {"loss": loss, **terms}.items():
             part = value.detach() * share
@@ -296,7 +298,9 @@ def _refuse_divergence(
     ]
     rate = learning_rate(step, schedule_of(settings))
     shown = ", ".join(map(str, chosen[:16])) + (", ..." if len(chosen) > 16 else "")
-    where = f" The state after step {kept[0].step} is kept in {keeper.folder}." if kept else ""
+    where = ""
+    if keeper is not None and kept:
+        where = f" The state after step {kept[0].step} is kept in {keeper.folder}."
     raise InputError(
         f"training stopped at step {step}: the loss or its gradient is not finite (learning rate "
         f"{rate:.3g}, genes of the batch: {shown}); lower the learning rate, or look for extreme "

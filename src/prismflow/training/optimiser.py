@@ -162,7 +162,7 @@ def make_optimiser(
     return EagerAdamW(
         groups,
         lr=learning_rate,
-        betas=tuple(betas),
+        betas=(betas[0], betas[1]),
         eps=1e-8,
         weight_decay=weight_decay,
         fused=fused or None,

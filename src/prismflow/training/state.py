@@ -29,11 +29,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from prismflow.files import write_bytes
 from prismflow.jobs.code_digest import code_digest
 from prismflow.models import ARCHITECTURES
+from prismflow.models.common import ExpressionModel
 
 if TYPE_CHECKING:
     from prismflow.data.store import Store
@@ -338,7 +339,7 @@ class TrainingState:
         summed: steps in ``sums``.
     """
 
-    model: nn.Module
+    model: ExpressionModel
     optimiser: torch.optim.Optimizer
     step: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)

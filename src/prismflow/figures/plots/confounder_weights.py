@@ -81,7 +81,7 @@ def draw(
     )
     outer = figure.add_gridspec(3, 1, height_ratios=[upper, ridges, lower])
     maps = outer[0].subgridspec(n_maps, len(cells))
-    image = None
+    image: Any = None
     all_maps = []
     for column, cell in enumerate(cells):
         for row, (gene, note) in enumerate(genes[cell]):

@@ -109,8 +109,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, lines: Sequence[tuple[str, str]]) -> 
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     axes.spines["left"].set_visible(False)
-    for y in range(1, len(lines)):
-        axes.axhline(y - 0.5, color="#ececec", linewidth=0.5)
+    for boundary in range(1, len(lines)):
+        axes.axhline(boundary - 0.5, color="#ececec", linewidth=0.5)
     for offset, test in enumerate(tests):
         for _, row in rows[rows["test"] == test].iterrows():
             line = (row["model"], row["output"])

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from prismflow.files import atomic_path
 from prismflow.labels import MODEL_LABEL, base_model, model_label
@@ -80,7 +81,7 @@ RC: dict[str, Any] = {
 _NOT_LOOK = ("backend", "interactive", "toolbar", "timezone", "tk.", "webagg.", "savefig.directory",
              "date.", "docstring.", "figure.max_open_warning", "figure.raise_window",
              "keymap.")  # fmt: skip
-_RC = {
+_RC: Any = {
     **{
         key: mpl.rcParamsDefault[key]
         for key in mpl.rcParamsDefault
@@ -188,9 +189,8 @@ def new_figure(width: float, height: float, automatic: bool = True) -> Figure:
     """
     if not automatic:
         return Figure(figsize=(width, height))
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.02)
-    return figure
+    engine = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.02)
+    return Figure(figsize=(width, height), layout=engine)
 
 
 def finish(figure: Figure, notes: Sequence[str], context: Mapping[str, Any]) -> Figure:
@@ -210,7 +210,7 @@ def finish(figure: Figure, notes: Sequence[str], context: Mapping[str, Any]) -> 
     total = height + room
     figure.set_size_inches(width, total)
     engine = figure.get_layout_engine()
-    if engine is not None:
+    if isinstance(engine, ConstrainedLayoutEngine):
         engine.set(rect=(0, room / total, 1, 1 - room / total))
     else:
         for axes in figure.axes:

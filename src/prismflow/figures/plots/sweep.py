@@ -114,8 +114,8 @@ def draw_lines(
         grid[0][column].set_title(common.cell_label(cell, context), loc="left")
         for row, metric in enumerate(metrics):
             axes = grid[row][column]
-            here = [_of(frame, cell, metric) for frame in (summary, seeds, flat)]
-            _panel(axes, *here, labels, references, axis, context)
+            means, each, level = (_of(frame, cell, metric) for frame in (summary, seeds, flat))
+            _panel(axes, means, each, level, labels, references, axis, context)
             if column == 0:
                 axes.set_ylabel(style.wrap(metric_label(metric, context), 28))
         grid[-1][column].set_xlabel(axis.label)
@@ -278,7 +278,9 @@ def _length_label(value: float) -> str:
 def _end_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
     """Names at the right margin, moved apart, each tied to the end of its line."""
     low, high = axes.get_ylim()
-    height = axes.figure.get_size_inches()[1] / axes.get_subplotspec().get_gridspec().nrows - 0.45
+    place: Any = axes.get_subplotspec()
+    figure: Any = axes.figure
+    height = figure.get_size_inches()[1] / place.get_gridspec().nrows - 0.45
     texts = [style.wrap(name, _LABEL_CHARS) for _, _, name, _ in ends]
     lines = max((text.count("\n") + 1 for text in texts), default=1)
     gap = (0.02 + 0.105 * lines) / max(height, 0.5) * (high - low)

@@ -90,7 +90,7 @@ def selective_scan(
         backend,
         return_last_state,
     )
-    if return_last_state:
+    if isinstance(result, tuple):
         return result[0].transpose(1, 2), result[1]
     return result.transpose(1, 2)
 

@@ -85,11 +85,11 @@ class _ChunkedScan(torch.autograd.Function):
         length = u.shape[1]
         du, ddelta, dB, dC = (torch.empty_like(x) for x in (u, delta, B, C))
         dA = torch.zeros_like(A)
-        g = torch.zeros_like(boundary[0]) if length else None
+        g = torch.zeros_like(boundary[0]) if length else torch.empty(0)
         for k in reversed(range(len(boundary))):
             where = _where(k * step, step, length, reverse)
-            chunk = [_steps(x, where, reverse) for x in (u, delta, B, C, dy)]
-            grads, dA_c, g = _chunk_backward(*chunk, A, boundary[k], g)
+            u_c, delta_c, B_c, C_c, dy_c = (_steps(x, where, reverse) for x in (u, delta, B, C, dy))
+            grads, dA_c, g = _chunk_backward(u_c, delta_c, B_c, C_c, dy_c, A, boundary[k], g)
             dA += dA_c
             for out, grad in zip((du, ddelta, dB, dC), grads, strict=True):
                 out[:, where] = (grad.flip(0) if reverse else grad).transpose(0, 1)

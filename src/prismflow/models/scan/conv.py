@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -29,7 +31,7 @@ def causal_conv(
     length = x.shape[1]
     padding = (0, 0, 0, taps - 1) if reverse else (0, 0, taps - 1, 0)
     padded = F.pad(x, padding)
-    y = None
+    y: Any = None
     for k in range(taps):
         shift = taps - 1 - k if reverse else k
         window = padded[:, shift : shift + length]

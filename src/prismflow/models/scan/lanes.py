@@ -52,7 +52,7 @@ _pool: ThreadPoolExecutor | None = None
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a kernel, cached on disk where a folder for that can be written."""
-    options = {"nogil": True, "fastmath": _FASTMATH, "error_model": "numpy"}
+    options: dict[str, Any] = {"nogil": True, "fastmath": _FASTMATH, "error_model": "numpy"}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:

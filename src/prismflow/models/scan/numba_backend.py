@@ -56,10 +56,10 @@ class _NumbaScan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, u, delta, A, BC, D, bias, softplus, reverse):
-        tensors = [x.contiguous() for x in (u, delta, A, BC, D, bias)]
+        u, delta, A, BC, D, bias = (x.contiguous() for x in (u, delta, A, BC, D, bias))
         keep = any(ctx.needs_input_grad)
-        y, last, bounds = forward(*tensors, 0, softplus, reverse, keep)
-        ctx.save_for_backward(*tensors, bounds)
+        y, last, bounds = forward(u, delta, A, BC, D, bias, 0, softplus, reverse, keep)
+        ctx.save_for_backward(u, delta, A, BC, D, bias, bounds)
         ctx.flags = (softplus, reverse)
         ctx.mark_non_differentiable(last)
         return y, last
@@ -156,7 +156,8 @@ def backward(
         *(flat(x) for x in (bounds, dy, du, ddelta, dbc, dA, dD, dbias)),
     )
     dBC = dbc[0] if len(dbc) == 1 else dbc.sum(0)
-    return du, ddelta, *(x.sum(1).to(u.dtype) if x is not dBC else x for x in (dA, dBC, dD, dbias))
+    dA, dD, dbias = (x.sum(1).to(u.dtype) for x in (dA, dD, dbias))
+    return du, ddelta, dA, dBC, dD, dbias
 
 
 def _sizes(u: Tensor, A: Tensor, proj: Tensor, first: int) -> tuple[int, ...]:

@@ -65,10 +65,10 @@ class _TritonScan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, u, delta, A, BC, D, bias, softplus, reverse):
-        tensors = [x.contiguous() for x in (u, delta, A, BC, D, bias)]
+        u, delta, A, BC, D, bias = (x.contiguous() for x in (u, delta, A, BC, D, bias))
         keep = any(ctx.needs_input_grad)
-        y, last, bounds = forward(*tensors, 0, softplus, reverse, keep)
-        ctx.save_for_backward(*tensors, bounds)
+        y, last, bounds = forward(u, delta, A, BC, D, bias, 0, softplus, reverse, keep)
+        ctx.save_for_backward(u, delta, A, BC, D, bias, bounds)
         ctx.flags = (softplus, reverse)
         ctx.mark_non_differentiable(last)
         return y, last

@@ -127,9 +127,9 @@ def _check_constants(report: Report, cases: Mapping[str, Any]) -> None:
             ours = [contacts.power_law_contact(d) for d in table["distance"]]
             _float64(report, f"powerlaw.{key}", np.array(ours), np.array(expected))
     constants = {"pseudocount": contacts.PSEUDOCOUNT, "qc_threshold": contacts.COVERAGE_MIN}
-    for key, ours in constants.items():
+    for key, constant in constants.items():
         if key in cases:
-            _float64(report, key, np.array([ours]), np.array([float(cases[key])]))
+            _float64(report, key, np.array([constant]), np.array([float(cases[key])]))
 
 
 def check_loader(path: Path) -> Report:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from prismflow.models.common import ExpressionModel, ModelOutput
+from prismflow.models.common import ModelOutput
 from prismflow.models.losses import beta_kl, context_uniformity, mask_continuity
 from prismflow.released.parity.probe import Batch, Probe
 from prismflow.released.parity.subject import Subject, UnknownVariant, at_positions
@@ -27,13 +27,13 @@ class PrismSubject(Subject):
             return tensors
         return {k: v for k, v in tensors.items() if not k.startswith("weight_generator.")}
 
-    def observe(self, model: ExpressionModel, probe: Probe) -> None:
+    def observe(self, model: Any, probe: Probe) -> None:
         super().observe(model, probe)
         if model.weight_generator is not None:
             probe.output("cnn_encoder_out", model.weight_generator.encoder, lambda x: x.mean(-1))
 
     def values(
-        self, model: ExpressionModel, output: ModelOutput, seen: dict[str, Tensor], folder: Folder
+        self, model: Any, output: ModelOutput, seen: dict[str, Tensor], folder: Folder
     ) -> dict[str, Tensor]:
         branches = 1 + model.settings.n_contexts
         stacked = {
@@ -70,12 +70,12 @@ class PrismSubject(Subject):
 class MambaSubject(Subject):
     """One direction over embedded tokens."""
 
-    def observe(self, model: ExpressionModel, probe: Probe) -> None:
+    def observe(self, model: Any, probe: Probe) -> None:
         super().observe(model, probe)
         probe.output("embedding_out", model.embedding)
 
     def values(
-        self, model: ExpressionModel, output: ModelOutput, seen: dict[str, Tensor], folder: Folder
+        self, model: Any, output: ModelOutput, seen: dict[str, Tensor], folder: Folder
     ) -> dict[str, Tensor]:
         values = super().values(model, output, seen, folder)
         return values | at_positions({"embedding_out": seen["embedding_out"]}, folder)
@@ -112,11 +112,11 @@ class Seq2ExpSubject(Subject):
         batch.extras["blacklist"] = inputs["mask_regions"][..., 1]
         return batch
 
-    def prepare(self, model: ExpressionModel, inputs: Mapping[str, Tensor]) -> None:
+    def prepare(self, model: Any, inputs: Mapping[str, Tensor]) -> None:
         sample = inputs["dirichlet_sample"]
         model.draw = lambda alpha, beta: FixedBetaSample.apply(alpha, beta, sample.to(alpha.dtype))
 
-    def observe(self, model: ExpressionModel, probe: Probe) -> None:
+    def observe(self, model: Any, probe: Probe) -> None:
         # The hard variant calls one backbone twice, first as the generator.
         probe.calls(model.generator, ("generator", "encoder"))
         if self.architecture == "seq2exp_soft":
@@ -124,7 +124,7 @@ class Seq2ExpSubject(Subject):
         probe.output("mask_logits", model.mask_output)
 
     def values(
-        self, model: ExpressionModel, output: ModelOutput, seen: dict[str, Tensor], folder: Folder
+        self, model: Any, output: ModelOutput, seen: dict[str, Tensor], folder: Folder
     ) -> dict[str, Tensor]:
         extras = {name: value.detach() for name, value in output.extras.items()}
         alpha, beta = extras["mask_alpha"], extras["mask_beta"]

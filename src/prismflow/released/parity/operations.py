@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,7 +55,7 @@ def check_scan(path: Path) -> Report:
                 _check(report, file.stem, case, _scan)
             elif file.stem.startswith("conv_"):
                 silu = cases.get(file.stem, {}).get("activation", "silu") == "silu"
-                _check(report, file.stem, case, lambda t, _, silu=silu: _conv(t, silu))
+                _check(report, file.stem, case, functools.partial(_conv_case, silu))
             elif file.stem.startswith("bimamba_block_"):
                 _check(report, file.stem, case, _block)
             else:
@@ -112,15 +114,20 @@ def _compare(
 
 
 def _scan(inputs: dict[str, Tensor], case: dict[str, Tensor]) -> dict[str, Tensor]:
-    leaves = {name: inputs[name].requires_grad_() for name in SCAN_INPUTS if name in inputs}
+    leaves: dict[str, Any] = {n: inputs[n].requires_grad_() for n in SCAN_INPUTS if n in inputs}
     softplus = bool(case["meta.delta_softplus"])
     out, last = selective_scan(**leaves, delta_softplus=softplus, return_last_state=True)
     out.backward(inputs["dout"])
     return {"out": out.detach(), "last_state": last.detach(), **_gradients(leaves)}
 
 
+def _conv_case(silu: bool, inputs: dict[str, Tensor], case: dict[str, Tensor]) -> dict[str, Tensor]:
+    return _conv(inputs, silu)
+
+
 def _conv(inputs: dict[str, Tensor], silu: bool) -> dict[str, Tensor]:
-    leaves = {k: inputs[k].requires_grad_() for k in ("x", "weight", "bias") if k in inputs}
+    names = [name for name in ("x", "weight", "bias") if name in inputs]
+    leaves: dict[str, Tensor] = {name: inputs[name].requires_grad_() for name in names}
     out = causal_conv(leaves["x"].transpose(1, 2), leaves["weight"], leaves.get("bias"), silu)
     out = out.transpose(1, 2)
     out.backward(inputs["dout"])
@@ -163,7 +170,7 @@ def _build_block(weights: dict[str, Tensor]) -> Block:
     return block
 
 
-def _gradients(leaves: dict[str, Tensor]) -> dict[str, Tensor]:
+def _gradients(leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"grad.{name}": leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
 
 
@@ -197,4 +204,5 @@ def _beta_gradients(alpha: Tensor, beta: Tensor, sample: Tensor) -> dict[str, Te
     alpha, beta = alpha.clone().requires_grad_(), beta.clone().requires_grad_()
     pair = torch.stack([sample, 1 - sample], dim=-1)
     FixedBetaSample.apply(alpha, beta, pair).sum().backward()
-    return {"dx_dalpha": alpha.grad, "dx_dbeta": beta.grad}
+    gradients = {"dx_dalpha": alpha.grad, "dx_dbeta": beta.grad}
+    return {name: value for name, value in gradients.items() if value is not None}

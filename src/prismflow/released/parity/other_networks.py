@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from prismflow.models.common import ExpressionModel, ModelOutput
+from prismflow.models.common import ModelOutput
 from prismflow.models.enformer import sigmoid_gelu
 from prismflow.released.parity.compare import Report
 from prismflow.released.parity.probe import Batch, Probe
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 class HyenaSubject(Subject):
     """Hyena: final hidden states, the first operator's output and its implicit filter."""
 
-    def observe(self, model: ExpressionModel, probe: Probe) -> None:
+    def observe(self, model: Any, probe: Probe) -> None:
         probe.output("hidden", model.norm_f)
         for i, layer in enumerate(model.layers):
             probe.output(f"mixer{i}_out", layer.mixer)
 
-    def parts(self, model: ExpressionModel, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def parts(self, model: Any, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
         with torch.no_grad():
             return {
                 f"filter{i}": layer.mixer.filter(expected[f"filter{i}"].shape[1]).unsqueeze(0)
@@ -42,12 +42,12 @@ class EnformerSubject(Subject):
         sequence = enformer_one_hot(inputs["tokens"] - FIRST_BASE_TOKEN)
         return super().batch({**inputs, "seqs": sequence}, dtype)
 
-    def observe(self, model: ExpressionModel, probe: Probe) -> None:
+    def observe(self, model: Any, probe: Probe) -> None:
         probe.output("stem_out", model.stem)
         probe.output("final", model.output)
 
     def values(
-        self, model: ExpressionModel, output: ModelOutput, seen: dict[str, Tensor], folder: Folder
+        self, model: Any, output: ModelOutput, seen: dict[str, Tensor], folder: Folder
     ) -> dict[str, Tensor]:
         return {"embeddings": sigmoid_gelu(seen["final"]).transpose(1, 2)}
 
@@ -80,14 +80,14 @@ class EPInformerSubject(Subject):
             extras,
         )
 
-    def observe(self, model: ExpressionModel, probe: Probe) -> None:
+    def observe(self, model: Any, probe: Probe) -> None:
         probe.output("conv_out", model.encoder.output)
         probe.output("pos_out", model.feature_mixer)
         for i, layer in enumerate(model.layers):
             probe.output(f"attn{i}", layer, lambda pair: pair[1])
 
     def values(
-        self, model: ExpressionModel, output: ModelOutput, seen: dict[str, Tensor], folder: Folder
+        self, model: Any, output: ModelOutput, seen: dict[str, Tensor], folder: Folder
     ) -> dict[str, Tensor]:
         shape = folder.inputs["pe_seq_uint8"].shape[:2]
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -59,7 +59,7 @@ class Probe:
 
         self._handles.append(module.register_forward_hook(hook))
 
-    def backbone(self, backbone: nn.Module, embeds: str, hidden: str) -> None:
+    def backbone(self, backbone: Any, embeds: str, hidden: str) -> None:
         """Record a backbone's input and output, and what each of its blocks gives."""
         self.input(embeds, backbone)
         self.output(hidden, backbone)
@@ -85,7 +85,7 @@ def common_values(
 ) -> dict[str, Tensor]:
     """Logits, losses and, after a backward pass, gradients under the released names."""
     terms = model.losses(output, target)
-    total = sum(terms.values())
+    total = cast(Tensor, sum(terms.values()))
     values = {"logits": output.prediction.detach().unsqueeze(-1), "loss.total": total.detach()}
     for name, term in terms.items():
         values[f"loss.{LOSS_NAMES.get(name, name)}"] = term.detach()
@@ -93,8 +93,9 @@ def common_values(
         total.backward()
         parameters = dict(model.named_parameters(remove_duplicate=False))
         for released, ours in released_keys(model).items():
-            if ours in parameters and parameters[ours].grad is not None:
-                values[f"grad.{released}"] = parameters[ours].grad
+            gradient = parameters[ours].grad if ours in parameters else None
+            if gradient is not None:
+                values[f"grad.{released}"] = gradient
     return values
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from prismflow.errors import InputError
 from prismflow.files import read_json
 from prismflow.models import build
-from prismflow.models.common import InputSpec
+from prismflow.models.common import ExpressionModel, InputSpec
 from prismflow.models.losses import smooth_l1
 from prismflow.released.keys import architecture_of, released_keys
 from prismflow.released.parity.compare import Report
@@ -67,7 +67,9 @@ def check_metrics(path: Path) -> Report:
             ends = np.cumsum(sizes)
             parts = zip(np.split(observed, ends[:-1]), np.split(predicted, ends[:-1]), strict=True)
             batches = [regression_metrics(o, p)["mse"] for o, p in parts]
-            relative(report, "mean_of_per_batch_mse", np.mean(batches), value, METRIC_RTOL_F32)
+            relative(
+                report, "mean_of_per_batch_mse", float(np.mean(batches)), value, METRIC_RTOL_F32
+            )
         elif key not in ("note", "batch_sizes"):
             report.not_compared.append(key)
     if (path / "loss.safetensors").is_file():
@@ -181,7 +183,7 @@ def _check_prism_groups(report: Report, expected: Mapping[str, Any]) -> None:
         report.exact(f"defaults.{name}", torch.from_numpy(ours), torch.from_numpy(reference))
 
 
-def _network(names: list[str]) -> nn.Module:
+def _network(names: list[str]) -> ExpressionModel:
     """A small network with the given released parameters."""
     architecture = architecture_of(names)
     if architecture is None:
@@ -192,14 +194,14 @@ def _network(names: list[str]) -> nn.Module:
     if architecture == "epinformer":
         layers = {n.split(".")[1] for n in names if n.startswith("attn_encoder.")}
         hyper = {"d_model": 32, "n_layers": len(layers), "stem_channels": 8}
-    signals = SIGNALS
+    signals: tuple[str, ...] = SIGNALS
     if architecture in ("caduceus", "mamba", "hyena"):
         signals = ()
     return build(architecture, hyper, {}, InputSpec(signals, 9, window))
 
 
 def _check_groups(
-    report: Report, label: str, model: nn.Module, expected: list[dict[str, Any]]
+    report: Report, label: str, model: ExpressionModel, expected: list[dict[str, Any]]
 ) -> None:
     """Number of parameters whose rate or decay differs, per group; none may."""
     first: dict[str, str] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -125,14 +125,16 @@ def _replay(
         model, options["lr"], tuple(options["betas"]), options["weight_decay"]
     )
     size = config["dataset"]["batch_size"]
-    expected_losses = next((v for k, v in run.items() if k.startswith("total_loss_per_step")), [])
+    expected_losses: list[float] = next(
+        (v for k, v in run.items() if k.startswith("total_loss_per_step")), []
+    )
     model.train()
     terms: dict[str, Tensor] = {}
     for step in range(steps):
         rate = set_learning_rate(optimiser, step, schedule)
         batch = _batch(data, slice(step * size, (step + 1) * size))
         terms = model.losses(model(batch), batch.target)
-        total = sum(terms.values())
+        total = cast(Tensor, sum(terms.values()))
         optimiser.zero_grad()
         total.backward()
         norm = clip_gradients(list(model.parameters()), config["trainer"]["gradient_clip_val"])

@@ -56,22 +56,22 @@ class Subject:
         """The folder's weights without those that a variant has no module for."""
         return tensors
 
-    def prepare(self, model: ExpressionModel, inputs: Mapping[str, Tensor]) -> None:
+    def prepare(self, model: Any, inputs: Mapping[str, Tensor]) -> None:
         """Replace random draws by recorded ones."""
 
-    def observe(self, model: ExpressionModel, probe: Probe) -> None:
+    def observe(self, model: Any, probe: Probe) -> None:
         """Hook the modules whose values are expected."""
         probe.backbone(model.backbone, "inputs_embeds", "hidden")
 
     def values(
-        self, model: ExpressionModel, output: ModelOutput, seen: dict[str, Tensor], folder: Folder
+        self, model: Any, output: ModelOutput, seen: dict[str, Tensor], folder: Folder
     ) -> dict[str, Tensor]:
         """Further values by name."""
         hidden = seen["hidden"]
         values = {"hidden_mean_over_L": hidden.mean(dim=-2)}
         return values | at_positions({"hidden": hidden}, folder)
 
-    def parts(self, model: ExpressionModel, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def parts(self, model: Any, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Values that need no input."""
         return {}
 
