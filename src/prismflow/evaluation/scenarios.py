@@ -246,22 +246,14 @@ def _network_predictor(
     from prismflow.settings.fields import parse_settings
     from prismflow.settings.training import TrainingSettings
     from prismflow.training.batches import GeneBatches
-    from prismflow.training.determinism import make_deterministic
-    from prismflow.training.devices import (
-        MemoryAdvice,
-        choose_device,
-        keep_freed_memory,
-        set_threads,
-    )
+    from prismflow.training.determinism import prepare_device
+    from prismflow.training.devices import MemoryAdvice
     from prismflow.training.inference import build_model, load_weights, predict
 
     training = parse_settings(
         TrainingSettings, settings.get("training", {}), f"training of {settings['model']}"
     )
-    set_threads(threads)
-    keep_freed_memory()
-    chosen = choose_device(device)
-    make_deterministic(chosen)
+    chosen = prepare_device(device, threads)
     model = build_model(settings)
     load_weights(model, weights_path)
     model.to(chosen)

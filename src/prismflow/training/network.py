@@ -13,13 +13,8 @@ from prismflow.models.common import parameter_count
 from prismflow.settings.fields import parse_settings
 from prismflow.settings.training import TrainingSettings
 from prismflow.training.batches import GeneBatches
-from prismflow.training.determinism import make_deterministic
-from prismflow.training.devices import (
-    choose_device,
-    describe_device,
-    keep_freed_memory,
-    set_threads,
-)
+from prismflow.training.determinism import prepare_device
+from prismflow.training.devices import describe_device
 from prismflow.training.inference import build_model, save_weights
 from prismflow.training.loop import start_state, train_model
 from prismflow.training.record import Fitted, Split
@@ -57,11 +52,8 @@ def fit(
     training = parse_settings(
         TrainingSettings, settings.get("training", {}), f"training of {settings['model']}"
     )
-    set_threads(threads)
-    if not training.checkpoint_activations:  # which is asked for where memory is short
-        keep_freed_memory()
-    chosen = choose_device(device)
-    make_deterministic(chosen)
+    # Checkpointed activations are asked for where memory is short.
+    chosen = prepare_device(device, threads, keep_freed=not training.checkpoint_activations)
     torch.manual_seed(seed)
     # Built on the CPU, so that a seed means the same initial weights on every device.
     model = build_model(settings).to(chosen)

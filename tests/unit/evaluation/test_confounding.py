@@ -21,7 +21,13 @@ from prismflow.training.record import Split
 FEATURES = ["utr5_length", "cds_length", "utr3_gc"]
 DATASET = {
     "cells": ["simA"],
-    "genes": {"path": "", "columns": {}, "features": FEATURES, "promoter_activity": "none"},
+    "genes": {
+        "path": "",
+        "columns": {},
+        "features": FEATURES,
+        "missing": "error",
+        "promoter_activity": "none",
+    },
     "label": {"column": "{cell}_cage", "transform": "log10p1", "missing": "error"},
     "window_bp": 200,
     "chrom_aliases": {},

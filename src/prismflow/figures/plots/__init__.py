@@ -9,36 +9,10 @@ from __future__ import annotations
 
 import importlib
 import os
-import pkgutil
-from types import ModuleType
 from typing import TYPE_CHECKING
-
-from prismflow.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-# The checks are drawn per dataset, not per experiment.
-_SHARED = {"common", "data_checks", "diagram", "forest", "labels", "style"}
-
-
-def renderers() -> tuple[str, ...]:
-    """Names of all renderers: the modules of this package that are not shared helpers."""
-    names = {module.name for module in pkgutil.iter_modules(__path__)}
-    return tuple(sorted(names - _SHARED))
-
-
-def renderer(name: str) -> ModuleType:
-    """Import the module of a renderer.
-
-    Raises:
-        InputError: no renderer of that name exists.
-    """
-    if name not in renderers():
-        raise InputError(
-            f"figure renderer: expected one of {', '.join(renderers())}, found {name!r}."
-        )
-    return importlib.import_module(f"prismflow.figures.plots.{name}")
 
 
 def save(
