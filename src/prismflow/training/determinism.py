@@ -13,7 +13,7 @@ def prepare_device(device: str, threads: int | None, keep_freed: bool = True) ->
     Args:
         device: see :func:`~prismflow.training.devices.choose_device`.
         threads: see :func:`~prismflow.training.devices.set_threads`.
-        keep_freed: see :func:`~prismflow.training.devices.keep_freed_memory`; False where memory is short.
+        keep_freed: False where memory is short.
 
     Raises:
         InputError: a device that is not there, or fewer than one thread.
