@@ -297,7 +297,8 @@ def prism_and_batch(batch_size: int, length: int = 2000):
     from prismflow.training.batches import Batch
 
     torch.manual_seed(2)
-    model = build("prism", {"n_contexts": 2}, {}, InputSpec(("a", "b", "c"), 9, length)).cuda()
+    inputs = InputSpec(("a", "b", "c"), 9, length)
+    model = build("prismflow.models.prism:Prism", {"n_contexts": 2}, {}, inputs).cuda()
     generator = torch.Generator(device="cuda").manual_seed(0)
     genes = 4096 if length <= 2000 else batch_size
     base = torch.randint(0, 4, (genes, length), device="cuda", generator=generator)

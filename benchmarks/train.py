@@ -13,6 +13,7 @@ import argparse
 import json
 import logging
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,8 +22,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from prismflow.data.contact_bins import bins_per_window
 from prismflow.data.store import GENE_COLUMNS, Store
-from prismflow.data.store_writer import write_store
+from prismflow.settings.architectures import class_of
 from prismflow.settings.fields import parse_settings
 from prismflow.training import loop
 from prismflow.training.batches import GeneBatches
@@ -36,6 +38,10 @@ MODALITIES = ("h3k27ac", "dnase", "hic")
 
 def make_store(folder: Path, n_genes: int, window_bp: int) -> Store:
     """A store of random windows; the label follows the level of h3k27ac and a gene feature."""
+    # Writing a store from memory serves tests and this benchmark only, so it stands with the tests.
+    sys.path.append(str(Path(__file__).parents[1] / "tests" / "unit"))
+    from make_store import write_store
+
     rng = np.random.default_rng(0)
     level = rng.gamma(2.0, 1.0, n_genes).astype(np.float32)
     signals = {
@@ -53,10 +59,11 @@ def make_store(folder: Path, n_genes: int, window_bp: int) -> Store:
             "pad_left": 0, "pad_right": 0, "label": labels.astype(np.float32),
         }
     )[list(GENE_COLUMNS)]  # fmt: skip
+    n_bins = bins_per_window(window_bp, 5000)
     write_store(
         folder / "store", dataset="benchmark", cell="random", window_bp=window_bp, genes=genes,
         sequence=rng.integers(0, 4, (n_genes, window_bp)).astype(np.uint8), signals=signals,
-        contacts={"hic": (rng.gamma(2, 50, (n_genes, window_bp // 5000 + 2)).astype("f4"), 5000)},
+        contacts={"hic": (rng.gamma(2, 50, (n_genes, n_bins)).astype("f4"), 5000)},
         peaks={}, gene_features=pd.DataFrame(features, columns=[f"f{i}" for i in range(9)]),
     )  # fmt: skip
     return Store.open(folder / "store")
@@ -66,6 +73,7 @@ def measure(store: Store, arguments: argparse.Namespace, precision: str, capture
     """Train one variant; returns its speed and loss curve."""
     settings = {
         "model": arguments.architecture, "architecture": arguments.architecture,
+        "class": class_of(arguments.architecture),
         "hyperparameters": json.loads(arguments.hyperparameters), "loss": {},
         "modalities": list(MODALITIES), "window_bp": arguments.window_bp,
         "transforms": {"h3k27ac": "raw", "dnase": "raw", "hic": "log10p1"},

@@ -61,6 +61,6 @@ rule adopt_checkpoint:
         settings=PARAMETERS.model,
         fold=PARAMETERS.fold,
         seed=PARAMETERS.seed,
-        code=lambda wildcards: code_digest("released.adopt"),
+        code=DIGESTS.adoption,
     script:
         "../workflow/scripts/adopt_checkpoint.py"

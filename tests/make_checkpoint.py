@@ -7,8 +7,8 @@ from collections import OrderedDict, defaultdict
 from pathlib import Path
 
 import torch
+from named import build
 
-from prismflow.models import build
 from prismflow.models.common import InputSpec
 from prismflow.released.keys import released_keys
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from named import build
 from safetensors.torch import load_file, save_file
 
-from prismflow.models import build
 from prismflow.models.common import InputSpec
 from prismflow.released.keys import released_keys
 from prismflow.released.parity.__main__ import main

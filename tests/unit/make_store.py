@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from prismflow.files import write_json, write_tsv
+from prismflow.data.store_writer import finish_store, new_store
+from prismflow.files import write_array, write_json, write_tsv
 
 FEATURES = ("utr5_length", "cds_gc", "promoter_activity")
 ROLES = ("train", "valid", "test")
@@ -98,13 +100,58 @@ def make_store(
     return store, splits
 
 
+def write_store(
+    path: Path,
+    *,
+    dataset: str,
+    cell: str,
+    window_bp: int,
+    genes: pd.DataFrame,
+    sequence: np.ndarray,
+    signals: Mapping[str, np.ndarray],
+    contacts: Mapping[str, tuple[np.ndarray, int]],
+    peaks: Mapping[str, np.ndarray],
+    gene_features: pd.DataFrame,
+) -> None:
+    """Write a store from arrays in memory by the writer's own last step, which opens it.
+
+    ``genes`` has the columns ``GENE_COLUMNS``, ``sequence``, ``signals`` and ``peaks`` are (N, L),
+    ``contacts`` holds (float32 (N, K), resolution in bp) and ``gene_features`` is (N, features).
+    """
+    entries: dict[str, dict[str, object]] = {}
+    arrays: dict[str, np.ndarray] = {"sequence": np.asarray(sequence, dtype=np.uint8)}
+    for name, values in signals.items():
+        entries[name] = _entry("signal", name, values.dtype.name, missing="zero")
+        arrays[name] = values
+    for name, (values, resolution_bp) in contacts.items():
+        bins = {"resolution_bp": resolution_bp, "n_bins": values.shape[1]}
+        entries[name] = _entry("contacts", name, "float32", normalisation="NONE", **bins)
+        arrays[name] = values.astype(np.float32)
+    for name, values in peaks.items():
+        entries[name] = _entry("peaks", name, "uint8")
+        arrays[name] = values.astype(np.uint8)
+    manifest = {
+        "dataset": dataset,
+        "cell": cell,
+        "window_bp": window_bp,
+        "modalities": entries,
+        "modality_order": list(entries),
+        "label": {"column": "label", "transform": "raw"},
+        "simulated": True,
+    }
+    with new_store(path) as folder:
+        for name, values in arrays.items():
+            write_array(values, folder / f"{name}.npy")
+        finish_store(folder, manifest, genes, gene_features)
+
+
 def _entry(kind: str, name: str, dtype: str, **more: object) -> dict[str, object]:
     return {"kind": kind, "file": f"{name}.npy", "dtype": dtype, **more}
 
 
 def settings(architecture: str = "cnn", **changes: object) -> dict[str, object]:
     """Resolved model settings for the store of :func:`make_store`."""
-    from prismflow.models import model_class
+    from named import class_of, model_class
 
     training = {
         "steps": 12,
@@ -118,6 +165,7 @@ def settings(architecture: str = "cnn", **changes: object) -> dict[str, object]:
     base = {
         "model": f"{architecture}_tiny",
         "architecture": architecture,
+        "class": class_of(architecture),
         "hyperparameters": dict(model_class(architecture).TINY),
         "loss": {},
         "modalities": ["h3k27ac", "dnase", "hic"],

@@ -20,8 +20,6 @@ ROOMS = [
     "simulate", "models", "training", "evaluation", "figures", "released",
 ]  # fmt: skip
 SHARED = {"errors", "files", "rows", "labels", "arrays"}
-#: The registry of architectures still stands in `models`; it belongs to `settings`.
-REGISTRY = {f"{m} -> models" for m in ("plan.price_request", "plan.runs", "settings.architectures")}
 LOCAL = {"all", "figures", "tables", "stores", "downloads", "report"}
 
 
@@ -66,7 +64,7 @@ def test_rooms_import_only_rooms_that_stand_before_them(root: Path) -> None:
         room = name.split(".")[0]
         allowed = SHARED if room in SHARED else {*SHARED, *ROOMS[: ROOMS.index(room) + 1]}
         against += [f"{name} -> {i}" for i in sorted(imported) if i.split(".")[0] not in allowed]
-    assert set(against) <= REGISTRY
+    assert not against
 
 
 def test_modules_import_each_other_in_no_circle(root: Path) -> None:
@@ -175,15 +173,16 @@ def test_the_lock_names_no_cuda_package(root: Path) -> None:
 
 
 def test_sequence_only_architectures_are_the_models_that_read_no_signal() -> None:
-    from prismflow.models import ARCHITECTURES, TABULAR, model_class
-    from prismflow.settings.architectures import SEQUENCE_ONLY
+    from named import TABULAR, model_class
+
+    from prismflow.settings.architectures import ARCHITECTURES
 
     reading = {
         name: getattr(model_class(name), "uses_signals", True)
         for name in ARCHITECTURES
         if name not in TABULAR
     }
-    assert {name for name, uses in reading.items() if not uses} == SEQUENCE_ONLY - TABULAR
+    assert reading == {name: ARCHITECTURES[name].reads_signals for name in reading}
 
 
 def test_no_file_names_this_machine(root: Path) -> None:

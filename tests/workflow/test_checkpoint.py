@@ -10,10 +10,10 @@ import pytest
 import torch
 import yaml
 from make_checkpoint import MODALITIES, small_prism, write_checkpoint
+from named import build
 
 from prismflow.data.store import Store
 from prismflow.files import read_json, read_tsv
-from prismflow.models import build
 from prismflow.models.common import InputSpec
 from prismflow.released.keys import released_keys
 from prismflow.training.batches import GeneBatches

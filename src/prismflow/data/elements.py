@@ -249,14 +249,3 @@ def pair_contacts(
     recorded = observed > 0
     scale = observed[recorded].sum() / expected[recorded].sum() if recorded.any() else 1.0
     return np.where(recorded, observed, scale * expected), int((~recorded).sum())
-
-
-def activity_by_contact(gene: np.ndarray, activity: np.ndarray, contact: np.ndarray) -> np.ndarray:
-    """Activity x contact, divided by its sum over the candidates of the gene; (P,).
-
-    Raises:
-        ValueError: the arrays differ in length.
-    """
-    product = np.asarray(activity, dtype=np.float64) * np.asarray(contact, dtype=np.float64)
-    total = np.bincount(gene, weights=product)[gene]
-    return np.divide(product, total, out=np.zeros_like(product), where=total > 0)

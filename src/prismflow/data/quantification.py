@@ -16,7 +16,7 @@ import pandas as pd
 
 from prismflow.data.annotation import without_version
 from prismflow.errors import InputError
-from prismflow.statistics import spearman
+from prismflow.statistics.bootstrap import spearman
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from prismflow.data.store import FORMAT_VERSION, GENE_COLUMNS, Store
-from prismflow.data.transforms import check_kind
 from prismflow.errors import InputError
 from prismflow.files import sha256, write_array, write_json, write_tsv
 
@@ -82,77 +81,6 @@ def new_store(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def write_store(
-    path: str | Path,
-    *,
-    dataset: str,
-    cell: str,
-    window_bp: int,
-    genes: pd.DataFrame,
-    sequence: np.ndarray,
-    signals: Mapping[str, np.ndarray],
-    contacts: Mapping[str, tuple[np.ndarray, int]],
-    peaks: Mapping[str, np.ndarray],
-    gene_features: pd.DataFrame,
-    label_column: str = "label",
-    label_transform: str = "raw",
-    simulated: bool = True,
-) -> None:
-    """Write a store from arrays in memory (small stores: tests, simulations).
-
-    Args:
-        path: folder to write.
-        dataset: name of the dataset.
-        cell: name of the cell.
-        window_bp: window length L, even.
-        genes: N rows with the columns :data:`GENE_COLUMNS`.
-        sequence: uint8 (N, L) base codes.
-        signals: name -> float32 or float16 (N, L).
-        contacts: name -> (float32 (N, K), resolution in bp).
-        peaks: name -> uint8 (N, L).
-        gene_features: N rows, one column per feature.
-        label_column: column of the gene table that the label came from.
-        label_transform: transform that was applied to it.
-        simulated: whether the data are simulated.
-
-    Raises:
-        InputError: see :meth:`Store.open`; the written store is opened before it is put in place.
-    """
-    entries: dict[str, dict[str, Any]] = {}
-    arrays: dict[str, np.ndarray] = {"sequence.npy": np.asarray(sequence, dtype=np.uint8)}
-    for name, values in signals.items():
-        entries[name] = {"kind": "signal", "dtype": values.dtype.name, "missing": "zero"}
-        arrays[f"{name}.npy"] = values
-    for name, (values, resolution_bp) in contacts.items():
-        entries[name] = {
-            "kind": "contacts",
-            "dtype": "float32",
-            "resolution_bp": int(resolution_bp),
-            "normalisation": "NONE",
-            "n_bins": values.shape[1],
-        }
-        arrays[f"{name}.npy"] = values.astype(np.float32)
-    for name, values in peaks.items():
-        entries[name] = {"kind": "peaks", "dtype": "uint8"}
-        arrays[f"{name}.npy"] = values.astype(np.uint8)
-    for name, entry in entries.items():
-        check_kind(name, entry["kind"])
-        entry["file"] = f"{name}.npy"
-    manifest = {
-        "dataset": dataset,
-        "cell": cell,
-        "window_bp": int(window_bp),
-        "modalities": entries,
-        "modality_order": list(entries),
-        "label": {"column": label_column, "transform": label_transform},
-        "simulated": bool(simulated),
-    }
-    with new_store(path) as folder:
-        for file, values in arrays.items():
-            write_array(values, folder / file)
-        finish_store(folder, manifest, genes, gene_features)
 
 
 def finish_store(

@@ -1,4 +1,4 @@
-"""Modalities by name: kinds, transforms, display names.
+"""Modalities by name: kinds and transforms.
 
 A modality is always addressed by the name it has in the sheet of tracks, never by a channel
 number. Transforms are applied when a batch is made; stores keep raw values.
@@ -7,7 +7,6 @@ number. Transforms are applied when a batch is made; stores keep raw values.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -85,35 +84,6 @@ def apply_transform(name: str, values: np.ndarray) -> np.ndarray:
             "this track, or a track of absolute values."
         )
     return function(values)
-
-
-@dataclass(frozen=True)
-class Display:
-    """Text for axes and legends: ``label`` and ``unit`` of the raw values."""
-
-    label: str
-    unit: str
-
-
-_DISPLAY: dict[str, Display] = {
-    "h3k27ac": Display("H3K27ac", "signal"),
-    "h3k4me3": Display("H3K4me3", "signal"),
-    "h3k4me1": Display("H3K4me1", "signal"),
-    "h3k27me3": Display("H3K27me3", "signal"),
-    "ctcf": Display("CTCF", "signal"),
-    "dnase": Display("DNase", "signal"),
-    "atac": Display("ATAC", "signal"),
-    "accessibility": Display("Accessibility", "fragments"),
-    "hic": Display("Hi-C", "contacts"),
-    "chia_pet": Display("ChIA-PET", "contacts"),
-    "peaks": Display("DNase peaks", "in a peak"),
-}
-
-
-def display(name: str, kind: str = "signal") -> Display:
-    """Label and unit of a modality; an unknown name is shown as it is written."""
-    unit = {"signal": "signal", "contacts": "contacts", "peaks": "in a peak"}.get(kind, "")
-    return _DISPLAY.get(name.lower(), Display(name, unit))
 
 
 def check_kind(name: str, kind: str) -> None:

@@ -16,8 +16,9 @@ from scipy import stats
 
 from prismflow.errors import InputError
 from prismflow.files import read_tsv, write_tsv
-from prismflow.statistics import t_interval
+from prismflow.statistics.agreement import correlation
 from prismflow.statistics.permutation import holm
+from prismflow.statistics.seeds import t_interval
 
 CONTROLS = ("activity", "active", "distal", "stability")
 """True causes of expression that are held fixed when errors are correlated with C."""
@@ -68,7 +69,7 @@ def world_measures(predictions: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFra
         mse = float(((predicted - observed) ** 2).mean())
         values = {
             "mse": mse,
-            "pearson": float(np.corrcoef(predicted, observed)[0, 1]),
+            "pearson": correlation(predicted, observed),
             "error_c": partial_correlation(
                 predicted - observed,
                 true["background"].to_numpy(float),
@@ -99,7 +100,7 @@ def context_measures(contexts: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFram
         values = {"mean_kept": float(kept.mean())}
         for cause in ("background", "activity"):
             constant = np.ptp(kept) < 1e-6
-            r = np.nan if constant else float(np.corrcoef(kept, true[cause])[0, 1])
+            r = np.nan if constant else correlation(kept, true[cause].to_numpy())
             values[f"r_{cause}"] = r
         rows += [(kappa, model, context, m, v) for m, v in values.items()]
     return pd.DataFrame(rows, columns=["test", "model", "context", "measure", "value"])

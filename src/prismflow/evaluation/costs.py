@@ -21,19 +21,14 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from prismflow.files import write_json
-from prismflow.models import TABULAR
+from prismflow.models import class_of
 from prismflow.models.bimamba import Direction, Mixer
 from prismflow.models.common import ExpressionModel, parameter_count
 from prismflow.settings.fields import parse_settings
 from prismflow.settings.training import TrainingSettings
 from prismflow.training.batches import Batch
-from prismflow.training.devices import (
-    choose_device,
-    describe_device,
-    keep_freed_memory,
-    make_deterministic,
-    set_threads,
-)
+from prismflow.training.determinism import prepare_device
+from prismflow.training.devices import describe_device
 from prismflow.training.inference import build_model
 from prismflow.training.loop import accumulate_gradients
 from prismflow.training.optimiser import clip_gradients, make_optimiser
@@ -219,14 +214,11 @@ def measure_cost(
         InputError: the settings do not fit the architecture.
     """
     record = {key: settings[key] for key in ("model", "architecture", "window_bp", "modalities")}
-    if settings["architecture"] in TABULAR:
+    if class_of(settings).tabular:
         write_json({**record, "trained_by_steps": False}, output)
         return
     training = parse_settings(TrainingSettings, settings["training"], str(settings["model"]))
-    set_threads(threads)
-    keep_freed_memory()
-    chosen = choose_device(device)
-    make_deterministic(chosen)
+    chosen = prepare_device(device, threads)
     torch.manual_seed(0)
     model = build_model(settings).to(chosen)
     wanted = {*getattr(type(model), "needs", ())}

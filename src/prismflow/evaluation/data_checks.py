@@ -20,7 +20,7 @@ from prismflow.data.genes import label_name
 from prismflow.data.genome import read_chrom_sizes
 from prismflow.errors import InputError
 from prismflow.files import read_json, read_tsv, write_json, write_tsv
-from prismflow.statistics import spearman
+from prismflow.statistics.bootstrap import spearman
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from prismflow.data.inputs import GeneInputs
 from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import write_bytes, write_tsv
-from prismflow.models import ARCHITECTURES, TABULAR, model_class
+from prismflow.models import class_of
 from prismflow.settings.scenarios import Scenario
 from prismflow.statistics.agreement import regression_metrics
 from prismflow.training.record import (
@@ -83,12 +83,12 @@ def evaluate_run(
     store = Store.open(store_dir)
     split = Split.read(splits_path, record["fold"], store)
     check_agreement(record, model_json_path, store, split)
-    needs = extras_of(model_class(settings["architecture"]), store)
+    needs = extras_of(class_of(settings), store)
     inputs = open_inputs(store, settings, needs)
     verify_files(inputs, settings)
     check_finite(inputs, split)
     others = _other_inputs(other_stores, record, model_json_path, splits_path, needs)
-    if settings["architecture"] in TABULAR:
+    if class_of(settings).tabular:
         adapt, predictor = _tabular_predictor(settings, weights_path)
         inputs, others = adapt(inputs), {cell: adapt(other) for cell, other in others.items()}
     else:
@@ -181,9 +181,9 @@ def _not_applicable(scenario: Scenario, settings: Mapping[str, Any]) -> str | No
     if scenario.crop_bp is not None:
         if scenario.crop_bp >= settings["window_bp"]:
             return f"the model's window has only {settings['window_bp']} bp"
-        cls = model_class(settings["architecture"])
-        if settings["architecture"] in TABULAR or getattr(cls, "fixed_length", False):
-            return f"{settings['architecture']} has inputs of a fixed length"
+        cls = class_of(settings)
+        if cls.tabular or cls.fixed_length:
+            return f"{cls.architecture} has inputs of a fixed length"
     read = {*settings["modalities"], *settings["gene_features"]}
     if scenario.remove and not read.intersection(scenario.remove):
         return f"the model does not read {', '.join(scenario.remove)}"
@@ -229,8 +229,9 @@ def _tabular_predictor(
 ) -> tuple[Callable[[GeneInputs], GeneInputs], Predictor]:
     """How the model reads inputs, and its predictor."""
     # Loaded by name, so that an edit of the tabular models does not repeat the networks' tests.
-    tabular = importlib.import_module(ARCHITECTURES[settings["architecture"]][0])
-    model = tabular.load_tabular(settings["architecture"], weights_path)
+    cls = class_of(settings)
+    tabular = importlib.import_module(cls.__module__)
+    model = tabular.load_tabular(cls, weights_path)
     chosen = tabular.tabular_settings(settings)
 
     def predictor(changed: GeneInputs, rows: np.ndarray, _: bool) -> tuple[np.ndarray, dict]:
@@ -245,22 +246,14 @@ def _network_predictor(
     from prismflow.settings.fields import parse_settings
     from prismflow.settings.training import TrainingSettings
     from prismflow.training.batches import GeneBatches
-    from prismflow.training.devices import (
-        MemoryAdvice,
-        choose_device,
-        keep_freed_memory,
-        make_deterministic,
-        set_threads,
-    )
+    from prismflow.training.determinism import prepare_device
+    from prismflow.training.devices import MemoryAdvice
     from prismflow.training.inference import build_model, load_weights, predict
 
     training = parse_settings(
         TrainingSettings, settings.get("training", {}), f"training of {settings['model']}"
     )
-    set_threads(threads)
-    keep_freed_memory()
-    chosen = choose_device(device)
-    make_deterministic(chosen)
+    chosen = prepare_device(device, threads)
     model = build_model(settings)
     load_weights(model, weights_path)
     model.to(chosen)

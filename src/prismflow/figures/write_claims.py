@@ -7,7 +7,6 @@ from typing import Any
 
 from prismflow.evaluation.claims import count_parameters, judge
 from prismflow.evaluation.predictions_file import read_gathered
-from prismflow.settings.claims import counted_models
 
 
 def write_claims(
@@ -20,7 +19,8 @@ def write_claims(
 
     Args:
         content: the claims file.
-        request: ``context`` and ``experiments``, as the plan words them.
+        request: ``context`` and ``experiments``, as the plan words them; ``classes`` of the
+            architectures whose parameters are counted.
         gathered: the dataset's gathered predictions.
     """
     from prismflow.figures.tables import claims, render
@@ -30,7 +30,7 @@ def write_claims(
         read_gathered(gathered),
         request["experiments"],
         request["context"],
-        count_parameters(counted_models(dict(content))),
+        count_parameters(request["classes"]),
     )
     sheet = claims.sheet(table, {"id": "claims", **content}, request["context"])
     render.write(table, sheet, **{f"{suffix}_path": path for suffix, path in outputs.items()})

@@ -3,6 +3,9 @@
 Snakemake watches a rule's script but not the packages that the script imports. Every scripted rule
 therefore carries ``code_digest(...)`` of its stage's modules as a parameter: an edit of one model
 retrains that model, an edit of a plot redraws figures, and nothing else moves.
+
+What counts is found in the syntax trees: imports, also those inside functions, and strings that
+are the name of a module of this package, because that is how modules are loaded by name.
 """
 
 from __future__ import annotations
@@ -15,6 +18,22 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = "prismflow"
+NEUTRAL: dict[str, str] = {
+    "prismflow": "holds the version, no function",
+    "prismflow.errors": "the sentence that ends a job, which then has no result",
+    "prismflow.jobs": "a docstring",
+    "prismflow.jobs.code_digest": "names code, computes nothing that is written",
+    "prismflow.settings.architectures": "a job gets the class of its model in its settings, and "
+    "its rule names the class's module",
+    "prismflow.settings.yaml_files": "a job gets settings as parameters, which Snakemake compares",
+    "prismflow.training.devices": "where a step runs, and sentences; what changes numbers stands "
+    "in training.determinism",
+    "prismflow.training.progress": "log lines and a bar on a terminal",
+    "prismflow.training.state": "keeps an unfinished run; a finished one has none, and a "
+    "continued one ends with the bytes of an uninterrupted one",
+}
+"""Modules that no result depends on, with the reason: neither they nor their imports count."""
+
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -36,8 +55,12 @@ def _file_of(module: str) -> Path | None:
     return None
 
 
-def _describe(part: Any, words: list[str], imports: list[ast.Import | ast.ImportFrom]) -> None:
-    """Write a part of a syntax tree down, but for docstrings and places, and note its imports.
+def _describe(
+    part: Any, words: list[str], imports: list[ast.Import | ast.ImportFrom], strings: set[str]
+) -> None:
+    """Write a part of a syntax tree down, but for docstrings and places.
+
+    Its imports are noted, and its strings that begin with the package's name.
 
     One walk instead of ast.walk and ast.dump: every start of Snakemake waits for this.
     """
@@ -45,11 +68,13 @@ def _describe(part: Any, words: list[str], imports: list[ast.Import | ast.Import
     if kind is list:
         words.append("[")
         for element in part:
-            _describe(element, words, imports)
+            _describe(element, words, imports, strings)
         words.append("]")
     elif isinstance(part, ast.AST):
         if kind in (ast.Import, ast.ImportFrom):
             imports.append(part)
+        elif kind is ast.Constant and str(part.value).startswith(f"{PACKAGE}."):
+            strings.add(part.value)
         words.append(kind.__name__)
         fields = part.__dict__
         documented = kind in _DOCUMENTED and ast.get_docstring(part, clean=False) is not None
@@ -57,20 +82,22 @@ def _describe(part: Any, words: list[str], imports: list[ast.Import | ast.Import
             value = fields.get(name)
             if documented and name == "body":
                 value = value[1:]
-            _describe(value, words, imports)
+            _describe(value, words, imports, strings)
     else:
         words.append(repr(part))
 
 
-def _loaded_by_name(tree: ast.Module) -> tuple[str, ...]:
-    """Modules that a module says it loads at run time, in a constant ``LOADED_BY_NAME``."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id == "LOADED_BY_NAME"
-            for target in node.targets
-        ):
-            return tuple(ast.literal_eval(node.value))
-    return ()
+def _named(strings: set[str]) -> set[str]:
+    """Names of modules among strings of the form ``module`` or ``module:Class``."""
+    names = {string.partition(":")[0] for string in strings}
+    modules = {n for n in names if all(map(str.isidentifier, n.split("."))) and _file_of(n)}
+    return {parent for name in modules for parent in _with_parents(name)}
+
+
+def _with_parents(module: str) -> list[str]:
+    """A module and the packages whose ``__init__`` its import runs."""
+    parts = module.split(".")
+    return [".".join(parts[:end]) for end in range(2, len(parts) + 1)]
 
 
 @functools.cache
@@ -83,8 +110,9 @@ def _parsed(module: str) -> tuple[str, frozenset[str]]:
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     words: list[str] = []
     imports: list[ast.Import | ast.ImportFrom] = []
-    _describe(tree, words, imports)
-    imported: set[str] = set()
+    strings: set[str] = set()
+    _describe(tree, words, imports, strings)
+    imported = _named(strings)
     for node in imports:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -96,27 +124,35 @@ def _parsed(module: str) -> tuple[str, frozenset[str]]:
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
         for name in names:
             if name.split(".")[0] == PACKAGE and _file_of(name):
-                parts = name.split(".")
-                imported.update(".".join(parts[:end]) for end in range(2, len(parts) + 1))
-    imported.update(_loaded_by_name(tree))
+                imported.update(_with_parents(name))
     digest = hashlib.sha256("\n".join(words).encode()).hexdigest()
     return digest, frozenset(imported - {module})
 
 
-@functools.cache
-def code_digest(*modules: str) -> str:
-    """Short digest over the syntax trees of ``modules`` and all that they import in this package.
+def modules_reached(*modules: str) -> dict[str, str]:
+    """Modules that count for ``modules``, themselves included, with the digest of each.
 
-    Comments, layout and docstrings do not count. Modules that are loaded by name at run time are
-    not reached through imports: model architectures and plots are named by the rule, others by a
-    constant ``LOADED_BY_NAME`` in the module that loads them.
+    Args:
+        modules: names, with or without the package's.
     """
-    pending = [name if name.startswith(PACKAGE) else f"{PACKAGE}.{name}" for name in modules]
+    given = [name if name.startswith(PACKAGE) else f"{PACKAGE}.{name}" for name in modules]
+    pending = [parent for name in given for parent in _with_parents(name)]
     reached: dict[str, str] = {}
     while pending:
         module = pending.pop()
-        if module not in reached:
+        if module not in reached and module not in NEUTRAL:
             reached[module], imported = _parsed(module)
             pending.extend(imported)
+    return reached
+
+
+@functools.cache
+def code_digest(*modules: str) -> str:
+    """Short digest over the syntax trees of ``modules`` and all that they reach in this package.
+
+    Comments, layout and docstrings do not count, nor do modules in :data:`NEUTRAL`. Which model or
+    plot a job loads is said by its parameters; the rule names these modules here.
+    """
+    reached = modules_reached(*modules)
     text = "\n".join(f"{name} {digest}" for name, digest in sorted(reached.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,7 +1,8 @@
-"""Registry of architectures; modules are imported only when an architecture is asked for.
+"""Models by the name of their class; modules are imported only when a model is asked for.
 
 Laziness is a promise to the workflow: what a model depends on is its own module and what that
-imports, so an edit to one architecture retrains that architecture and no other.
+imports, so an edit to one architecture retrains that architecture and no other. Which
+architectures there are is written in ``prismflow.settings.architectures``, for planning alone.
 """
 
 from __future__ import annotations
@@ -15,41 +16,44 @@ from prismflow.errors import InputError
 if TYPE_CHECKING:
     from prismflow.models.common import InputSpec
 
-ARCHITECTURES: dict[str, tuple[str, str]] = {
-    "prism": ("prismflow.models.prism", "Prism"),
-    "caduceus": ("prismflow.models.caduceus", "Caduceus"),
-    "caduceus_signals": ("prismflow.models.caduceus", "CaduceusSignals"),
-    "mamba": ("prismflow.models.mamba", "Mamba"),
-    "hyena": ("prismflow.models.hyena", "Hyena"),
-    "enformer": ("prismflow.models.enformer", "Enformer"),
-    "epinformer": ("prismflow.models.epinformer", "EPInformer"),
-    "seq2exp_soft": ("prismflow.models.seq2exp", "Seq2ExpSoft"),
-    "seq2exp_hard": ("prismflow.models.seq2exp", "Seq2ExpHard"),
-    "peak_mask": ("prismflow.models.peak_mask", "PeakMask"),
-    "cnn": ("prismflow.models.cnn", "CNN"),
-    "gene_features": ("prismflow.models.tabular", "GeneFeatures"),
-    "gbm": ("prismflow.models.tabular", "GradientBoosting"),
-}
-TABULAR: frozenset[str] = frozenset({"gene_features", "gbm"})
 
-
-def model_class(architecture: str) -> Any:
-    """The class of an architecture, by name.
+def model_class(name: str) -> Any:
+    """The class that ``module:Class`` names, such as ``prismflow.models.prism:Prism``.
 
     Raises:
-        InputError: there is no such architecture.
+        InputError: no class of this package has this name.
     """
+    module, _, attribute = name.partition(":")
     try:
-        module, name = ARCHITECTURES[architecture]
-    except KeyError:
+        if not module.startswith(f"{__name__}."):
+            raise ModuleNotFoundError(module, name=module)
+        return getattr(importlib.import_module(module), attribute)
+    except (ModuleNotFoundError, AttributeError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name != module:
+            raise
         raise InputError(
-            f"architecture {architecture!r} is unknown; known are {', '.join(ARCHITECTURES)}."
+            f"class of a model: expected module:Class of {__name__}, found {name!r}, which is not "
+            "there; train the model again with the code that is installed."
         ) from None
-    return getattr(importlib.import_module(module), name)
+
+
+def class_of(settings: Mapping[str, Any]) -> Any:
+    """The class that resolved model settings name.
+
+    Raises:
+        InputError: they name none, as those that were written before they did.
+    """
+    if not isinstance(settings.get("class"), str):
+        raise InputError(
+            f"settings of model {settings.get('model')!r}: expected the key class (module:Class), "
+            f"found {', '.join(settings)}; they come from an older version, so train the model "
+            "again."
+        )
+    return model_class(settings["class"])
 
 
 def build(
-    architecture: str,
+    name: str,
     hyperparameters: Mapping[str, Any],
     loss: Mapping[str, Any],
     inputs: InputSpec,
@@ -57,18 +61,19 @@ def build(
     """A freshly initialised model; weights depend on torch's global generator only.
 
     Args:
-        architecture: a key of :data:`ARCHITECTURES`.
+        name: ``module:Class`` of its class.
         hyperparameters: fields of the class's ``Settings`` that differ from the paper's values.
         loss: fields of the class's ``LossWeights`` that differ from the paper's values.
         inputs: what the model will be fed.
 
     Raises:
-        InputError: unknown architecture or key, a value out of range, or inputs that the
-            architecture cannot use.
+        InputError: unknown class or key, a value out of range, or inputs that the architecture
+            cannot use.
     """
     from prismflow.settings.fields import parse_settings
 
-    cls = model_class(architecture)
-    settings = parse_settings(cls.Settings, hyperparameters, f"hyperparameters of {architecture}")
-    weights = parse_settings(cls.LossWeights, loss, f"loss of {architecture}")
+    cls = model_class(name)
+    where = cls.architecture
+    settings = parse_settings(cls.Settings, hyperparameters, f"hyperparameters of {where}")
+    weights = parse_settings(cls.LossWeights, loss, f"loss of {where}")
     return cls(settings, weights, inputs)

@@ -150,6 +150,9 @@ class ExpressionModel(nn.Module):
         uses_signals: whether it reads ``batch.signals``; others refuse modalities, so that a
             table never says that signals were used where they were not.
         needs: further inputs that must be in ``batch.extras``.
+        takes: further inputs that it reads where a store has them.
+        fixed_length: whether it can be used with windows of its own length only.
+        tabular: false; true for models that are fitted to a table of features.
         Settings, LossWeights: dataclasses with the paper's values as defaults.
         TINY: hyper-parameters for tests on a CPU.
     """
@@ -157,6 +160,9 @@ class ExpressionModel(nn.Module):
     architecture: ClassVar[str]
     uses_signals: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ()
+    takes: ClassVar[tuple[str, ...]] = ()
+    fixed_length: ClassVar[bool] = False
+    tabular: ClassVar[bool] = False
     Settings: ClassVar[type]
     LossWeights: ClassVar[type] = NoLossWeights
     TINY: ClassVar[dict[str, Any]]

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from prismflow.arrays import load_arrays, save_arrays
 from prismflow.data.inputs import READ_GENES, GeneInputs
 from prismflow.errors import InputError
+from prismflow.models import class_of
 from prismflow.statistics.agreement import regression_metrics
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class GeneFeatures:
     intercept: float
 
     architecture = "gene_features"
+    tabular = True
     Settings = GeneFeaturesSettings
     LossWeights = NoLossWeights
     TINY: ClassVar[dict[str, Any]] = {"n_alphas": 5}
@@ -179,6 +181,7 @@ class GradientBoosting:
     baseline: float
 
     architecture = "gbm"
+    tabular = True
     Settings = GradientBoostingSettings
     LossWeights = NoLossWeights
     TINY: ClassVar[dict[str, Any]] = {"max_iter": 20, "bin_bp": 64}
@@ -288,17 +291,15 @@ class GradientBoosting:
         return cls(nodes, tensors["offsets"], float(tensors["baseline"][0]))
 
 
-TABULAR_CLASSES: dict[str, Any] = {c.architecture: c for c in (GeneFeatures, GradientBoosting)}
-
-
 def tabular_settings(settings: Mapping[str, Any]) -> Any:
     """Hyper-parameters of resolved model settings, checked.
 
     Raises:
         InputError: an unknown key, or a value that is not a number above 0 (or at least 0).
     """
-    cls = TABULAR_CLASSES[settings["architecture"]].Settings
-    where = f"hyperparameters of {settings['architecture']}"
+    model = class_of(settings)
+    cls = model.Settings
+    where = f"hyperparameters of {model.architecture}"
     fields = {f.name: f for f in dataclasses.fields(cls)}
     values = settings.get("hyperparameters", {})
     for key, value in values.items():
@@ -335,7 +336,7 @@ def train_tabular(
         The model and its history: one row per penalty (ridge) or tree (boosting).
     """
     chosen = tabular_settings(settings)
-    cls = TABULAR_CLASSES[settings["architecture"]]
+    cls = class_of(settings)
     read = cls.inputs(inputs)
     data = [(cls.design(read, rows[r], chosen), inputs.labels(rows[r])) for r in ("train", "valid")]
     with threadpool_limits(threads):
@@ -353,18 +354,18 @@ def save_tabular(model: Any, path: str | Path) -> None:
     save_arrays(model.tensors(), path)
 
 
-def load_tabular(architecture: str, path: str | Path) -> Any:
+def load_tabular(cls: Any, path: str | Path) -> Any:
     """Read a model written by :func:`save_tabular`.
 
     Raises:
-        InputError: no such file, not safetensors, or not this architecture's arrays.
+        InputError: no such file, not safetensors, or not the arrays of the class ``cls``.
     """
     arrays = load_arrays(path)
     try:
-        return TABULAR_CLASSES[architecture].from_tensors(arrays)
+        return cls.from_tensors(arrays)
     except KeyError as error:
         raise InputError(
-            f"{path}: expected the arrays of a {architecture} model, {error} is missing."
+            f"{path}: expected the arrays of a {cls.architecture} model, {error} is missing."
         ) from None
 
 

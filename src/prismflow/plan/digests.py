@@ -15,15 +15,21 @@ class Digests(View):
     def training(self, wildcards: Wildcards) -> str:
         """Code that trains a model."""
         architecture = self.plan.models[wildcards.model]["architecture"]
-        # The tabular path never reaches the torch loop, so an edit of the loop doesn't concern it.
-        stage = "training.record" if wildcards.model in self.plan.tabular else "training.run"
-        return code_digest(stage, module_of(architecture))
+        # Which of the two ways a run takes is no import: an edit of one doesn't concern the other.
+        way = "training.table" if wildcards.model in self.plan.tabular else "training.network"
+        return code_digest("training.run", way, module_of(architecture))
+
+    def adoption(self, wildcards: Wildcards) -> str:
+        """Code that takes over a released checkpoint."""
+        architecture = self.plan.models[wildcards.model]["architecture"]
+        return code_digest("released.adopt", module_of(architecture))
 
     def world(self, wildcards: Wildcards) -> str:
         """Code that simulates a world and trains its models in it."""
         models = worlds_of(self.plan, wildcards.dataset)[wildcards.world]["models"]
         architectures = {self.plan.models[model]["architecture"] for model in models}
-        return code_digest("evaluation.worlds", *sorted(map(module_of, architectures)))
+        ways = ("training.network", "training.table")
+        return code_digest("evaluation.worlds", *ways, *sorted(map(module_of, architectures)))
 
     def figure(self, wildcards: Wildcards) -> str:
         """Code that draws an experiment's figure."""

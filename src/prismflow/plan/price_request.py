@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from prismflow.models import TABULAR
 from prismflow.plan.runs import Plan
+from prismflow.settings.architectures import ARCHITECTURES
 from prismflow.settings.simulation import SimulationSettings
 
 MEGABYTE = 1e6
@@ -45,15 +45,15 @@ def _model(plan: Plan, name: str) -> dict[str, Any]:
     entry = plan.models[name]
     training = {**plan.config.values["training"], **entry.get("training", {})}
     chosen = entry.get("hyperparameters", {})
-    tabular = entry["architecture"] in TABULAR
+    architecture = ARCHITECTURES[entry["architecture"]]
     return {
         "architecture": entry["architecture"],
         "window_bp": entry["window_bp"],
         "branches": 1 + chosen.get("n_contexts", 0),
         "size": chosen.get("d_model", 128) * chosen.get("n_layers", 4)
-        if entry["architecture"] not in ("enformer", "epinformer", "cnn")
+        if architecture.sized_by_width
         else 512,
-        "steps": None if tabular else training["steps"],
+        "steps": None if architecture.tabular else training["steps"],
         "batch": training["batch_size"] * training.get("accumulate_batches", 1),
         "adopted": "checkpoint" in entry,
     }

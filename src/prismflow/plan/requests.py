@@ -9,7 +9,8 @@ from prismflow.plan.needs import needs_of_experiment
 from prismflow.plan.plain import plain
 from prismflow.plan.runs import Experiment, Plan
 from prismflow.plan.view import View, Wildcards
-from prismflow.settings.claims import experiments_of
+from prismflow.settings.architectures import class_of
+from prismflow.settings.claims import counted_models, experiments_of
 
 
 def context(plan: Plan, dataset: str, names: Collection[str]) -> dict[str, Any]:
@@ -156,6 +157,7 @@ class Requests(View):
                     for name, found in needed.items()
                 },
                 "context": context(self.plan, dataset, models_of(self.plan, dataset)),
+                "classes": {name: class_of(name) for name in counted_models(dict(content))},
             }
         )
 

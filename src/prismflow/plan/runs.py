@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from prismflow.errors import InputError
-from prismflow.models import TABULAR
 from prismflow.plan.compared import compares, references
 from prismflow.plan.model_settings import gene_features, training_settings
 from prismflow.plan.needs import needs_runs
 from prismflow.plan.run import Run
 from prismflow.plan.variants import lacks, own_scenarios, points, variants
 from prismflow.settings import architectures, yaml_files
+from prismflow.settings.architectures import ARCHITECTURES
 from prismflow.settings.config import Config
 
 
@@ -87,6 +87,7 @@ class Plan:
         return {
             "model": model,
             "architecture": entry["architecture"],
+            "class": architectures.class_of(entry["architecture"]),
             "hyperparameters": entry.get("hyperparameters", {}),
             "loss": entry.get("loss", {}),
             "modalities": modalities,
@@ -96,7 +97,9 @@ class Plan:
                 name for name in gene_features(values["datasets"][dataset]) if name not in excluded
             ],
             "training": (
-                {} if entry["architecture"] in TABULAR else training_settings(values, entry)
+                {}
+                if ARCHITECTURES[entry["architecture"]].tabular
+                else training_settings(values, entry)
             ),
         }
 
@@ -118,7 +121,11 @@ class Plan:
     @property
     def tabular(self) -> set[str]:
         """Models on a table of features; they never use a GPU and so have rules of their own."""
-        return {name for name, entry in self.models.items() if entry["architecture"] in TABULAR}
+        return {
+            name
+            for name, entry in self.models.items()
+            if ARCHITECTURES[entry["architecture"]].tabular
+        }
 
     @property
     def adopted(self) -> set[str]:
@@ -138,7 +145,7 @@ class Plan:
 def _modalities(config: Config, cell: str, entry: dict[str, Any]) -> list[str] | None:
     known = config.values["modalities"]
     there = [name for name in config.modalities_of(cell) if known[name]["kind"] != "peaks"]
-    if entry["architecture"] in architectures.NEEDS_PEAKS and len(there) == len(
+    if ARCHITECTURES[entry["architecture"]].needs_peaks and len(there) == len(
         config.modalities_of(cell)
     ):
         return None
@@ -252,7 +259,7 @@ def _described(
 
 def _left_out(config: Config, dataset: str, cell: str, name: str, model: dict[str, Any]) -> str:
     wanted: Any = model["modalities"]
-    if model["architecture"] in architectures.NEEDS_PEAKS:
+    if ARCHITECTURES[model["architecture"]].needs_peaks:
         wanted = "a track of kind peaks"
     elif not isinstance(wanted, str):
         wanted = ", ".join(wanted)

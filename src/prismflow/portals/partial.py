@@ -8,7 +8,6 @@ rule that runs again, after an edit of this package for example, needs no networ
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -16,8 +15,11 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from prismflow.files import atomic_path, write_json
 
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = Path("resources/.partial")
 _BLOCK = 1 << 20
+_POLL_S = 0.2
 
 
 def key_of(url: str) -> str:
@@ -48,41 +51,39 @@ def _hashes_of(path: Path) -> tuple[Any, Any]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, url: str, what: str, poll_s: float = 0.2) -> Iterator[None]:
+def locked(folder: Path, url: str, what: str) -> Iterator[None]:
     """Hold the lock of an address; a second job that wants the same file waits for the first."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / f"{key_of(url)}.lock", "a") as stream:
-        told = 0.0
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() - told > 60:
-                    logger.info("%s: another job downloads the same file; waiting for it", what)
-                    told = time.monotonic()
-                time.sleep(poll_s)
+    lock = FileLock(folder / f"{key_of(url)}.lock", poll_interval=_POLL_S)
+    held = _held(lock)
+    while held is None:
+        logger.info("%s: another job downloads the same file; waiting for it", what)
+        held = _held(lock, patience_s=60.0)
+    with held:
         yield
 
 
 @contextlib.contextmanager
-def slot(folder: Path, host: str, count: int, poll_s: float = 0.2) -> Iterator[None]:
+def slot(folder: Path, host: str, count: int) -> Iterator[None]:
     """Hold one of ``count`` places at a host, whatever started the other jobs."""
     name = hashlib.sha256(host.encode()).hexdigest()[:16]
+    places = [FileLock(folder / f"host_{name}.{number}.lock") for number in range(count)]
     told = False
-    while True:
-        for number in range(count):
-            with open(folder / f"host_{name}.{number}.lock", "a") as stream:
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
-                yield
-                return
+    while (held := next(filter(None, map(_held, places)), None)) is None:
         if not told:
             logger.info("%d downloads from %s are running; waiting for one to end", count, host)
             told = True
-        time.sleep(poll_s)
+        time.sleep(_POLL_S)
+    with held:
+        yield
+
+
+def _held(lock: BaseFileLock, patience_s: float = 0.0) -> AbstractContextManager[Any] | None:
+    """The lock until the end of a block, or None if another job keeps it for so long."""
+    try:
+        return lock.acquire(timeout=patience_s)
+    except Timeout:
+        return None
 
 
 class Part:

@@ -30,6 +30,7 @@ from prismflow.models.common import parameter_count
 from prismflow.released.checkpoint_file import plain_values, read_checkpoint
 from prismflow.released.keys import architecture_of, from_released
 from prismflow.released.settings import loss_weights, released_settings
+from prismflow.settings.architectures import class_of
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def read_released(path: str | Path) -> ReleasedModel:
     loss = loss_weights(task) if found.architecture == "prism" else {}
     # On the meta device sizes cost nothing, whatever a configuration claims.
     with torch.device("meta"):
-        model = build(found.architecture, found.hyperparameters, loss, found.inputs)
+        model = build(class_of(found.architecture), found.hyperparameters, loss, found.inputs)
     state = from_released(model, tensors, str(path))
     if skipped:
         logger.info("%s: not read: %s", path, ", ".join(skipped))
@@ -109,6 +110,7 @@ def read_released(path: str | Path) -> ReleasedModel:
     settings = {
         "model": found.architecture,
         "architecture": found.architecture,
+        "class": class_of(found.architecture),
         "hyperparameters": found.hyperparameters,
         "loss": loss,
         "modalities": list(found.inputs.modalities),

@@ -1,7 +1,9 @@
-"""What planning must know about architectures, without importing torch.
+"""The registry: one row per architecture, which planning reads without importing torch.
 
-The fields of an architecture's ``Settings`` dataclass are read from the syntax tree of its module,
-so the dataclass stays the one place where a hyperparameter and its default are written.
+Jobs never import it: they get the class of their model as ``class`` of its resolved settings, so
+a new row concerns no model that is there already. The fields of an architecture's ``Settings``
+dataclass are read from the syntax tree of its module, so the dataclass stays the one place where a
+hyperparameter and its default are written.
 """
 
 from __future__ import annotations
@@ -10,24 +12,78 @@ import ast
 import difflib
 import functools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prismflow.errors import InputError
-from prismflow.models import ARCHITECTURES
 
-SEQUENCE_ONLY = frozenset({"caduceus", "mamba", "hyena", "enformer", "gene_features"})
-NEEDS_PEAKS = frozenset({"peak_mask"})
+
+@dataclass(frozen=True)
+class Architecture:
+    """What planning must know about an architecture.
+
+    Attributes:
+        file: module below ``prismflow.models``.
+        name: of the class.
+        reads_signals: whether it takes modalities; those that don't are planned without.
+        needs_peaks: whether a cell must have a track of peaks.
+        tabular: fitted to a table of features, without training steps and without a GPU.
+        sized_by_width: whether ``d_model`` times ``n_layers`` says how much a step costs.
+    """
+
+    file: str
+    name: str
+    reads_signals: bool = True
+    needs_peaks: bool = False
+    tabular: bool = False
+    sized_by_width: bool = True
+
+    @property
+    def module(self) -> str:
+        """Full name of its module."""
+        return f"prismflow.models.{self.file}"
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "prism": Architecture("prism", "Prism"),
+    "caduceus": Architecture("caduceus", "Caduceus", reads_signals=False),
+    "caduceus_signals": Architecture("caduceus", "CaduceusSignals"),
+    "mamba": Architecture("mamba", "Mamba", reads_signals=False),
+    "hyena": Architecture("hyena", "Hyena", reads_signals=False),
+    "enformer": Architecture("enformer", "Enformer", reads_signals=False, sized_by_width=False),
+    "epinformer": Architecture("epinformer", "EPInformer", sized_by_width=False),
+    "seq2exp_soft": Architecture("seq2exp", "Seq2ExpSoft"),
+    "seq2exp_hard": Architecture("seq2exp", "Seq2ExpHard"),
+    "peak_mask": Architecture("peak_mask", "PeakMask", needs_peaks=True),
+    "cnn": Architecture("cnn", "CNN", sized_by_width=False),
+    "gene_features": Architecture("tabular", "GeneFeatures", reads_signals=False, tabular=True),
+    "gbm": Architecture("tabular", "GradientBoosting", tabular=True),
+}
 
 
 def default_modalities(architecture: str) -> str:
     """``none`` for architectures that read no signal, else ``available``."""
-    return "none" if architecture in SEQUENCE_ONLY else "available"
+    return "available" if ARCHITECTURES[architecture].reads_signals else "none"
 
 
 def module_of(architecture: str) -> str:
     """Module of an architecture, for code digests."""
-    return ARCHITECTURES[architecture][0]
+    return ARCHITECTURES[architecture].module
+
+
+def class_of(architecture: str) -> str:
+    """``module:Class`` of an architecture, as resolved settings name it under ``class``.
+
+    Raises:
+        InputError: there is no such architecture.
+    """
+    row = ARCHITECTURES.get(architecture)
+    if row is None:
+        raise InputError(
+            f"architecture {architecture!r} is unknown; known are {', '.join(ARCHITECTURES)}."
+        )
+    return f"{row.module}:{row.name}"
 
 
 @functools.cache
@@ -84,11 +140,11 @@ def _fields(module: str, node: ast.ClassDef) -> dict[str, str]:
 @functools.cache
 def hyperparameter_types(architecture: str) -> dict[str, str]:
     """Name -> annotation of every field of the architecture's ``Settings`` (bases included)."""
-    module, name = ARCHITECTURES[architecture]
-    model = _class(module, name)
+    row = ARCHITECTURES[architecture]
+    model = _class(row.module, row.name)
     settings = _settings_class(*model) if model else None
     if settings is None:
-        raise LookupError(f"{module}.{name} has no Settings")
+        raise LookupError(f"{row.module}.{row.name} has no Settings")
     return _fields(*settings)
 
 

@@ -38,19 +38,21 @@ def regression_metrics(
     error = predicted - observed
     deviation = observed - observed.mean()
     sse, sst = float(error @ error), float(deviation @ deviation)
-    varies = not (_constant(observed) or _constant(predicted))
     return {
         "mse": sse / observed.size,
         "mae": float(np.abs(error).mean()),
-        "pearson": _correlation(observed, predicted) if varies else math.nan,
-        "spearman": _correlation(_ranks(observed), _ranks(predicted)) if varies else math.nan,
+        "pearson": correlation(observed, predicted),
+        "spearman": correlation(_ranks(observed), _ranks(predicted)),
         "r2": math.nan if _constant(observed) else 1.0 - sse / sst,
     }
 
 
 # NumPy and pandas in the place of scipy.stats: importing that takes longer than the job itself, and
 # every evaluation of a study would pay for it. Tests compare with scipy.
-def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+def correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson correlation of two vectors (n,); NaN where one of them is constant."""
+    if _constant(first) or _constant(second):
+        return math.nan
     return float(np.corrcoef(first, second)[0, 1])
 
 

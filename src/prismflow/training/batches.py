@@ -64,11 +64,6 @@ def batches_per_epoch(n_genes: int, batch_size: int) -> int:
     return -(-n_genes // batch_size)
 
 
-def epoch_of_step(step: int, n_genes: int, batch_size: int) -> int:
-    """The pass (0-based) over the training genes that batch ``step`` (0-based) belongs to."""
-    return step // batches_per_epoch(n_genes, batch_size)
-
-
 def rows_of_step(seed: int, step: int, n_genes: int, batch_size: int) -> np.ndarray:
     """Which training genes are in batch ``step``: a function of its arguments alone.
 

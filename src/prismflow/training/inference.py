@@ -33,7 +33,7 @@ def build_model(settings: Mapping[str, Any]) -> ExpressionModel:
         window_bp=settings["window_bp"],
     )
     return build(
-        settings["architecture"],
+        settings["class"],
         settings.get("hyperparameters", {}),
         settings.get("loss", {}),
         inputs,

@@ -176,7 +176,7 @@ def _train(
             with memory:
                 state.optimiser.step()
             state.optimiser.zero_grad(set_to_none=True)
-        state.count(terms)
+        _count(state, terms)
         if due:
             before = time.monotonic()
             _validate(state, train, valid, settings, rate)
@@ -186,6 +186,14 @@ def _train(
         if keeper is not None and keeping and state.step < settings.steps:
             keeper.keep(state)
     return waited, validating
+
+
+def _count(state: TrainingState, terms: dict[str, Tensor]) -> None:
+    """One step is done, with these loss terms."""
+    state.step += 1
+    state.summed += 1
+    for name, value in terms.items():
+        state.sums[name] = state.sums[name] + value if name in state.sums else value
 
 
 def _running_statistics(model: nn.Module) -> list[Tensor]:

@@ -21,10 +21,13 @@ from prismflow.data.store import ELEMENT_FILES, Store
 from prismflow.data.transforms import DEFAULT_TRANSFORMS
 from prismflow.errors import InputError
 from prismflow.files import read_json, read_tsv
-from prismflow.models import TABULAR
+from prismflow.models import class_of
 
 FORMAT_VERSION = 1
 ROLES = ("train", "valid", "test")
+Fitted = tuple[list[dict[str, Any]], dict[str, Any]]
+"""Rows of a training's history, and the arguments of :func:`model_record` that it decides."""
+
 _MODALITY_IDENTITY = (
     "kind", "resolution_bp", "normalisation", "missing", "pseudocount", "double_padding",
 )  # fmt: skip
@@ -85,7 +88,7 @@ class Split:
         return cls(fold, rows, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
-def extras_of(architecture: type, store: Store) -> tuple[str, ...]:
+def extras_of(architecture: Any, store: Store) -> tuple[str, ...]:
     """Further inputs of an architecture: those it needs, and those it takes where there are any."""
     needs = tuple(getattr(architecture, "needs", ()))
     return needs + (tuple(getattr(architecture, "takes", ())) if store.has_elements else ())
@@ -141,7 +144,7 @@ def verify_files(inputs: GeneInputs, settings: Mapping[str, Any]) -> None:
     entries = inputs.store.manifest["modalities"]
     files = {"genes.tsv", "labels.npy", "gene_features.npy"}
     files |= {entries[name]["file"] for name in inputs.modalities}
-    if settings["architecture"] not in TABULAR:
+    if not class_of(settings).tabular:
         files.add("sequence.npy")
     if "peak_mask" in inputs.extras:
         files |= {entries[name]["file"] for name in inputs.store.peaks}
@@ -175,8 +178,8 @@ def check_finite(inputs: GeneInputs, split: Split) -> None:
 def store_identity(store: Store, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What of a store a trained model depends on, apart from the numbers themselves."""
     manifest = store.manifest
-    # Only EPInformer reads elements; a change of theirs doesn't concern the others' models.
-    reads_elements = settings["architecture"] == "epinformer" and store.has_elements
+    # A change of elements doesn't concern models that don't read them.
+    reads_elements = "elements" in extras_of(class_of(settings), store)
     return {
         **({"elements": manifest["elements"]} if reads_elements else {}),
         "dataset": manifest["dataset"],

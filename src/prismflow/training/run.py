@@ -15,7 +15,7 @@ from prismflow.data.inputs import GeneInputs
 from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import write_json, write_tsv
-from prismflow.models import ARCHITECTURES, TABULAR, model_class
+from prismflow.models import class_of
 from prismflow.training.record import (
     Split,
     check_finite,
@@ -29,8 +29,6 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT_MINUTES = 10.0
 """Time between two states of a running training on disk."""
-
-Fitted = tuple[list[dict[str, Any]], dict[str, Any]]
 
 
 def train_run(
@@ -57,8 +55,8 @@ def train_run(
         splits_path: ``splits.tsv``; genes marked train and valid in the column ``fold`` are used.
         fold: column of ``splits.tsv``.
         seed: of initial weights, order of genes and everything drawn at random.
-        settings: resolved model settings (model, architecture, hyperparameters, loss, modalities,
-            window_bp, transforms, gene_features, training).
+        settings: resolved model settings (model, architecture, class, hyperparameters, loss,
+            modalities, window_bp, transforms, gene_features, training).
         weights_path: ``model.safetensors`` to write.
         model_json_path: ``model.json`` to write: settings, identity of the data, best step.
         history_path: ``history.tsv`` to write, one row per validation: step (optimiser steps
@@ -78,16 +76,23 @@ def train_run(
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"seed: expected a whole number of at least 0, found {seed!r}.")
     inputs, split = _open(store_dir, splits_path, fold, settings)
-    if settings["architecture"] in TABULAR:
-        history, facts = _fit_tabular(inputs, split, settings, seed, weights_path, threads)
-    else:
-        history, facts = _fit_network(
-            inputs, split, settings, seed, weights_path, device, threads, checkpoint_minutes
-        )
+    tabular = class_of(settings).tabular
+    # Loaded by names that the rules tell, so that an edit of one way of training does not concern
+    # models that are trained the other way, and those need not wait for torch.
+    way = importlib.import_module(f"{__package__}.{'table' if tabular else 'network'}")
+    state = state_folder(weights_path)
+    further = (
+        {}
+        if tabular
+        else {"state_path": state, "device": device, "checkpoint_minutes": checkpoint_minutes}
+    )
+    history, facts = way.fit(
+        inputs, split, settings, seed, weights_path=weights_path, threads=threads, **further
+    )
     write_tsv(pd.DataFrame(history), history_path)
     write_json(model_record(inputs.store, split, settings, seed, **facts), model_json_path)
     # Only now: until the last output is whole, an accident must find the state.
-    shutil.rmtree(state_folder(weights_path), ignore_errors=True)
+    shutil.rmtree(state, ignore_errors=True)
 
 
 def _open(
@@ -95,7 +100,7 @@ def _open(
 ) -> tuple[GeneInputs, Split]:
     store = Store.open(store_dir)
     split = Split.read(splits_path, fold, store)
-    extras = extras_of(model_class(settings["architecture"]), store)
+    extras = extras_of(class_of(settings), store)
     inputs = open_inputs(store, settings, extras)
     verify_files(inputs, settings)
     check_finite(inputs, split)
@@ -113,80 +118,3 @@ def state_folder(weights_path: str | Path) -> Path:
     """Where the state of an unfinished run lies: beside the folder of the run's outputs."""
     folder = Path(weights_path).absolute().parent
     return folder.with_name(f"{folder.name}.state")
-
-
-def _fit_network(
-    inputs: GeneInputs,
-    split: Split,
-    settings: dict[str, Any],
-    seed: int,
-    weights_path: str | Path,
-    device: str,
-    threads: int | None,
-    checkpoint_minutes: float,
-) -> Fitted:
-    # Imported here, because a job for a tabular model should not wait for torch.
-    import torch
-
-    from prismflow.models.common import parameter_count
-    from prismflow.settings.fields import parse_settings
-    from prismflow.settings.training import TrainingSettings
-    from prismflow.training.batches import GeneBatches
-    from prismflow.training.devices import (
-        choose_device,
-        describe_device,
-        keep_freed_memory,
-        make_deterministic,
-        set_threads,
-    )
-    from prismflow.training.inference import build_model, save_weights
-    from prismflow.training.loop import start_state, train_model
-    from prismflow.training.state import Keeper, run_identity
-
-    training = parse_settings(
-        TrainingSettings, settings.get("training", {}), f"training of {settings['model']}"
-    )
-    set_threads(threads)
-    if not training.checkpoint_activations:  # which is asked for where memory is short
-        keep_freed_memory()
-    chosen = choose_device(device)
-    make_deterministic(chosen)
-    torch.manual_seed(seed)
-    # Built on the CPU, so that a seed means the same initial weights on every device.
-    model = build_model(settings).to(chosen)
-    logger.info("%s has %d parameters", settings["model"], parameter_count(model))
-    train, valid = (GeneBatches(inputs, split.rows[role], chosen) for role in ("train", "valid"))
-    state = start_state(model, training)
-    identity = run_identity(inputs.store, split, settings, seed, chosen)
-    keeper = Keeper(state_folder(weights_path), identity, checkpoint_minutes)
-    keeper.load(state)
-    label = f"training {settings['model']} seed {seed}"
-    train_model(state, train, valid, training, seed, label, keeper)
-    save_weights(state.best, weights_path)
-    return state.history, {
-        "best": {"step": state.best_step, "valid_mse": state.best_mse},
-        "n_parameters": parameter_count(model),
-        "device": describe_device(chosen),
-        "packages": ("numpy", "torch", "safetensors"),
-    }
-
-
-def _fit_tabular(
-    inputs: GeneInputs,
-    split: Split,
-    settings: dict[str, Any],
-    seed: int,
-    weights_path: str | Path,
-    threads: int | None,
-) -> Fitted:
-    # Loaded by name, so that an edit of the tabular models does not retrain the networks.
-    tabular = importlib.import_module(ARCHITECTURES[settings["architecture"]][0])
-    model, history = tabular.train_tabular(inputs, split.rows, settings, seed, threads)
-    tabular.save_tabular(model, weights_path)
-    best = min(history, key=lambda row: row["valid_mse"])
-    return history, {
-        "best": {"step": best["step"], "valid_mse": best["valid_mse"]},
-        "n_parameters": model.n_parameters,
-        "device": "cpu",
-        "packages": ("numpy", "scikit-learn", "safetensors"),
-    }

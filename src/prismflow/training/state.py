@@ -33,7 +33,6 @@ from torch import Tensor
 
 from prismflow.files import write_bytes
 from prismflow.jobs.code_digest import code_digest
-from prismflow.models import ARCHITECTURES
 from prismflow.models.common import ExpressionModel
 
 if TYPE_CHECKING:
@@ -82,6 +81,7 @@ def run_identity(
     fewer cores after an accident should still go on.
     """
     manifest = json.dumps(store.manifest, sort_keys=True)
+    module = settings["class"].partition(":")[0]
     return {
         "format": FORMAT_VERSION,
         "settings": json.loads(json.dumps(dict(settings))),
@@ -89,7 +89,7 @@ def run_identity(
         "split": split.digest,
         "fold": split.fold,
         "seed": seed,
-        "code": code_digest("training.run", ARCHITECTURES[settings["architecture"]][0]),
+        "code": code_digest("training.run", "training.network", module),
         "device": device.type,
         "torch": torch.__version__,
     }
@@ -348,10 +348,3 @@ class TrainingState:
     history: list[dict[str, Any]] = field(default_factory=list)
     sums: dict[str, Tensor] = field(default_factory=dict)
     summed: int = 0
-
-    def count(self, terms: dict[str, Tensor]) -> None:
-        """One step is done, with these loss terms."""
-        self.step += 1
-        self.summed += 1
-        for name, value in terms.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value

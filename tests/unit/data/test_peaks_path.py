@@ -117,10 +117,11 @@ def check_elements_avoid(store: Store, blacklist: pd.DataFrame) -> None:
 
 
 def train_and_evaluate(store: Store, plan: Plan, architecture: str) -> int:
-    from prismflow.models import model_class
+    from named import class_of, model_class
 
     settings = {
         "model": architecture, "architecture": architecture,
+        "class": class_of(architecture),
         "hyperparameters": dict(model_class(architecture).TINY), "loss": {},
         "modalities": list(store.modalities), "window_bp": 200,
         "transforms": {"h3k27ac": "log1p", "dnase": "log1p", "hic": "log10p1"},

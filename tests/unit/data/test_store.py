@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from make_store import write_store
 
 from prismflow.data.store import Store
-from prismflow.data.store_writer import write_store
 from prismflow.errors import InputError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prismflow.data.transforms import TRANSFORMS, apply_transform, check_kind, display
+from prismflow.data.transforms import TRANSFORMS, apply_transform, check_kind
 from prismflow.errors import InputError
 
 
@@ -47,9 +47,6 @@ def test_logarithm_of_negative_values() -> None:
 
 def test_names() -> None:
     assert set(TRANSFORMS) == {"raw", "log1p", "log10p1"}
-    assert display("h3k27ac").label == "H3K27ac"
-    assert display("my_track", "contacts").label == "my_track"
-    assert display("my_track", "contacts").unit == "contacts"
     with pytest.raises(InputError, match="reserved"):
         check_kind("labels", "signal")
     with pytest.raises(InputError, match="known kinds: signal, contacts, peaks"):

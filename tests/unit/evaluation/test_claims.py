@@ -27,6 +27,7 @@ from prismflow.evaluation.predictions_file import Group, Row
 from prismflow.figures.tables import claims as printed
 from prismflow.figures.tables import render
 from prismflow.plan.plain import plain
+from prismflow.settings.architectures import class_of
 from prismflow.settings.claims import counted_models, experiments_of, read_claims
 
 SEEDS = (2, 22, 222, 2222, 22222)
@@ -210,7 +211,7 @@ def test_best_means_better_than_every_other(
 
 
 def test_parameters_are_counted_at_the_papers_sizes(content: dict[str, Any]) -> None:
-    counted = count_parameters(["caduceus_signals", "prism"])
+    counted = count_parameters({n: class_of(n) for n in ("caduceus_signals", "prism")})
     assert counted == PARAMETERS
     table = judge(content, [], {}, CONTEXT, counted)
     row = table[table["claim_id"] == "cost"].iloc[0]

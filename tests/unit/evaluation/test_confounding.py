@@ -15,12 +15,19 @@ from prismflow.figures.plots import confounding as figure
 from prismflow.figures.tables import confounding as tables
 from prismflow.figures.tables import render
 from prismflow.files import read_tsv
+from prismflow.settings.architectures import class_of
 from prismflow.training.record import Split
 
 FEATURES = ["utr5_length", "cds_length", "utr3_gc"]
 DATASET = {
     "cells": ["simA"],
-    "genes": {"path": "", "columns": {}, "features": FEATURES, "promoter_activity": "none"},
+    "genes": {
+        "path": "",
+        "columns": {},
+        "features": FEATURES,
+        "missing": "error",
+        "promoter_activity": "none",
+    },
     "label": {"column": "{cell}_cage", "transform": "log10p1", "missing": "error"},
     "window_bp": 200,
     "chrom_aliases": {},
@@ -42,6 +49,7 @@ def model(name: str, architecture: str, **hyperparameters: object) -> dict[str, 
     return {
         "model": name,
         "architecture": architecture,
+        "class": class_of(architecture),
         "hyperparameters": hyperparameters,
         "loss": {},
         "modalities": modalities,

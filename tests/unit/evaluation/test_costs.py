@@ -18,6 +18,7 @@ from prismflow.evaluation.costs import (
     random_batch,
 )
 from prismflow.models.bimamba import Mixer
+from prismflow.settings.architectures import class_of
 from prismflow.training.inference import build_model
 
 NO_EXTRAS = {"extras": [], "n_elements": 0, "element_bp": 0}
@@ -27,6 +28,7 @@ def settings(architecture: str, **hyper: Any) -> dict[str, Any]:
     return {
         "model": architecture,
         "architecture": architecture,
+        "class": class_of(architecture),
         "hyperparameters": hyper,
         "loss": {},
         "modalities": ["h3k27ac", "dnase", "hic"] if architecture != "hyena" else [],

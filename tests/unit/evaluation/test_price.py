@@ -101,7 +101,9 @@ def test_an_architecture_without_a_price_is_named(tmp_path: Path) -> None:
 
 
 def test_shipped_prices_cover_every_architecture(root: Path) -> None:
-    from prismflow.models import ARCHITECTURES, TABULAR
+    from named import TABULAR
+
+    from prismflow.settings.architectures import ARCHITECTURES
 
     table = read_tsv(root / "config" / "costs.tsv")
     there = set(zip(table["architecture"], table["device"], strict=True))

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import renderers
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from prismflow.figures import plots
 from prismflow.figures.plots import style
-from prismflow.statistics import METRIC_COLUMNS
+from prismflow.statistics.seeds import METRIC_COLUMNS
 
 ALL_MODELS = list(style.MODEL_STYLE)
 SCENARIOS = ("full", "without_h3k27ac", "without_dnase", "without_hic_permute")
@@ -168,7 +168,7 @@ def drawn(name: str) -> Figure:
 
 def draw(name: str) -> Figure:
     renderer, data, experiment, changes = CASES[name]
-    return plots.renderer(renderer).draw(data, {"id": renderer, **experiment}, CONTEXT | changes)
+    return renderers.plot(renderer).draw(data, {"id": renderer, **experiment}, CONTEXT | changes)
 
 
 def texts(figure: Figure) -> list[Text]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import renderers
 from matplotlib.colors import to_rgb
 from plot_cases import (
     CASES,
@@ -32,20 +33,15 @@ from prismflow.figures import plots
 from prismflow.figures.plots import forest, style
 from prismflow.figures.plots.confounder_weights import between_context_distance, kept_share
 from prismflow.plan.needs import NEEDS
-from prismflow.statistics import t_interval
+from prismflow.statistics.seeds import t_interval
 
 
 def test_every_renderer_has_needs_and_a_case() -> None:
     # Those that need other data than these tables are drawn in test files of their own.
     tests = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
-    for name in plots.renderers():
+    for name in renderers.PLOTS:
         assert f'"{name}"' in tests, name
-        assert set(plots.renderer(name).NEEDS) <= set(NEEDS)
-
-
-def test_an_unknown_renderer_is_named() -> None:
-    with pytest.raises(InputError, match="found 'locus_view'"):
-        plots.renderer("locus_view")
+        assert set(renderers.plot(name).NEEDS) <= set(NEEDS)
 
 
 def test_planning_needs_no_matplotlib() -> None:
@@ -168,7 +164,7 @@ def test_absent_models_are_said() -> None:
 def test_models_that_do_not_vary_over_seeds_are_said() -> None:
     table = metrics(["gbm", "prism"])
     table.loc[table["model"] == "gbm", "value"] = 0.4
-    figure = plots.renderer("main").draw({"metrics": table}, {"id": "main"}, CONTEXT)
+    figure = renderers.plot("main").draw({"metrics": table}, {"id": "main"}, CONTEXT)
     assert "Equal for all seeds: Gradient boosting." in all_text(figure)
 
 
@@ -177,14 +173,14 @@ def test_best_model_comes_first_unless_the_order_is_given() -> None:
     for order, expected in (("value", ["Prism", "Gradient boosting", "CNN"]),
                             ("given", ["CNN", "Gradient boosting", "Prism"])):  # fmt: skip
         experiment = {"id": "main", "models": ["cnn", "gbm", "prism"], "order": order}
-        figure = plots.renderer("main").draw({"metrics": table}, experiment, CONTEXT)
+        figure = renderers.plot("main").draw({"metrics": table}, experiment, CONTEXT)
         assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == expected
 
 
 def test_a_cell_without_a_model_leaves_a_gap_not_a_crash() -> None:
     table = metrics(["gbm", "prism"])
     table = table[~((table["model"] == "prism") & (table["cell"] == "simB"))]
-    figure = plots.renderer("main").draw({"metrics": table}, {"id": "main"}, CONTEXT)
+    figure = renderers.plot("main").draw({"metrics": table}, {"id": "main"}, CONTEXT)
     assert "–" in [text.get_text() for text in texts(figure)]
 
 
@@ -204,13 +200,13 @@ def test_wide_intervals_are_cut_with_arrowheads() -> None:
     assert low > estimates[0].interval.low and low < 0.2 and high > 0.51
     table = metrics(["gbm", "prism"], seeds=(1, 2))
     table.loc[(table["seed"] == 1) & (table["model"] == "gbm"), "value"] += 0.3
-    figure = plots.renderer("main").draw({"metrics": table}, {"id": "main"}, CONTEXT)
+    figure = renderers.plot("main").draw({"metrics": table}, {"id": "main"}, CONTEXT)
     assert "Arrowheads" in all_text(figure)
 
 
 def test_curves_mark_the_lowest_validation_error() -> None:
     table = histories(["cnn"], cells=("simA",), seeds=(1,))
-    figure = plots.renderer("training_curves").draw({"histories": table}, {"id": "t"}, CONTEXT)
+    figure = renderers.plot("training_curves").draw({"histories": table}, {"id": "t"}, CONTEXT)
     best = table.loc[table["valid_mse"].idxmin()]
     marks = [line.get_xydata()[0] for line in figure.axes[1].lines if len(line.get_xydata()) == 1]
     assert len(marks) == 1 and tuple(marks[0]) == (best["step"], best["valid_mse"])
@@ -252,4 +248,4 @@ def test_spread_keeps_order_and_gap() -> None:
 )  # fmt: skip
 def test_nothing_to_draw_is_one_sentence(renderer, data, experiment, sentence) -> None:
     with pytest.raises(InputError, match=re.escape(sentence)):
-        plots.renderer(renderer).draw(data, {"id": renderer, **experiment}, CONTEXT)
+        renderers.plot(renderer).draw(data, {"id": renderer, **experiment}, CONTEXT)

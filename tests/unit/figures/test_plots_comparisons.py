@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import renderers
 
 from prismflow.errors import InputError
 from prismflow.figures import plots
-from prismflow.statistics import METRIC_COLUMNS
+from prismflow.statistics.seeds import METRIC_COLUMNS
 
 CONTEXT = {
     "dataset": "demo", "simulated": True, "cells": ["simA", "simB"],
@@ -42,7 +43,7 @@ def metrics(
 
 
 def draw(renderer: str, table: pd.DataFrame, **experiment: Any) -> Any:
-    return plots.renderer(renderer).draw({"metrics": table}, {"id": "x", **experiment}, CONTEXT)
+    return renderers.plot(renderer).draw({"metrics": table}, {"id": "x", **experiment}, CONTEXT)
 
 
 def words(figure: Any) -> str:
@@ -130,7 +131,7 @@ def test_models_without_promoter_activity_stand_apart() -> None:
         "excluded_features": {models[2]: ["promoter_activity"]},
         "model_modalities": {models[0]: [], models[1]: ["dnase"], models[2]: ["dnase"]},
     }
-    draw = plots.renderer("signal_contribution").draw
+    draw = renderers.plot("signal_contribution").draw
     figure = draw({"metrics": metrics(models)}, {"id": "x", "models": models}, context)
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert labels == [

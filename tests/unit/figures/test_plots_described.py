@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import renderers
 from make_store import make_store
 from matplotlib.figure import Figure
 from plot_cases import CONTEXT, all_text, check_whole
@@ -41,6 +42,7 @@ def prism_settings(**hyper: Any) -> dict[str, Any]:
     return {
         "model": "prism",
         "architecture": "prism",
+        "class": "prismflow.models.prism:Prism",
         "hyperparameters": hyper,
         "loss": {},
         "modalities": ["h3k27ac", "dnase", "hic"],
@@ -138,7 +140,7 @@ CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
 @functools.cache
 def drawn(name: str) -> Figure:
     renderer, data, experiment = CASES[name]
-    return plots.renderer(renderer).draw(data(), {"id": renderer, **experiment}, CONTEXT)
+    return renderers.plot(renderer).draw(data(), {"id": renderer, **experiment}, CONTEXT)
 
 
 @pytest.mark.filterwarnings("error")
@@ -174,7 +176,7 @@ def test_architecture_shows_the_sizes_of_the_model() -> None:
 def test_architecture_needs_a_prism_model() -> None:
     other = {"caduceus": prism_settings() | {"architecture": "caduceus"}}
     with pytest.raises(InputError, match="expected a model of the architecture prism"):
-        plots.renderer("architecture").draw({"model_settings": other}, {"id": "x"}, CONTEXT)
+        renderers.plot("architecture").draw({"model_settings": other}, {"id": "x"}, CONTEXT)
 
 
 def test_locus_says_what_is_missing_and_why_genes_are_shown() -> None:
@@ -343,7 +345,7 @@ def test_cells_without_contacts_are_left_out(tmp_path: Path) -> None:
     found = contact_tables.load("contact_range", request, tmp_path)
     assert set(found["cell"]) == {"simA"} and len(found) == 3
     with pytest.raises(InputError, match="expected contacts of at least one cell"):
-        plots.renderer("hic_range").draw({"contact_range": found.head(0)}, {"id": "h"}, CONTEXT)
+        renderers.plot("hic_range").draw({"contact_range": found.head(0)}, {"id": "h"}, CONTEXT)
 
 
 def test_needed_files_are_named_once_per_scope() -> None:

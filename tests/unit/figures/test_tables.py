@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import renderers
 
 from prismflow.errors import InputError
-from prismflow.figures import tables
 from prismflow.figures.tables import render
 from prismflow.files import read_tsv
-from prismflow.statistics import METRIC_COLUMNS
+from prismflow.statistics.seeds import METRIC_COLUMNS
 
 METRICS = ("mse", "mae", "pearson", "spearman", "r2")
 KINDS = ("tsv", "md", "tex", "html")
@@ -79,16 +79,14 @@ def check_latex(text: str) -> None:
 
 
 def test_every_renderer_builds_and_prints() -> None:
-    assert {"main", "comparisons", "claims"} <= set(tables.renderers())
-    for name in tables.renderers():
-        module = tables.renderer(name)
+    assert {"main", "comparisons", "claims"} <= set(renderers.TABLES)
+    for name in renderers.TABLES:
+        module = renderers.table(name)
         assert module.NEEDS and callable(module.build) and callable(module.sheet)
-    with pytest.raises(InputError, match="found 'no_such_table'"):
-        tables.renderer("no_such_table")
 
 
 def test_published_values_are_those_of_the_paper(published: pd.DataFrame) -> None:
-    assert tuple(published.columns) == tables.renderer("main").PUBLISHED_COLUMNS
+    assert tuple(published.columns) == renderers.table("main").PUBLISHED_COLUMNS
     assert not published.duplicated(["experiment", "cell", "model", "metric"]).any()
     assert published["source"].notna().all()
     contexts = published[published["experiment"] == "contexts"].set_index("model")
@@ -108,7 +106,7 @@ def test_published_values_are_those_of_the_paper(published: pd.DataFrame) -> Non
 
 
 def test_numbers_are_mean_and_sd_over_seeds(context: dict[str, Any]) -> None:
-    table = tables.renderer("main").build({"metrics": metrics()}, EXPERIMENT, context)
+    table = renderers.table("main").build({"metrics": metrics()}, EXPERIMENT, context)
     row = table[(table["cell"] == "simB") & (table["model"] == "prism")].iloc[0]
     values = 0.2 + 0.01 * np.array([1, 2, 3])
     assert row["mse_mean"] == pytest.approx(values.mean())
@@ -124,7 +122,7 @@ def test_numbers_are_mean_and_sd_over_seeds(context: dict[str, Any]) -> None:
 
 
 def test_rows_are_cells_by_models_in_the_experiments_order(context: dict[str, Any]) -> None:
-    table = tables.renderer("main").build({"metrics": metrics()}, EXPERIMENT, context)
+    table = renderers.table("main").build({"metrics": metrics()}, EXPERIMENT, context)
     assert list(table["cell"]) == ["simA"] * 4 + ["simB"] * 4
     assert list(table["model"]) == MODELS * 2
     absent = table[table["model"] == "enformer"].iloc[0]
@@ -133,7 +131,7 @@ def test_rows_are_cells_by_models_in_the_experiments_order(context: dict[str, An
 
 
 def test_published_values_never_enter_our_columns(context: dict[str, Any]) -> None:
-    module = tables.renderer("main")
+    module = renderers.table("main")
     with_them = module.build({"metrics": metrics()}, EXPERIMENT, context)
     without = module.build({"metrics": metrics()}, EXPERIMENT, {**context, "published": None})
     ours = [name for name in with_them.columns if not name.startswith("published")]
@@ -142,7 +140,7 @@ def test_published_values_never_enter_our_columns(context: dict[str, Any]) -> No
 
 
 def test_simulated_cells_say_whose_values_are_quoted(context: dict[str, Any]) -> None:
-    module = tables.renderer("main")
+    module = renderers.table("main")
     table = module.build({"metrics": metrics()}, EXPERIMENT, context)
     text = render.markdown(module.sheet(table, EXPERIMENT, context))
     assert "### simA (simulated); published values: real cell line K562" in text
@@ -152,7 +150,7 @@ def test_simulated_cells_say_whose_values_are_quoted(context: dict[str, Any]) ->
 
 
 def test_without_published_values_there_is_no_published_column(context: dict[str, Any]) -> None:
-    module = tables.renderer("main")
+    module = renderers.table("main")
     other = {**context, "published_cells": {}, "simulated": False}
     table = module.build({"metrics": metrics()}, EXPERIMENT, other)
     sheet = module.sheet(table, EXPERIMENT, other)
@@ -161,7 +159,7 @@ def test_without_published_values_there_is_no_published_column(context: dict[str
 
 
 def test_real_cells_say_what_the_published_values_are_of(context: dict[str, Any]) -> None:
-    module = tables.renderer("main")
+    module = renderers.table("main")
     real = {**context, "simulated": False, "published_cells": {}}
     table = module.build({"metrics": metrics(cells=("K562",), seeds=(1,))}, EXPERIMENT, real)
     sheet = module.sheet(table, EXPERIMENT, real)
@@ -175,7 +173,7 @@ def test_real_cells_say_what_the_published_values_are_of(context: dict[str, Any]
 def test_all_files_are_written_and_repeat_byte_by_byte(
     context: dict[str, Any], tmp_path: Path
 ) -> None:
-    module = tables.renderer("main")
+    module = renderers.table("main")
     for copy in ("a", "b"):
         table = module.build({"metrics": metrics()}, EXPERIMENT, context)
         sheet = module.sheet(table, EXPERIMENT, context)
@@ -193,7 +191,7 @@ def test_all_files_are_written_and_repeat_byte_by_byte(
 
 
 def test_latex_is_well_formed_and_escaped(context: dict[str, Any]) -> None:
-    module = tables.renderer("main")
+    module = renderers.table("main")
     table = module.build({"metrics": metrics()}, EXPERIMENT, context)
     text = render.latex(module.sheet(table, EXPERIMENT, context))
     check_latex(text)
@@ -217,12 +215,12 @@ def test_a_row_of_the_wrong_width_is_refused() -> None:
 def test_a_published_table_without_its_columns_is_refused(context: dict[str, Any]) -> None:
     broken = {**context, "published": pd.DataFrame({"cell": ["K562"]})}
     with pytest.raises(InputError, match="found no experiment, model"):
-        tables.renderer("main").build({"metrics": metrics()}, EXPERIMENT, broken)
+        renderers.table("main").build({"metrics": metrics()}, EXPERIMENT, broken)
 
 
 def test_no_result_is_one_sentence(context: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="scenario crop_1bp, found none"):
-        tables.renderer("main").build(
+        renderers.table("main").build(
             {"metrics": metrics()}, {**EXPERIMENT, "scenario": "crop_1bp"}, context
         )
 
@@ -250,7 +248,7 @@ def comparisons(
 
 
 def printed(context: dict[str, Any], **data: Any) -> tuple[pd.DataFrame, str]:
-    module = tables.renderer("main")
+    module = renderers.table("main")
     table = module.build({"metrics": metrics(), **data}, EXPERIMENT, context)
     return table, render.markdown(module.sheet(table, EXPERIMENT, context))
 
@@ -276,7 +274,7 @@ def test_without_comparisons_nothing_is_bold(context: dict[str, Any]) -> None:
 
 
 def test_bold_stands_in_every_format(context: dict[str, Any]) -> None:
-    module = tables.renderer("main")
+    module = renderers.table("main")
     data = {"metrics": metrics(), "comparisons": comparisons("gbm")}
     sheet = module.sheet(module.build(data, EXPERIMENT, context), EXPERIMENT, context)
     check_latex(render.latex(sheet))
@@ -287,7 +285,7 @@ def test_bold_stands_in_every_format(context: dict[str, Any]) -> None:
 def test_published_values_are_compared_with_on_the_same_data_only(context: dict[str, Any]) -> None:
     table, text = printed(context)
     assert "mse_minus_published" not in table and "ours − published" not in text
-    module = tables.renderer("main")
+    module = renderers.table("main")
     ours = {"metrics": metrics(cells=("K562",))}
     real = {**context, "simulated": False, "published_cells": {"K562": "K562"}}
     other = module.build(ours, EXPERIMENT, real)
@@ -313,7 +311,7 @@ def test_within_both_spreads_is_within_each(
     row |= {f"published_{name}{part}": np.nan for name in METRICS for part in ("", "_sd")}
     row |= {"mse_mean": mean, "mse_sd": sd, "published_mse": 0.1789,
             "published_mse_sd": published_sd}  # fmt: skip
-    found = tables.renderer("main")._against_published(row)
+    found = renderers.table("main")._against_published(row)
     assert found["mse_within_spreads"] is within
 
 

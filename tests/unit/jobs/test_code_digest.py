@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -75,8 +75,35 @@ def test_digest_of_the_real_package_does_not_import_it() -> None:
     assert "torch" not in set(sys.modules) - before
 
 
-def test_modules_loaded_by_name_count(package: Path) -> None:
-    (package / "training.py").write_text('LOADED_BY_NAME = ("prismflow.plots.main",)\n')
+@pytest.mark.parametrize("name", ["prismflow.plots.main", "prismflow.plots.main:Main"])
+def test_modules_loaded_by_name_count(package: Path, name: str) -> None:
+    (package / "training.py").write_text(f'def load():\n    return {{"a": ("x", "{name}")}}\n')
     before = digest("training")
     (package / "plots/main.py").write_text("WIDTH = 5\n")
     assert digest("training") != before
+
+
+@pytest.mark.parametrize(
+    "text", ["prismflow.plots.", "prismflow.plots.gone", "see prismflow.plots"]
+)
+def test_strings_that_are_no_module_are_strings(package: Path, text: str) -> None:
+    (package / "training.py").write_text(f"NAME = {text!r}\n")
+    digest("training")
+    assert set(code_digest.modules_reached("training")) == {"prismflow.training"}
+
+
+def test_a_neutral_module_counts_neither_itself_nor_by_its_imports(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digest("training")
+    monkeypatch.setitem(code_digest.NEUTRAL, "prismflow.files", "for the test")
+    (package / "files.py").write_text("from prismflow.plots import main\n")
+    without = digest("training")
+    (package / "plots/main.py").write_text("WIDTH = 5\n")
+    assert digest("training") == without != before
+
+
+@pytest.mark.parametrize("module", sorted(code_digest.NEUTRAL))
+def test_neutral_modules_exist_and_say_why(module: str) -> None:
+    assert importlib.util.find_spec(module) is not None
+    assert len(code_digest.NEUTRAL[module]) > 10

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from named import build, model_class
 
 from prismflow.errors import InputError
-from prismflow.models import ARCHITECTURES, build, model_class
 from prismflow.models.common import (
     BaseEmbedding,
     ExpressionHead,
@@ -18,6 +18,7 @@ from prismflow.models.common import (
     center_mean,
     center_slice,
 )
+from prismflow.settings.architectures import ARCHITECTURES
 from prismflow.settings.fields import parse_settings
 
 

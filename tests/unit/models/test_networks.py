@@ -6,11 +6,12 @@ import copy
 
 import pytest
 import torch
+from named import TABULAR, build, model_class
 
 from prismflow.errors import InputError
-from prismflow.models import ARCHITECTURES, TABULAR, build, model_class
 from prismflow.models.common import ExpressionModel, InputSpec, parameter_count
 from prismflow.models.epinformer import window_elements
+from prismflow.settings.architectures import ARCHITECTURES
 from prismflow.training.batches import Batch
 
 MODALITIES = ("h3k27ac", "dnase", "hic")

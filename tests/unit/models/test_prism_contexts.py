@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 import torch
+from named import build
 
 from prismflow.errors import InputError
-from prismflow.models import build
 from prismflow.models.common import InputSpec
 from prismflow.models.prism import Prism, SampledSignals
 from prismflow.training.batches import Batch

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from named import build
 
 from prismflow.errors import InputError
-from prismflow.models import build
 from prismflow.models.common import InputSpec
 from prismflow.models.prism import Prism, PrismSettings
 from prismflow.training.batches import Batch

@@ -8,13 +8,13 @@ import sys
 import numpy as np
 import pytest
 from make_store import make_store, settings
+from named import TABULAR, class_of, model_class
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 
 from prismflow.data.store import Store
 from prismflow.errors import InputError
 from prismflow.files import read_tsv
-from prismflow.models import TABULAR, model_class
 from prismflow.models.tabular import (
     GeneFeatures,
     GeneFeaturesSettings,
@@ -127,7 +127,7 @@ def test_saved_models_predict_the_same(data, tmp_path, architecture):
     cls = model_class(architecture)
     model, _ = cls.train((x, y), (x, y), cls.Settings(**cls.TINY), 2)
     save_tabular(model, tmp_path / "model.safetensors")
-    loaded = load_tabular(architecture, tmp_path / "model.safetensors")
+    loaded = load_tabular(cls, tmp_path / "model.safetensors")
     assert np.array_equal(loaded.predict(x), model.predict(x))
     assert loaded.n_parameters == model.n_parameters > 1
 
@@ -135,13 +135,13 @@ def test_saved_models_predict_the_same(data, tmp_path, architecture):
 def test_unfit_files_are_refused(data, tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.raises(InputError, match="no such file"):
-        load_tabular("gbm", path)
+        load_tabular(GradientBoosting, path)
     path.write_bytes(b"not tensors")
     with pytest.raises(InputError, match="expected a safetensors file"):
-        load_tabular("gbm", path)
+        load_tabular(GradientBoosting, path)
     save_tabular(GeneFeatures.fit(*data, 0.1), path)
     with pytest.raises(InputError, match="arrays of a gbm model"):
-        load_tabular("gbm", path)
+        load_tabular(GradientBoosting, path)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_unfit_files_are_refused(data, tmp_path):
 )
 def test_wrong_hyperparameters_are_refused(values, sentence):
     with pytest.raises(InputError, match=sentence):
-        tabular_settings({"architecture": "gbm", "hyperparameters": values})
+        tabular_settings({"class": class_of("gbm"), "hyperparameters": values})
 
 
 def test_planning_reads_the_hyperparameters_from_the_source():

@@ -98,16 +98,18 @@ def test_a_reference_is_known_by_its_label(plan: Make) -> None:
 
 
 def test_claims_are_asked_for_the_experiments_that_are_run(plan: Make) -> None:
+    counted = {"kind": "parameters", "model": "prism", "reference": "cnn"}
     content = {
         "claims": {
-            "a": {"position": 0, "tests": [{"experiments": ["main", "folds"]}]},
-            "b": {"position": 1, "tests": [{"kind": "parameters"}]},
+            "a": {"position": 0, "tests": [{"kind": "best", "experiments": ["main", "folds"]}]},
+            "b": {"position": 1, "tests": [counted]},
         }
     }
     found = Requests(plan()).claims(wildcards(), content)
     assert list(found["experiments"]) == ["main"]
     assert found["experiments"]["main"]["runs"][0][2:] == ["fold11", 2]
     assert found["context"]["dataset"] == "demo"
+    assert set(found["classes"]) == {"prism", "cnn"}
 
 
 def test_the_report_knows_where_tracks_come_from(plan: Make) -> None:

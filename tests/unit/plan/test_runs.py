@@ -77,12 +77,13 @@ def test_a_model_that_needs_peaks_is_left_out_where_there_are_none(plan: Make) -
 
 
 def test_architectures_that_need_peaks_are_known_to_planning() -> None:
-    from prismflow.models import ARCHITECTURES, TABULAR, model_class
-    from prismflow.settings.architectures import NEEDS_PEAKS
+    from named import TABULAR, model_class
+
+    from prismflow.settings.architectures import ARCHITECTURES
 
     networks = [name for name in ARCHITECTURES if name not in TABULAR]
     needing = {n for n in networks if "peak_mask" in getattr(model_class(n), "needs", ())}
-    assert needing == NEEDS_PEAKS
+    assert needing == {name for name, row in ARCHITECTURES.items() if row.needs_peaks}
 
 
 def test_cells_folds_and_seeds_of_an_experiment(plan: Make) -> None:

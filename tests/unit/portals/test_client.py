@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import logging
@@ -9,6 +11,7 @@ import os
 import re
 import shutil
 import socket
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -326,6 +329,21 @@ def test_two_jobs_wanting_one_file_transfer_it_once(server, tmp_path):
     url = server.serve("/file", BODY, Trouble(pause_s=0.1, pause_every=60_000))
     for target in bring_at_once([url, url], tmp_path, Network()):
         assert target.read_bytes() == BODY
+    assert len(server.asked) == 1
+
+
+def test_a_filesystem_without_locks_of_its_own_serves_too(server, tmp_path, monkeypatch):
+    """Some clusters mount Lustre without flock, which then answers ENOSYS."""
+
+    def missing(descriptor, operation):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", missing)
+    url = server.serve("/file", BODY, Trouble(pause_s=0.1, pause_every=60_000))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        targets = bring_at_once([url, url], tmp_path, Network())
+    assert [target.read_bytes() for target in targets] == [BODY, BODY]
     assert len(server.asked) == 1
 
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 from make_checkpoint import MODALITIES, small_prism, tree_of, write_checkpoint
 from make_store import FEATURES, make_store
+from named import build
 from safetensors.torch import load_file
 
 from prismflow.errors import InputError
 from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import read_tsv
-from prismflow.models import build
 from prismflow.models.common import InputSpec
 from prismflow.released.adopt import adopt_run, main, read_released
 from prismflow.released.keys import released_keys
@@ -204,6 +204,7 @@ def adopted(tmp_path: Path) -> dict:
         "settings": {
             "model": "prism_released",
             "architecture": "prism",
+            "class": "prismflow.models.prism:Prism",
             "hyperparameters": {"n_contexts": 2},
             "loss": {},
             "modalities": list(MODALITIES),

@@ -112,6 +112,26 @@ def test_a_storage_of_another_size_is_refused(tmp_path: Path) -> None:
         read_checkpoint(path)
 
 
+def test_one_changed_byte_of_the_weights_is_refused(tmp_path: Path) -> None:
+    """The reason to read the archive here: torch.load doesn't compare its checksums."""
+    path = tmp_path / "weights.pt"
+    weights = torch.arange(4.0)
+    torch.save({"a": weights}, path)
+    content = bytearray(path.read_bytes())
+    content[content.index(weights.numpy().tobytes()) + 6] ^= 0x40
+    path.write_bytes(content)
+    assert not torch.equal(torch.load(path, weights_only=True)["a"], weights)
+    with pytest.raises(InputError, match="Bad CRC-32"):
+        read_checkpoint(path)
+
+
+def test_a_request_for_gigabytes_is_not_met(checkpoint: Path, tmp_path: Path) -> None:
+    payload = b"\x80\x02cbuiltins\nbytearray\nJ\xff\xff\xff\x7f\x85R."
+    tree, skipped = read_checkpoint(rewrite_pickle(checkpoint, tmp_path / "big.ckpt", payload))
+    assert isinstance(tree, Inert) and tree.arguments == (2**31 - 1,)
+    assert skipped == ("builtins.bytearray",)
+
+
 def test_compressed_members_are_refused(checkpoint: Path, tmp_path: Path) -> None:
     target = tmp_path / "compressed.ckpt"
     with (

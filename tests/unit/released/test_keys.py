@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from make_checkpoint import MODALITIES
+from named import build, model_class
 
 from prismflow.errors import InputError
-from prismflow.models import build, model_class
 from prismflow.models.common import InputSpec
 from prismflow.released.keys import architecture_of, from_released, load_released, released_keys
 

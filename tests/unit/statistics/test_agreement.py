@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from scipy import stats
 
 from prismflow.errors import InputError
-from prismflow.statistics.agreement import METRICS, regression_metrics, squared_pearson
+from prismflow.statistics.agreement import (
+    METRICS,
+    correlation,
+    regression_metrics,
+    squared_pearson,
+)
 
 OBSERVED = np.array([0.0, 1.0, 2.0, 3.0])
 
@@ -71,3 +79,16 @@ def test_released_numbers(golden_dir):
         assert metrics[name] == pytest.approx(value, rel=1e-9)
     released = expected["official_eval_metrics_float32"]["test/r_square"]
     assert squared_pearson(inputs["target"], inputs["pred"]) == pytest.approx(released, rel=1e-6)
+
+
+def test_an_evaluation_waits_for_no_scipy_stats():
+    code = "import sys, prismflow.evaluation.scenarios; sys.exit('scipy.stats' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_one_correlation_serves_all_pairs_of_vectors():
+    generator = np.random.default_rng(4)
+    first, second = generator.normal(size=(2, 50))
+    assert correlation(first, second) == pytest.approx(stats.pearsonr(first, second).statistic)
+    assert correlation(first, second) == regression_metrics(first, second)["pearson"]
+    assert np.isnan(correlation(first, np.full(50, 0.1)))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from prismflow.errors import InputError
-from prismflow.training import progress
+from prismflow.training import determinism, progress
 from prismflow.training.devices import choose_device, set_threads
 
 
@@ -41,6 +41,17 @@ def test_threads_are_set_and_checked():
         torch.set_num_threads(before)
     with pytest.raises(InputError, match="at least 1, found 0"):
         set_threads(0)
+
+
+def test_a_network_is_prepared_in_one_step(monkeypatch):
+    done = []
+    monkeypatch.setattr(determinism, "keep_freed_memory", lambda: done.append("memory"))
+    monkeypatch.setattr(determinism, "make_deterministic", lambda device: done.append(device.type))
+    assert determinism.prepare_device("cpu", None).type == "cpu"
+    assert determinism.prepare_device("cpu", None, keep_freed=False).type == "cpu"
+    assert done == ["memory", "cpu", "cpu"]
+    with pytest.raises(InputError, match="at least 1, found 0"):
+        determinism.prepare_device("cpu", 0)
 
 
 class Clock:

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 import torch
+from named import build
 from safetensors.torch import load_file
 from torch import nn
 
 from prismflow.errors import InputError
-from prismflow.models import build
 from prismflow.models.common import InputSpec
 from prismflow.released.keys import from_released, load_released, released_keys
 from prismflow.training.batches import Batch

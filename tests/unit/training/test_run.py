@@ -235,9 +235,18 @@ def test_wrong_settings_are_refused(data, tmp_path, changes, sentence):
         train_run(*data, "fold11", 2, chosen, *(tmp_path / name for name in OUTPUTS), device="cpu")
 
 
-def test_an_unknown_architecture_is_refused(data, tmp_path):
-    chosen = {**settings(), "architecture": "lstm"}
-    with pytest.raises(InputError, match="architecture 'lstm' is unknown"):
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("prismflow.models.lstm:LSTM", "expected module:Class.*'prismflow.models.lstm:LSTM'"),
+        ("prismflow.models.cnn:LSTM", "found 'prismflow.models.cnn:LSTM', which is not there"),
+        ("os:abort", "expected module:Class of prismflow.models, found 'os:abort'"),
+        (None, "'cnn_tiny': expected the key class.*from an older version"),
+    ],
+)
+def test_a_class_that_is_not_there_is_refused(data, tmp_path, name, sentence):
+    chosen = {**settings(), "class": name}
+    with pytest.raises(InputError, match=sentence):
         train_run(*data, "fold11", 2, chosen, *(tmp_path / name for name in OUTPUTS), device="cpu")
 
 

@@ -9,36 +9,10 @@ from __future__ import annotations
 
 import importlib
 import os
-import pkgutil
-from types import ModuleType
 from typing import TYPE_CHECKING
-
-from prismflow.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-# The checks are drawn per dataset, not per experiment.
-_SHARED = {"common", "data_checks", "diagram", "forest", "labels", "style"}
-
-
-def renderers() -> tuple[str, ...]:
-    """Names of all renderers: the modules of this package that are not shared helpers."""
-    names = {module.name for module in pkgutil.iter_modules(__path__)}
-    return tuple(sorted(names - _SHARED))
-
-
-def renderer(name: str) -> ModuleType:
-    """Import the module of a renderer.
-
-    Raises:
-        InputError: no renderer of that name exists.
-    """
-    if name not in renderers():
-        raise InputError(
-            f"figure renderer: expected one of {', '.join(renderers())}, found {name!r}."
-        )
-    return importlib.import_module(f"prismflow.figures.plots.{name}")
 
 
 def save(
@@ -48,5 +22,6 @@ def save(
 
     Equal figures give equal bytes: neither file carries a date or a program version.
     """
-    # By name, so that tables, which share the labels, don't depend on how figures look.
-    importlib.import_module("prismflow.figures.plots.style").save(figure, pdf_path, png_path)
+    # By a name that no digest sees: tables, which share helpers with figures, import this package
+    # and don't depend on how figures look; every renderer imports the style itself.
+    importlib.import_module(f"{__name__}.style").save(figure, pdf_path, png_path)

@@ -14,7 +14,7 @@ from prismflow.errors import InputError
 from prismflow.figures.plots import common, style
 from prismflow.labels import modality_label, model_label
 from prismflow.plan.run import RunKey
-from prismflow.statistics import spearman
+from prismflow.statistics.bootstrap import spearman
 
 NEEDS = ("context_weights", "gene_signals")
 _QUANTILES = (0.1, 0.5, 0.9)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from prismflow.figures.plots import common, style, sweep
 from prismflow.labels import model_label
-from prismflow.statistics import METRIC_COLUMNS
+from prismflow.statistics.seeds import METRIC_COLUMNS
 
 NEEDS = ("metrics",)
 _ALL = "all"

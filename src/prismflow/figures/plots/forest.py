@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from prismflow.errors import InputError
 from prismflow.figures.plots import common, style
 from prismflow.labels import HIGHER_IS_BETTER, metric_label
-from prismflow.statistics import Interval, t_interval
+from prismflow.statistics.seeds import Interval, t_interval
 
 MAX_PANELS = 4
 ROW_IN = 0.17

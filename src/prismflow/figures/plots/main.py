@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from prismflow.figures.plots import common, forest, style
 from prismflow.labels import HIGHER_IS_BETTER, model_label
-from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
+from prismflow.statistics.seeds import METRIC_COLUMNS, over_seeds, per_seed
 
 NEEDS = ("metrics",)
 

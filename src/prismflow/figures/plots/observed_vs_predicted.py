@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 from prismflow.errors import InputError
 from prismflow.figures.plots import common, style
 from prismflow.labels import model_label, target_label
-from prismflow.statistics import bootstrap_interval, pearson, spearman
+from prismflow.statistics.bootstrap import bootstrap_interval, pearson, spearman
 
 NEEDS = ("predictions",)
 _COLUMNS = ("dataset", "cell", "model", "fold", "seed", "scenario", "gene_id", "observed",

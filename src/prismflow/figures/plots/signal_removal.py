@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from prismflow.errors import InputError
 from prismflow.figures.plots import common, forest, style
 from prismflow.labels import modality_label, model_label
-from prismflow.statistics import METRIC_COLUMNS, paired_over_seeds, seed_differences
+from prismflow.statistics.seeds import METRIC_COLUMNS, paired_over_seeds, seed_differences
 
 NEEDS = ("metrics",)
 _PREFIX = "without_"

@@ -18,7 +18,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from prismflow.figures.plots import common, forest, style
 from prismflow.labels import metric_label, model_label
-from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
+from prismflow.statistics.seeds import METRIC_COLUMNS, over_seeds, per_seed
 
 NEEDS = ("metrics",)
 _LABEL_CHARS = 17

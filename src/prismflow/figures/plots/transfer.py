@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from prismflow.errors import InputError
 from prismflow.figures.plots import common, forest, style
 from prismflow.labels import model_label
-from prismflow.statistics import METRIC_COLUMNS, over_seeds, per_seed
+from prismflow.statistics.seeds import METRIC_COLUMNS, over_seeds, per_seed
 
 NEEDS = ("metrics",)
 _PREFIX = "on_"

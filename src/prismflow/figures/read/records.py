@@ -12,7 +12,7 @@ import pandas as pd
 from prismflow.figures.read.runs import RUN_KEYS, run_folder, runs_of
 from prismflow.figures.read.settings import hyperparameters
 from prismflow.files import read_json
-from prismflow.models import TABULAR, model_class
+from prismflow.models import class_of
 from prismflow.settings.fields import parse_settings
 
 SETTINGS = ("hyperparameters", "loss", "training")
@@ -52,12 +52,12 @@ def _groups(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "loss": dict(settings.get("loss", {})),
         "training": dict(settings.get("training", {})),
     }
-    if settings["architecture"] not in TABULAR:
+    if not class_of(settings).tabular:
         # Imported here: the loop needs torch, which a table of tabular models does not.
         from prismflow.settings.training import TrainingSettings
 
         where = f"settings of {settings['model']}"
-        weights = model_class(settings["architecture"]).LossWeights
+        weights = class_of(settings).LossWeights
         groups["loss"] = dataclasses.asdict(parse_settings(weights, groups["loss"], where))
         groups["training"] = dataclasses.asdict(
             parse_settings(TrainingSettings, groups["training"], where)

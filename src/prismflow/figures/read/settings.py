@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prismflow.models import model_class
+from prismflow.models import class_of
 from prismflow.settings.fields import parse_settings
 
 
 def hyperparameters(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Every hyper-parameter of a model, also those left at the architecture's default."""
-    architecture = model_class(settings["architecture"])
+    architecture = class_of(settings)
     where = f"hyperparameters of {settings['model']}"
     values = parse_settings(architecture.Settings, settings.get("hyperparameters", {}), where)
     return dataclasses.asdict(values)

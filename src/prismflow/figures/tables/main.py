@@ -20,7 +20,7 @@ from prismflow.figures.tables.render import (
     spread,
 )
 from prismflow.labels import METRIC_LABEL, model_label
-from prismflow.statistics import METRIC_COLUMNS, over_seeds
+from prismflow.statistics.seeds import METRIC_COLUMNS, over_seeds
 
 NEEDS = ("metrics", "comparisons")
 METRICS = ("mse", "mae", "pearson", "spearman", "r2")

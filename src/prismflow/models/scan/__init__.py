@@ -26,16 +26,14 @@ from prismflow.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-BACKENDS = ("reference", "chunked", "numba", "triton")
 ENVIRONMENT_VARIABLE = "PRISMFLOW_SCAN_BACKEND"
-#: Results depend on these too; the digest of the code follows this list.
-LOADED_BY_NAME = (
-    "prismflow.models.scan.reference",
-    "prismflow.models.scan.chunked",
-    "prismflow.models.scan.numba_backend",
-    "prismflow.models.scan.triton_backend",
-)
-_MODULES = dict(zip(BACKENDS, LOADED_BY_NAME, strict=True))
+_MODULES = {
+    "reference": "prismflow.models.scan.reference",
+    "chunked": "prismflow.models.scan.chunked",
+    "numba": "prismflow.models.scan.numba_backend",
+    "triton": "prismflow.models.scan.triton_backend",
+}
+BACKENDS = tuple(_MODULES)
 _announced: set[tuple[str, str]] = set()
 
 

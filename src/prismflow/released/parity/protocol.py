@@ -21,6 +21,7 @@ from prismflow.released.keys import architecture_of, released_keys
 from prismflow.released.parity.compare import Report
 from prismflow.released.parity.tensors import read_tensors
 from prismflow.released.settings import SIGNALS
+from prismflow.settings.architectures import class_of
 from prismflow.statistics.agreement import regression_metrics, squared_pearson
 from prismflow.training.optimiser import Schedule, learning_rate, make_optimiser, parameter_groups
 
@@ -197,7 +198,7 @@ def _network(names: list[str]) -> ExpressionModel:
     signals: tuple[str, ...] = SIGNALS
     if architecture in ("caduceus", "mamba", "hyena"):
         signals = ()
-    return build(architecture, hyper, {}, InputSpec(signals, 9, window))
+    return build(class_of(architecture), hyper, {}, InputSpec(signals, 9, window))
 
 
 def _check_groups(

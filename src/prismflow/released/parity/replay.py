@@ -21,6 +21,7 @@ from prismflow.released.parity.probe import LOSS_NAMES, Batch
 from prismflow.released.parity.protocol import compare_metrics, relative, released_schedule
 from prismflow.released.parity.tensors import read_tensors
 from prismflow.released.settings import loss_weights, released_settings
+from prismflow.settings.architectures import class_of
 from prismflow.training.optimiser import clip_gradients, make_optimiser, set_learning_rate
 
 STATE_ATOL = 5e-6
@@ -102,7 +103,7 @@ def _model(tree: dict[str, Any], initial: dict[str, Tensor]) -> ExpressionModel:
     config = plain_values(tree["hyper_parameters"])
     found = released_settings("prism", config["model"]["config"], initial)
     loss = loss_weights(config["task"]["loss"])
-    return build(found.architecture, found.hyperparameters, loss, found.inputs)
+    return build(class_of(found.architecture), found.hyperparameters, loss, found.inputs)
 
 
 def _batch(data: dict[str, Tensor], rows: slice) -> Batch:

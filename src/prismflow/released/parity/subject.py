@@ -13,6 +13,7 @@ from prismflow.models import build
 from prismflow.models.common import ExpressionModel, InputSpec, ModelOutput
 from prismflow.released.parity.compare import Report
 from prismflow.released.parity.probe import Batch, Probe
+from prismflow.settings.architectures import class_of
 
 if TYPE_CHECKING:
     from prismflow.released.parity.folder import Folder
@@ -39,7 +40,7 @@ class Subject:
 
     def build(self) -> ExpressionModel:
         """The network with fresh weights."""
-        return build(self.architecture, self.hyperparameters, self.loss, self.inputs)
+        return build(class_of(self.architecture), self.hyperparameters, self.loss, self.inputs)
 
     def batch(self, inputs: Mapping[str, Tensor], dtype: torch.dtype) -> Batch:
         """Inputs in the network's precision; tokens become one-hot rows."""
