@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from prismflow.plan.needs import needs_of_experiment
@@ -13,10 +13,13 @@ from prismflow.settings.architectures import class_of
 from prismflow.settings.claims import counted_models, experiments_of
 
 
-def context(plan: Plan, dataset: str) -> dict[str, Any]:
-    """What figures and tables say about a dataset and its models."""
+def context(plan: Plan, dataset: str, names: Collection[str]) -> dict[str, Any]:
+    """What figures and tables say about a dataset and these of its models.
+
+    A model that one experiment adds is no business of the others: their figures stay as they are.
+    """
     settings = plan.config.datasets[dataset]
-    names = sorted({model for e in plan.experiments_of(dataset) for model in e.models})
+    names = sorted(names)
     cells = {name: plan.config.cells[name]["published_cell"] for name in settings["cells"]}
     modalities = plan.config.values["modalities"]
     return {
@@ -46,6 +49,24 @@ def _read_anywhere(plan: Plan, dataset: str, model: str) -> list[str]:
     return [name for name in plan.config.values["modalities"] if name in read]
 
 
+def models_of(plan: Plan, dataset: str) -> set[str]:
+    """Models of all experiments of a dataset."""
+    return {model for experiment in plan.experiments_of(dataset) for model in experiment.models}
+
+
+def _named(value: Any) -> Iterator[str]:
+    """All texts in a request, keys too: among them are the names of models."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key)
+            yield from _named(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _named(item)
+    elif isinstance(value, str):
+        yield value
+
+
 def experiment_request(plan: Plan, dataset: str, experiment: Experiment) -> dict[str, Any]:
     """All that an experiment's figure, table and comparisons depend on beside their input files.
 
@@ -66,7 +87,8 @@ def experiment_request(plan: Plan, dataset: str, experiment: Experiment) -> dict
     }
     if experiment.points:
         options["points"] = experiment.points
-    known = context(plan, dataset)
+    named = set(_named([options, experiment.entry.get("vary")]))
+    known = context(plan, dataset, named & models_of(plan, dataset))
     needs = needs_of_experiment(experiment.entry)
     if "model_settings" in needs:
         models = experiment.models
@@ -96,8 +118,8 @@ class Requests(View):
     """Each method gives what one rule's job is asked for."""
 
     def context(self, wildcards: Wildcards) -> dict[str, Any]:
-        """See :func:`context`."""
-        return plain(context(self.plan, wildcards.dataset))
+        """What a figure of the data alone says: nothing of models."""
+        return plain(context(self.plan, wildcards.dataset, ()))
 
     def of_experiment(self, wildcards: Wildcards) -> dict[str, Any]:
         """See :func:`experiment_request`."""
@@ -125,7 +147,8 @@ class Requests(View):
         Args:
             content: the claims file.
         """
-        known = {e.id: e for e in self.plan.experiments_of(wildcards.dataset)}
+        dataset = wildcards.dataset
+        known = {e.id: e for e in self.plan.experiments_of(dataset)}
         needed = {name: known[name] for name in experiments_of(dict(content)) if name in known}
         return plain(
             {
@@ -133,7 +156,7 @@ class Requests(View):
                     name: {"runs": [run.key for run in found.runs], "points": found.points}
                     for name, found in needed.items()
                 },
-                "context": context(self.plan, wildcards.dataset),
+                "context": context(self.plan, dataset, models_of(self.plan, dataset)),
                 "classes": {name: class_of(name) for name in counted_models(dict(content))},
             }
         )

@@ -119,7 +119,7 @@ def read_claims(path: str | Path) -> dict[str, Any]:
 
 def tests_of(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """(id of the claim, claim, test) of every test in the order of the file."""
-    # By position, because sorted JSON on the way to a job keeps no order of keys.
+    # By position, because keys are sorted on the way to a job.
     for name, claim in sorted(content["claims"].items(), key=lambda item: item[1]["position"]):
         for test in claim["tests"]:
             yield name, claim, test

@@ -9,7 +9,7 @@ import pytest
 from planned import DEMO_FULL, PAPER, wildcards
 
 from prismflow.plan.price_request import plan_request
-from prismflow.plan.requests import Requests, context, families
+from prismflow.plan.requests import Requests, context, families, models_of
 from prismflow.plan.runs import Plan
 
 Make = Callable[..., Plan]
@@ -71,11 +71,30 @@ def test_settings_of_models_are_given_where_a_table_needs_them(plan: Make) -> No
 
 
 def test_a_context_names_the_signals_that_a_model_reads_in_any_cell(plan: Make) -> None:
-    found = context(plan(), "demo")
+    made = plan()
+    found = context(made, "demo", models_of(made, "demo"))
     assert found["model_modalities"]["prism"] == ["h3k27ac", "dnase", "hic"]
     assert found["model_modalities"]["caduceus"] == []
     assert found["simulated"] and found["cells"] == ["simA", "simB"]
     assert set(found["model_order"]) == set(found["model_labels"])
+
+
+def test_a_request_knows_the_models_that_its_experiment_names_and_no_other(plan: Make) -> None:
+    made = plan()
+    for experiment in made.experiments_of("demo"):
+        asked = wildcards(experiment=experiment.id)
+        known = set(Requests(made).of_experiment(asked)["context"]["model_labels"])
+        assert set(experiment.models) <= known
+    curves = Requests(made).of_experiment(wildcards(experiment="training_curves"))
+    assert "gbm" not in curves["context"]["model_labels"]
+    assert Requests(made).context(wildcards())["model_labels"] == {}
+
+
+def test_a_reference_is_known_by_its_label(plan: Make) -> None:
+    grid = {"models": ["prism"], "hyperparameters": {"n_contexts": [0]}}
+    made = plan({"models": ["gbm", "prism"], "vary": grid, "reference": "gbm"})
+    found = Requests(made).of_experiment(wildcards(experiment="own"))["context"]
+    assert set(found["model_order"]) == {"gbm", "prism", "prism_n0"}
 
 
 def test_claims_are_asked_for_the_experiments_that_are_run(plan: Make) -> None:
