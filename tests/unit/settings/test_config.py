@@ -15,6 +15,7 @@ import yaml
 
 from prismflow.errors import InputError
 from prismflow.plan.parameters import Parameters
+from prismflow.plan.parameters import track_settings
 from prismflow.plan.runs import Plan, make_plan
 from prismflow.settings import config as configuration
 from prismflow.settings.datasets import merge
@@ -472,6 +473,16 @@ ALLOWED = {
 def test_what_the_readers_document_may_be_set(project: Project, case: str) -> None:
     project.edit("demo.yaml", ALLOWED[case])
     assert project.plan().runs("demo")
+
+
+def test_the_second_padding_of_contacts_reaches_the_store(project: Project) -> None:
+    plan = project.plan()
+    track = plan.config.tracks["simA", "hic"]
+    modalities = plan.config.values["modalities"]
+    assert "double_padding" not in track_settings(track, modalities["hic"])
+    project.edit("demo.yaml", setting("modalities", "hic", value={"double_padding": True}))
+    modalities = project.plan().config.values["modalities"]
+    assert track_settings(track, modalities["hic"])["double_padding"] is True
 
 
 def test_training_must_say_how_long_it_is(project: Project) -> None:
