@@ -1,7 +1,7 @@
 """Wrong data files: how to make each kind, what reads it, and the sentence that it must give.
 
 The tests and docs/errors.md are made from this table and from the wrong configurations and sheets
-of tests/unit/test_config.py.
+of tests/unit/settings/damaged.py.
 """
 
 from __future__ import annotations

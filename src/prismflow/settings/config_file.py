@@ -196,6 +196,12 @@ class Modality(Keys):
         "zero",
     )
     pseudocount: Flag = key("Contacts: add 1 to the counts of a bin, as the released code.", True)
+    double_padding: Flag = key(
+        "Contacts: repeat the released loader's second padding, which shifts them against the "
+        "sequence near chromosome ends.",
+        False,
+        sparse=True,
+    )
     extra: Flag = key(
         "Read only by models that name it; `modalities: available` leaves it out.", False
     )
