@@ -1,11 +1,9 @@
 # Models compared over seeds and genes, and the paper's claims judged by it (docs/statistics.md).
 from prismflow.plan.plain import plain
-from prismflow.plan.rules import or_refuse, schemas_of
+from prismflow.plan.rules import or_refuse
 from prismflow.settings.claims import counted_models, read_claims
 
-CLAIMS = or_refuse(
-    read_claims, PLAN.config.values["sheets"]["claims"], schemas_of(workflow)
-)
+CLAIMS = or_refuse(read_claims, PLAN.config.values["sheets"]["claims"])
 
 
 rule gather_predictions:

@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
-from prismflow.jobs.refusals import refusals
+from prismflow.jobs.refusals import keep_reasons_of_groups, refusals
 from prismflow.jobs.waiting import improve_waiting
 
 improve_waiting()
+keep_reasons_of_groups()
 
 
 onerror:

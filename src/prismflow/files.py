@@ -9,6 +9,7 @@ import io
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from prismflow.errors import InputError
+from prismflow.rows import read_text, split_header, split_row, why_ragged
 
 
 @contextlib.contextmanager
@@ -103,10 +105,70 @@ def read_tsv(path: str | os.PathLike[str], **options: Any) -> pd.DataFrame:
         )
     except FileNotFoundError:
         raise InputError(f"{path}: expected a tab-separated table, found no such file.") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError) as error:
+    except _UNREADABLE as error:
         raise InputError(
             f"{path}: expected a tab-separated table with a header line, found {error}."
         ) from None
+
+
+_UNREADABLE = (
+    pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError,
+    gzip.BadGzipFile, zlib.error,
+)  # fmt: skip
+
+
+def read_user_table(path: str | os.PathLike[str], separator: str = "\t") -> pd.DataFrame:
+    """A table with header that a user brings, as text; every line below the header is a row.
+
+    ``NA`` and the empty field mean missing; row i stands in line i + 2. Empty fields behind the
+    last column are no fields.
+
+    Raises:
+        InputError: see :func:`read_text` and :func:`split_header`; a line with another number of
+            fields than the header.
+    """
+    lines = read_text(path, "a tab-separated table").split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    if not lines:
+        raise InputError(
+            f"{path}: expected a tab-separated table with a header line, found an empty file."
+        )
+    header = split_header(lines[0], f"{path} line 1", separator)
+    rows: list[list[str | None]] = []
+    for number, line in enumerate(lines[1:], start=2):
+        fields = split_row(line, len(header), separator) if line else [""] * len(header)
+        if len(fields) != len(header):
+            raise InputError(
+                f"{path} line {number}: expected {len(header)} fields as the header has, found "
+                f"{len(fields)}; {why_ragged(line, len(fields), len(header))}."
+            )
+        rows.append([None if field in ("", "NA") else field for field in fields])
+    return pd.DataFrame(rows, columns=header, dtype=object)
+
+
+def read_published_table(path: str | os.PathLike[str], separator: str) -> pd.DataFrame:
+    """A published table with header, without its columns of sequence (20 kb per gene in one).
+
+    Raises:
+        InputError: see :func:`read_text` and :func:`split_header`; fewer or more rows than lines.
+    """
+    text = read_text(path, "a table with a header")
+    split_header(text.partition("\n")[0], f"{path} line 1", separator)
+    try:
+        table = pd.read_csv(
+            io.StringIO(text), sep=separator, low_memory=False, index_col=False,
+            usecols=lambda name: "sequence" not in str(name).lower(),
+        )  # fmt: skip
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"{path}: expected a table with a header, found {error}.") from None
+    n_lines = sum(1 for line in text.split("\n")[1:] if line.strip())
+    if len(table) != n_lines:
+        raise InputError(
+            f"{path}: expected a row in each of the {n_lines} lines below the header, found "
+            f"{len(table)} rows; a quote is opened in one line and closed in another, remove it."
+        )
+    return table
 
 
 def write_array(values: np.ndarray, path: str | os.PathLike[str]) -> None:

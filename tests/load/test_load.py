@@ -23,6 +23,7 @@ from workflow.conftest import Workflow
 
 from prismflow.plan.runs import Plan, make_plan
 from prismflow.settings import config as configuration
+from prismflow.settings.datasets import merge
 from prismflow.statistics.agreement import regression_metrics
 
 HERE = Path(__file__).parent
@@ -65,9 +66,9 @@ def _plan(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.chdir(workflow.folder)
     merged: dict = {}
     for file in (PAPER, "config/load.yaml"):
-        merged = configuration.merge(merged, yaml.safe_load(Path(file).read_text()))
+        merged = merge(merged, yaml.safe_load(Path(file).read_text()))
     files = [PAPER, "config/load.yaml"]
-    return make_plan(configuration.load(merged, files, Path("workflow/schemas")))
+    return make_plan(configuration.load(merged, files))
 
 
 def _check_metrics(workflow: Workflow, plan: Plan, genes: int) -> int:

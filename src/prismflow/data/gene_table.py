@@ -10,6 +10,8 @@ promoter tables, which is the BED end on ``-``, and so gives the published windo
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +22,8 @@ import pandas as pd
 import pyBigWig
 
 from prismflow.errors import InputError
-from prismflow.files import write_tsv
+from prismflow.files import read_published_table, write_tsv
+from prismflow.rows import read_text
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +76,7 @@ def build_gene_table(
         InputError: a table without an expected column, a duplicated gene, TSS that disagree.
     """
     expression_path = Path(inputs["expression"])
-    expression = _identified(expression_path, _read(expression_path, ","))
+    expression = _identified(expression_path, read_published_table(expression_path, ","))
     genes = _genes(inputs, expression)
     for cell, sources in settings["cells"].items():
         _add_labels(genes, cell, sources, expression, expression_path)
@@ -95,19 +98,6 @@ def build_gene_table(
         )  # fmt: skip
     write_tsv(genes, path)
     return genes
-
-
-def _read(path: Path, separator: str) -> pd.DataFrame:
-    try:
-        # One published table carries 20 kb of sequence per gene, which nothing here needs.
-        return pd.read_csv(
-            path, sep=separator, low_memory=False,
-            usecols=lambda name: "sequence" not in str(name).lower(),
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise InputError(f"{path}: expected a table, found no such file.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a table with a header, found {error}.") from None
 
 
 def _need(path: Path, table: pd.DataFrame, columns: tuple[str, ...] | list[str]) -> None:
@@ -171,8 +161,11 @@ def read_tss(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     try:
-        table = pd.read_csv(path, sep="\t", header=None, comment="#", dtype={0: str})
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        table = pd.read_csv(
+            io.StringIO(read_text(path, "a BED file")), sep="\t", header=None, comment="#",
+            dtype=str, quoting=csv.QUOTE_NONE,
+        )  # fmt: skip
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: expected a BED file, found {error}.") from None
     if table.shape[1] < 6:
         raise InputError(
@@ -183,8 +176,14 @@ def read_tss(path: str | Path) -> pd.DataFrame:
         ["chrom", "start", "end", "gene_id", "score", "strand"], axis=1
     )
     for column in ("start", "end"):
-        if not pd.api.types.is_integer_dtype(table[column]):
-            raise InputError(f"{path}: expected whole numbers in the BED column {column!r}.")
+        wrong = ~table[column].str.isdecimal().eq(True)
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise InputError(
+                f"{path}, row {row + 1}: expected whole numbers in the BED column {column!r}, "
+                f"found {table[column].iloc[row]!r}; a number with an exponent is a rounded one."
+            )
+        table[column] = table[column].astype(np.int64)
     odd = (table["end"] - table["start"]) % 2 != 0
     wrong = odd | (table["end"] <= table["start"]) | ~table["strand"].isin(["+", "-"])
     if wrong.any():
@@ -202,7 +201,7 @@ def _genes(inputs: Mapping[str, str | Path], expression: pd.DataFrame) -> pd.Dat
     """Keys, TSS, strand and features of the genes of the expression table, in its order."""
     expression_path, features_path = Path(inputs["expression"]), Path(inputs["features"])
     tss = read_tss(inputs["tss"])
-    features = _identified(features_path, _read(features_path, ","))
+    features = _identified(features_path, read_published_table(features_path, ","))
     _need(features_path, features, list(FEATURES))
     for what, table, path in (
         ("TSS", tss, inputs["tss"]), ("mRNA features", features, features_path),
@@ -312,7 +311,7 @@ def sum_at_tss(
 
 def _promoter_activity(path: Path, genes: pd.DataFrame, cell: str) -> np.ndarray:
     """sqrt(H3K27ac RPM x DHS RPM) at TSS +- 500 bp; NaN where the table lacks a gene; (N,)."""
-    table = _read(path, "\t")
+    table = read_published_table(path, "\t")
     _need(path, table, list(PROMOTER_COLUMNS))
     product = pd.Series(1.0, index=table.index)
     for column in PROMOTER_COLUMNS:
@@ -383,7 +382,7 @@ def _one_row_per_gene(
 
 def _add_splits(genes: pd.DataFrame, path: Path) -> None:
     """Add the published splits: ``published_fold<n>``, and Enformer's as ``enformer``."""
-    splits = _identified(path, _read(path, ","))
+    splits = _identified(path, read_published_table(path, ","))
     columns = [name for name in splits.columns if str(name).startswith("fold_")]
     _need(path, splits, columns or ["fold_enformer"])
     values = splits[columns].reindex(genes["gene_id"])

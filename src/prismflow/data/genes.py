@@ -8,7 +8,8 @@ messages count the header as line 1.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,21 @@ import pandas as pd
 
 from prismflow.data.chromosomes import match_chromosomes
 from prismflow.errors import InputError
-from prismflow.files import read_tsv
+from prismflow.files import read_user_table
+from prismflow.settings.policies import MISSING_GENE
 
 logger = logging.getLogger(__name__)
 
 LABEL_TRANSFORMS: tuple[str, ...] = ("log10p1", "raw")
-MISSING_POLICIES: tuple[str, ...] = ("error", "drop")
+MISSING_POLICIES: tuple[str, ...] = MISSING_GENE
 KEY_COLUMNS: tuple[str, ...] = ("gene_id", "chrom", "tss", "strand")
+_WHOLE = re.compile(r"[+-]?\d+(\.0*)?\Z")
+_SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d*)?[eE][+-]?\d+\Z")
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+#: What spreadsheets make of names such as MARCH1, SEPT2 and 2310009E13.
+_SPREADSHEET = re.compile(
+    rf"\d{{1,2}}-({_MONTHS})|({_MONTHS})-\d{{1,2}}|\d[.,]\d+e\+\d+", re.IGNORECASE
+)
 
 
 def label_name(cell: str) -> str:
@@ -54,7 +63,7 @@ def read_genes(
     """Read and check a gene table.
 
     Args:
-        path: TSV with header, plain or gz.
+        path: TSV with header, plain or gz, whatever its name.
         cells: cells whose labels are read.
         chrom_lengths: chromosome -> length, by the names that the project uses.
         lengths_source: where the lengths come from, for messages.
@@ -82,16 +91,15 @@ def read_genes(
     _check_choice("policy for missing features", missing_feature, MISSING_POLICIES)
     path = Path(path)
     names = dict(columns or {})
-    raw = read_tsv(path, dtype=str, skip_blank_lines=False)
+    raw = read_user_table(path)
     if raw.empty:
         raise InputError(f"{path}: expected genes, found a header and nothing else.")
-    labels = {label_name(cell): label_column.format(cell=cell) for cell in cells}
+    labels = _by_cell("label.column", label_column, label_name, cells)
     activity = {}
     if promoter_activity_column is not None:
-        activity = {
-            promoter_activity_name(cell): promoter_activity_column.format(cell=cell)
-            for cell in cells
-        }
+        activity = _by_cell(
+            "genes.promoter_activity", promoter_activity_column, promoter_activity_name, cells
+        )
     wanted = {name: names.get(name, name) for name in [*KEY_COLUMNS, *features, *split_columns]}
     wanted |= {name: names.get(column, column) for name, column in (activity | labels).items()}
     _check_columns(path, raw, wanted)
@@ -119,6 +127,19 @@ def read_genes(
     return genes[list(dict.fromkeys(order))]
 
 
+def _by_cell(
+    setting: str, column: str, name: Callable[[str], str], cells: Sequence[str]
+) -> dict[str, str]:
+    """Our name of each cell's column -> the table's; every cell has one of its own."""
+    if len(cells) > 1 and "{cell}" not in column:
+        raise InputError(
+            f"{setting}: expected a column with {{cell}} in its name, since the cells "
+            f"{', '.join(cells)} need one each, found {column!r}, which would give all the same "
+            "values; write for example '{cell}_" + column.split("_", 1)[-1] + "'."
+        )
+    return {name(cell): column.replace("{cell}", cell) for cell in cells}
+
+
 def _check_choice(what: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise InputError(f"{what} {value!r} is not known; known: {', '.join(known)}.")
@@ -139,6 +160,14 @@ def _check_keys(path: Path, genes: pd.DataFrame) -> None:
         empty = genes.loc[genes[name].isna(), "line"]
         if len(empty):
             raise InputError(f"{path} line {empty.iloc[0]}: {name} is empty.")
+    changed = genes["gene_id"].str.fullmatch(_SPREADSHEET)
+    if changed.any():
+        row = genes[changed].iloc[0]
+        raise InputError(
+            f"{path} line {row['line']}: expected a gene's name, found {row['gene_id']!r}, which a "
+            f"spreadsheet has made of one ({int(changed.sum())} such lines); give the names as "
+            "they were, or name a column of Ensembl ids in `columns`."
+        )
     repeated = genes["gene_id"].duplicated(keep=False)
     if repeated.any():
         gene = genes.loc[repeated, "gene_id"].iloc[0]
@@ -171,8 +200,18 @@ def _numbers(path: Path, genes: pd.DataFrame, name: str, column: str) -> pd.Seri
 
 
 def _positions(path: Path, genes: pd.DataFrame, column: str) -> pd.Series:
+    text = genes["tss"].str.strip()
+    rounded = text.str.fullmatch(_SCIENTIFIC).eq(True)
+    if rounded.any():
+        row = genes[rounded].iloc[0]
+        raise InputError(
+            f"{path} line {row['line']}: expected a whole number in column {column!r} (TSS) for "
+            f"{row['gene_id']}, found {row['tss']!r}, which has lost its last digits (Excel shows "
+            f"long numbers so; {int(rounded.sum())} such lines); save the column as plain numbers "
+            "from the original table."
+        )
     numbers = _numbers(path, genes, "tss", column)
-    wrong = numbers.isna() | (numbers % 1 != 0)
+    wrong = ~text.str.fullmatch(_WHOLE).eq(True)
     if wrong.any():
         row = genes[wrong].iloc[0]
         raise InputError(
@@ -215,9 +254,10 @@ def _handle_missing(
     what = "label" if is_label else "feature"
     if policy == "error":
         row = genes[missing].iloc[0]
+        setting = "label.missing" if is_label else "genes.missing"
         raise InputError(
             f"{path} line {row['line']}: the {what} {column!r} of {row['gene_id']} is missing "
-            f"({int(missing.sum())} such genes); give it, or set missing_{what}: drop."
+            f"({int(missing.sum())} such genes); give it, or set {setting}: drop."
         )
     logger.warning("%s: %s %r missing in %d genes", path, what, column, int(missing.sum()))
     for row in np.flatnonzero(missing):
@@ -230,6 +270,6 @@ def _log10p1(path: Path, genes: pd.DataFrame, name: str, column: str) -> pd.Seri
         row = genes[negative].iloc[0]
         raise InputError(
             f"{path} line {row['line']}: the label {column!r} of {row['gene_id']} is "
-            f"{row[name]:g}; log10(x + 1) needs values >= 0 (or set the label's transform: raw)."
+            f"{row[name]:g}; log10(x + 1) needs values >= 0 (or set label.transform: raw)."
         )
     return np.log10(genes[name] + 1.0)

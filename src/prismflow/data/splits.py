@@ -15,6 +15,10 @@ logger = logging.getLogger(__name__)
 
 SPLITS: tuple[str, ...] = ("train", "valid", "test")
 KINDS: tuple[str, ...] = ("chromosome", "column")
+#: What a split column may say besides train, valid and test: the gene is in none of them.
+NO_SPLIT: tuple[str, ...] = (
+    "none", "gap", "buffer", "excluded", "exclude", "unused", "ignored", "ignore", "dropped", "drop"
+)  # fmt: skip
 
 #: Chromosomes held out in the twelve folds of the paper; everything else trains.
 PAPER_FOLDS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -56,14 +60,15 @@ def assign_splits(
         folds: fold ids, e.g. ``["fold11"]``, or names of columns, e.g. ``["split"]``.
         custom_folds: fold id -> ``{"valid": [...], "test": [...]}``, added to the paper's.
         values: value of a column -> train, valid, test or none; without it the values train,
-            valid and test mean themselves and everything else means none.
+            valid and test mean themselves, and those of :data:`NO_SPLIT` and no value mean none.
         source: file of the genes, for messages.
 
     Returns:
         Columns gene_id and one per fold with values train, valid, test or none.
 
     Raises:
-        InputError: unknown kind, fold, column or target value; an empty train, valid or test set.
+        InputError: unknown kind, fold, column or target value; a value that means nothing;
+            an empty train, valid or test set.
     """
     if kind not in KINDS:
         raise InputError(f"split kind {kind!r} is not known; known: {', '.join(KINDS)}.")
@@ -101,14 +106,27 @@ def _by_column(
             f"{source}: the split column {column!r} can't be found; the table has "
             f"{', '.join(map(str, genes.columns))}."
         )
-    mapping = dict(values) if values is not None else {name: name for name in SPLITS}
+    mapping = dict(values) if values is not None else _plain_values()
     wrong = sorted({target for target in mapping.values() if target not in (*SPLITS, "none")})
     if wrong:
         raise InputError(
             f"split column {column!r}: its values can be mapped to train, valid, test or none, "
             f"found {wrong[0]!r}."
         )
-    return genes[column].astype(str).map(mapping).fillna("none").to_numpy(dtype=object)
+    text = genes[column].fillna("none").astype(str)
+    strange = text[~text.isin(mapping)] if values is None else text.iloc[:0]
+    if len(strange):
+        counts = ", ".join(f"{v!r} ({n} genes)" for v, n in strange.value_counts().head(6).items())
+        where = f" line {genes.loc[strange.index[0], 'line']}" if "line" in genes.columns else ""
+        raise InputError(
+            f"{source}{where}: the split column {column!r}: expected train, valid, test or, for "
+            f"genes in none of them, none, found {counts}; correct these values."
+        )
+    return text.map(mapping).fillna("none").to_numpy(dtype=object)
+
+
+def _plain_values() -> dict[str, str]:
+    return {name: name for name in SPLITS} | dict.fromkeys(NO_SPLIT, "none")
 
 
 def _check_not_empty(genes: pd.DataFrame, split: pd.Series, fold: str, source: str) -> None:

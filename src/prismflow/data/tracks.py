@@ -22,10 +22,11 @@ from prismflow.data.contact_guard import REACH_BP, inspect_contacts
 from prismflow.data.transforms import check_kind
 from prismflow.data.windows import read_bed
 from prismflow.errors import InputError
+from prismflow.settings.policies import MISSING_SIGNAL
 
 logger = logging.getLogger(__name__)
 
-MISSING_POLICIES: tuple[str, ...] = ("zero", "mean", "error")
+MISSING_POLICIES: tuple[str, ...] = MISSING_SIGNAL
 CORE_BP = 1000
 _GENOME_WINDOWS = 2000
 _PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)

@@ -7,6 +7,8 @@ end of its chromosome is kept and padded.
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
 import shutil
 from collections.abc import Mapping
@@ -19,6 +21,7 @@ from prismflow.data.chromosomes import by_chromosome, match_chromosomes
 from prismflow.data.genome import UNKNOWN, Genome, unknown_runs
 from prismflow.errors import InputError
 from prismflow.files import write_bytes, write_tsv
+from prismflow.rows import read_text
 
 logger = logging.getLogger(__name__)
 
@@ -203,25 +206,28 @@ def read_bed(path: str | Path, chrom_aliases: Mapping[str, str] | None = None) -
     path = Path(path)
     try:
         text = pd.read_csv(
-            path, sep="\t", header=None, dtype=str, usecols=[0, 1, 2],
-            skip_blank_lines=False, names=["chrom", "start", "end"],
+            io.StringIO(read_text(path, "a BED file")), sep="\t", header=None, dtype=str,
+            usecols=[0, 1, 2], skip_blank_lines=False, names=["chrom", "start", "end"],
+            quoting=csv.QUOTE_NONE,
         )  # fmt: skip
-    except FileNotFoundError:
-        raise InputError(f"{path}: expected a BED file, found no such file.") from None
     except pd.errors.EmptyDataError:
         text = pd.DataFrame(columns=["chrom", "start", "end"], dtype=str)
-    except (ValueError, OSError, EOFError) as error:
+    except ValueError as error:
         raise InputError(f"{path}: expected a BED file, found {error}.") from None
     comment = text.isna().all(axis=1) | text["chrom"].str.startswith(
         ("#", "track", "browser"), na=False
     )
+    text = text.apply(lambda column: column.str.strip())
     numbers = text[["start", "end"]].apply(pd.to_numeric, errors="coerce")
-    right = (numbers["start"] >= 0) & (numbers["end"] >= numbers["start"]) & text["chrom"].notna()
+    # 1.2E+06 is a number too, but one that a spreadsheet has rounded.
+    whole = text["start"].str.isdecimal().eq(True) & text["end"].str.isdecimal().eq(True)
+    right = whole & (numbers["end"] >= numbers["start"]) & text["chrom"].notna()
     if (~right & ~comment).any():
         line = int(np.argmax((~right & ~comment).to_numpy()))
         found = text.iloc[line].tolist()
         raise InputError(
-            f"{path} line {line + 1}: expected chromosome, start and end, found {found}."
+            f"{path} line {line + 1}: expected chromosome, start and end as whole numbers, found "
+            f"{found}."
         )
     bed = pd.DataFrame({"chrom": text["chrom"][right], **numbers[right].astype(np.int64)})
     bed["chrom"] = bed["chrom"].replace(dict(chrom_aliases or {}))

@@ -140,7 +140,7 @@ def predict_scenarios(
         InputError: a scenario names a cell that is not there.
     """
     sources = {str(inputs.store.manifest["cell"]): inputs, **(others or {})}
-    plain = Scenario("full").inputs_key
+    plain = Scenario(name="full").inputs_key
     needing_extras = {plain, *(s.inputs_key for s in scenarios if s.output is not None)}
     outputs: dict[tuple[Any, ...], tuple[np.ndarray, dict[str, np.ndarray]]] = {}
     predictions: dict[str, np.ndarray] = {}

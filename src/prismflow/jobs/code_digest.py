@@ -47,7 +47,7 @@ def _describe(part: Any, words: list[str], imports: list[ast.Import | ast.Import
         for element in part:
             _describe(element, words, imports)
         words.append("]")
-    elif isinstance(part, ast.AST):
+    elif issubclass(kind, ast.AST):
         if kind in (ast.Import, ast.ImportFrom):
             imports.append(part)
         words.append(kind.__name__)

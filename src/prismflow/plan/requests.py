@@ -65,17 +65,17 @@ def experiment_request(plan: Plan, dataset: str, experiment: Experiment) -> dict
     }
     if experiment.points:
         options["points"] = experiment.points
-    request: dict[str, Any] = {
-        "experiment": options,
-        "runs": [run.key for run in experiment.runs],
-        "context": context(plan, dataset),
-        "compared": plan.compares(experiment),
-    }
+    known = context(plan, dataset)
     needs = needs_of_experiment(experiment.entry)
     if "model_settings" in needs:
         models = experiment.models
-        settings = {model: plan.settings_anywhere(dataset, model) for model in models}
-        request["context"]["model_settings"] = settings
+        known["model_settings"] = {m: plan.settings_anywhere(dataset, m) for m in models}
+    request = {
+        "experiment": options,
+        "runs": [run.key for run in experiment.runs],
+        "context": known,
+        "compared": plan.compares(experiment),
+    }
     if "families" in needs:
         request["families"] = options.get("families") or families(plan, experiment)
     return plain(request)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from prismflow.errors import InputError
@@ -26,12 +25,7 @@ def start(workflow: Any, config: dict[str, Any]) -> Plan:
     """
     given = [str(file) for file in workflow.overwrite_configfiles]
     files = [str(file) for file in workflow.configfiles if str(file) not in given] + given
-    return or_refuse(lambda: make_plan(configuration.load(config, files, schemas_of(workflow))))
-
-
-def schemas_of(workflow: Any) -> Path:
-    """Folder of the schemas of files that the user writes."""
-    return Path(workflow.basedir) / "workflow" / "schemas"
+    return or_refuse(lambda: make_plan(configuration.load(config, files)))
 
 
 def or_refuse(read: Callable[..., Read], *arguments: Any) -> Read:

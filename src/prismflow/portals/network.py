@@ -5,51 +5,33 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
+from pydantic.dataclasses import dataclass as limits
 
 from prismflow.errors import InputError
+from prismflow.settings.definitions import build
+from prismflow.settings.downloads import Downloads
+from prismflow.settings.keys import STRICT
 from prismflow.settings.sheets import is_safe_address
 
 OFFLINE_VARIABLE = "PRISMFLOW_OFFLINE"
 
 
-@dataclass(frozen=True)
-class Network:
-    """Limits of the HTTP client; times in seconds.
-
-    Attributes:
-        offline: refuse to open the network.
-        connect_timeout_s: time until a connection must stand.
-        read_timeout_s: longest silence of a server, and the span over which the rate is measured.
-        attempts: attempts in a row without real progress before giving up.
-        backoff_s: first wait between attempts; it doubles up to ``max_backoff_s``.
-        min_bytes_per_s: a slower transfer is broken off and resumed.
-        progress_s: time between two progress lines in the log.
-        per_host: downloads from one host at once.
-    """
-
-    offline: bool = False
-    connect_timeout_s: float = 30.0
-    read_timeout_s: float = 60.0
-    attempts: int = 8
-    backoff_s: float = 1.0
-    max_backoff_s: float = 60.0
-    min_bytes_per_s: float = 1000.0
-    progress_s: float = 10.0
-    per_host: int = 4
+@limits(frozen=True, config=STRICT)
+class Network(Downloads):
+    """Limits of the HTTP client; times in seconds."""
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Network:
         """Limits from ``downloads`` of the configuration and ``PRISMFLOW_OFFLINE``.
 
         Raises:
-            InputError: the environment variable is neither 0 nor 1.
+            InputError: the environment variable is neither 0 nor 1, or a limit is wrong.
         """
-        known = {item.name for item in fields(cls)}
-        values = {name: value for name, value in settings.items() if name in known}
+        values = dict(settings)
         switch = os.environ.get(OFFLINE_VARIABLE, "").strip()
         if switch not in ("", "0", "1"):
             raise InputError(
@@ -58,7 +40,7 @@ class Network:
             )
         if switch:
             values["offline"] = switch == "1"
-        return cls(**values)
+        return build(cls, values, "downloads")
 
     def wait_s(self, failures: int) -> float:
         """Seconds to wait after this many failures in a row (at least 1)."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from prismflow.errors import InputError
 from prismflow.settings import yaml_files
+from prismflow.settings.keys import Keys, Number, key
 
 _NEEDED = {
     "contrast": ("experiments", "terms", "holds"),
@@ -17,19 +21,86 @@ _NEEDED = {
 }
 
 
-def read_claims(path: str | Path, schemas: str | Path) -> dict[str, Any]:
-    """The claims file, checked.
+def _one_side(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) != 1:
+        raise PydanticCustomError("one_side", "one of above and below")
+    return value
 
-    Args:
-        path: the file.
-        schemas: folder of the schemas.
+
+_SomeTexts = Annotated[list[str], Field(min_length=1)]
+
+
+class Term(Keys):
+    """One term of a contrast."""
+
+    weight: Number = key("Factor of its MSE.")
+    models: _SomeTexts = key("Alternatives; the first one that was run counts.")
+    scenario: str = key("How the model is tested.", "full")
+
+
+class Bound(Keys):
+    """Side of the bound, and the bound in margins; one of the two keys."""
+
+    above: Number = key("Holds if the whole interval lies above.", None, sparse=True)
+    below: Number = key("Holds if the whole interval lies below.", None, sparse=True)
+
+
+class Test(Keys):
+    """What decides a claim."""
+
+    kind: Literal["contrast", "lengths", "best", "parameters"] = key(
+        "`contrast` (weighted sum of MSE), `lengths` (longest minus short window of every varied "
+        "model), `best` (a model against all others), `parameters` (counted at the paper's sizes).",
+        "contrast",
+    )
+    label: str = key("What is measured.")
+    experiments: list[str] = key(
+        "Experiments whose runs it needs; the first one's figure stands beside it.", []
+    )
+    terms: Annotated[list[Term], Field(min_length=2)] = key("The contrast.", None, sparse=True)
+    like: str = key("The model whose window is the short one.", None, sparse=True)
+    model: str = key("The model that is compared.", None, sparse=True)
+    against: _SomeTexts = key("Models that it is compared with.", None, sparse=True)
+    reference: str = key("Model whose parameters are the measure.", None, sparse=True)
+    expected: Number = key("Published number of parameters.", None, sparse=True)
+    within: Number = key("Rounding of the published number.", None, sparse=True, ge=0)
+    holds: Annotated[
+        Bound,
+        BeforeValidator(_one_side),
+    ] = key("Side of the bound.", None, sparse=True)
+
+
+class Claim(Keys):
+    """One sentence of the paper."""
+
+    claim: str = key("The claim in one short sentence.")
+    paper: str = key("Where the paper makes it.")
+    published: str = key("What the paper reports.")
+    source: str = key("Where the published figure was taken from.")
+    tests: Annotated[list[Test], Field(min_length=1)] = key("What decides it.")
+
+
+class ClaimsFile(Keys):
+    """The paper's claims, the contrast that tests each, and the rule of its verdict."""
+
+    margin: Number = key(
+        "Equivalence margin: a difference below this share of the reference's MSE counts as none.",
+        ge=0,
+        lt=1,
+    )
+    level: Number = key(
+        "Coverage of the intervals that the verdicts are computed from.", gt=0.5, lt=1
+    )
+    claims: dict[str, Claim] = key("Claims by name.", min_length=1)
+
+
+def read_claims(path: str | Path) -> dict[str, Any]:
+    """The claims file, checked.
 
     Raises:
         InputError: with file and line, what is wrong.
     """
-    content = yaml_files.validate(
-        yaml_files.read_yaml(path), Path(schemas) / "claims.schema.yaml", [Path(path)]
-    )
+    content = yaml_files.validate(yaml_files.read_yaml(path), ClaimsFile, [Path(path)])
     for place_in_file, (name, claim) in enumerate(content["claims"].items()):
         claim["position"] = place_in_file
         for position, test in enumerate(claim["tests"]):

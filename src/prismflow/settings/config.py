@@ -11,12 +11,15 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from prismflow.errors import InputError
-from prismflow.settings import architectures, yaml_files
-from prismflow.settings.datasets import check_datasets, merge, with_bases
+from prismflow.settings import yaml_files
+from prismflow.settings.config_file import ConfigFile
+from prismflow.settings.datasets import check_datasets, with_bases
+from prismflow.settings.experiments_file import ExperimentsFile
+from prismflow.settings.hyperparameters import SECTIONS, check_values
+from prismflow.settings.models import EXPERIMENTS, overridden_by, read_models, with_overrides
 from prismflow.settings.shared_files import Reference, check_gene_table, read_references
 from prismflow.settings.sheets import Row, check_name
 from prismflow.settings.tracks import Track, read_cells, read_tracks
@@ -45,34 +48,30 @@ class Config:
         return [name for name in self.values["modalities"] if (cell, name) in self.tracks]
 
 
-def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLike[str]) -> Config:
+def load(raw: Mapping[str, Any], files: Sequence[str]) -> Config:
     """Validate the merged configuration and read the sheets that it names.
 
     Args:
         raw: the merged configuration, as Snakemake gives it.
         files: the YAML files it was merged from, in the order of overriding; for messages.
-        schemas: folder of ``*.schema.yaml``.
 
     Raises:
         InputError: one sentence on the first thing that is wrong.
     """
     check_locale(os.getcwd())
-    schemas = Path(schemas)
     given = copy.deepcopy(dict(raw))
     given["datasets"] = with_bases(given.get("datasets"), files)
-    values = yaml_files.validate(given, schemas / "config.schema.yaml", files)
+    values = yaml_files.validate(given, ConfigFile, files)
     values["modalities"] = _in_order_of_files(values["modalities"], files)
     sheets = values["sheets"]
     cells = read_cells(sheets["cells"])
     tracks = read_tracks(sheets["tracks"], cells, values, files)
-    experiments = _with_overrides(
+    experiments = with_overrides(
         yaml_files.read_yaml(sheets["experiments"]), values["experiment_overrides"],
         "experiments", sheets["experiments"], files,
     )  # fmt: skip
-    experiments = yaml_files.validate(
-        experiments, schemas / "experiments.schema.yaml", [*files, sheets["experiments"]]
-    )
-    models = _read_models(values, schemas, files)
+    experiments = yaml_files.validate(experiments, ExperimentsFile, [*files, sheets["experiments"]])
+    models = read_models(values, files)
     config = Config(
         values, cells, tracks, models, experiments["scenarios"], experiments["experiments"],
         read_references(sheets["references"]), tuple(files),
@@ -109,90 +108,6 @@ def _in_order_of_files(modalities: dict[str, Any], files: Sequence[str]) -> dict
     return {name: modalities[name] for name in order}
 
 
-def _with_overrides(
-    content: Any, overrides: Mapping[str, Any], key: str | None, path: str, files: Sequence[str]
-) -> Any:
-    entries = content.get(key) if key and isinstance(content, dict) else content
-    if not isinstance(entries, dict):
-        return content
-    for name, change in overrides.items():
-        if name not in entries:
-            location = (f"{(key or 'models')[:-1]}_overrides", name)
-            raise InputError(
-                f"{yaml_files.where(files, location)}: expected a name that stands in {path}, "
-                f"found {name!r}; known are {', '.join(sorted(entries))}."
-            )
-        entries[name] = merge(entries[name], change)
-    return content
-
-
-def _read_models(
-    values: Mapping[str, Any], schemas: Path, files: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """Entries of the models file with overrides applied and bases resolved."""
-    path = values["sheets"]["models"]
-    content = _with_overrides(
-        yaml_files.read_yaml(path), values["model_overrides"], None, path, files
-    )  # fmt: skip
-    sources = [*files, path]
-    entries = yaml_files.validate(content, schemas / "models.schema.yaml", sources)
-    models: dict[str, dict[str, Any]] = {}
-    for name in entries:
-        check_name(name, "model", yaml_files.where(sources, (name,)))
-        models[name] = _resolve(name, entries, sources, ())
-    for name, model in models.items():
-        location = yaml_files.where(sources, (name,))
-        if "architecture" not in model:
-            raise InputError(f"{location}: expected `architecture` (or a `base` that has one).")
-        if "window_bp" not in model:
-            raise InputError(f"{location}: expected `window_bp`, the input length in bp.")
-        model.setdefault("label", name)
-        model.setdefault("modalities", architectures.default_modalities(model["architecture"]))
-        architectures.check_hyperparameters(
-            model["architecture"], model.get("hyperparameters", {}), location
-        )
-        _check_modalities(model, values["modalities"], location)
-        yaml_files.validate(
-            model.get("training", {}), schemas / "config.schema.yaml", sources,
-            (name, "training"), definition="training",
-        )  # fmt: skip
-    return models
-
-
-def _resolve(
-    name: str, entries: Mapping[str, Any], sources: Sequence[str], seen: tuple[str, ...]
-) -> dict[str, Any]:
-    entry = dict(entries[name])
-    base = entry.pop("base", None)
-    if base is None:
-        return entry
-    if base not in entries or base in (*seen, name):
-        problem = "that inherits from itself" if base in (*seen, name) else "that doesn't exist"
-        raise InputError(
-            f"{yaml_files.where(sources, (name, 'base'))}: expected the name of another "
-            f"model, found {base!r} {problem}; known are {', '.join(entries)}."
-        )
-    parent = _resolve(base, entries, sources, (*seen, name))
-    for own in ("label", "checkpoint"):
-        parent.pop(own, None)
-    return merge(parent, entry)
-
-
-def _check_modalities(model: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
-    named = model["modalities"]
-    for modality in named if isinstance(named, list) else ():
-        if modality not in known:
-            raise InputError(
-                f"{where}: unknown modality {modality!r}; known are {', '.join(known)} (from "
-                "`modalities` in the configuration); add it there or correct it."
-            )
-    if named != "none" and architectures.default_modalities(model["architecture"]) == "none":
-        raise InputError(
-            f"{where}: expected `modalities: none` because {model['architecture']} reads sequence "
-            f"only, found {named!r}; choose another architecture or remove the key."
-        )
-
-
 def _check_selection(config: Config) -> None:
     run = config.values["run"]
     for key, known in (
@@ -216,12 +131,29 @@ def _check_selection(config: Config) -> None:
                     f"{where}: unknown model {model!r}; known are {', '.join(config.models)} (from "
                     f"{config.values['sheets']['models']})."
                 )
+        _check_varied(config, name, vary)
         for scenario in experiment["scenarios"]:
             if scenario not in config.scenarios:
                 raise InputError(
                     f"{where}: unknown scenario {scenario!r}; known are "
                     f"{', '.join(config.scenarios)}."
                 )
+
+
+def _check_varied(config: Config, name: str, vary: Mapping[str, Any]) -> None:
+    """Refuse values of a grid that a varied model could not be built with."""
+    files = [*config.files, config.values["sheets"]["experiments"]]
+
+    def where(section: str, *keys: str | int) -> str:
+        place = ("experiments", name, "vary", section, *keys)
+        return yaml_files.where_first(files, overridden_by(EXPERIMENTS)(place))
+
+    for section in SECTIONS:
+        for key, values in vary.get(section, {}).items():
+            for model in (config.models[varied] for varied in vary["models"]):
+                for value in values:
+                    given = {**model.get(section, {}), key: value}
+                    check_values(model["architecture"], section, given, where)
 
 
 def _check_scenarios(config: Config) -> None:

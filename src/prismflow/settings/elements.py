@@ -6,60 +6,50 @@ Nothing heavy is imported here: it runs while the workflow plans.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic.dataclasses import dataclass
 
 from prismflow.errors import InputError
 from prismflow.settings import yaml_files
+from prismflow.settings.definitions import build
+from prismflow.settings.keys import STRICT, UNIQUE, Whole, even_length, key
 
 
-@dataclass(frozen=True)
-class ElementSettings:
-    """How candidates are chosen.
+@dataclass(frozen=True, config=STRICT)
+class ElementKeys:
+    """How a dataset's candidates are chosen."""
 
-    Attributes:
-        peaks: modality of kind peaks (BED or narrowPeak) that the candidates come from.
-        width_bp: width around a summit (the peak's middle where the file has none).
-        sequence_bp: bases around an element's centre that a model reads.
-        n_nearest: most candidates per gene, nearest first.
-        max_distance_bp: largest distance to the TSS.
-        promoter_bp: candidates that overlap ``tss +- promoter_bp / 2`` are the promoter itself.
-        activity: the tracks whose geometric mean is the activity.
-        contacts: modality of kind contacts, or None for the power law of the distance.
-        blacklist: BED of regions that can't be trusted, or None.
-    """
+    peaks: str = key("Modality of kind peaks (BED or narrowPeak) that the candidates come from.")
+    width_bp: Whole = key("Width around a summit (the peak's middle if it has none).", 500, ge=1)
+    sequence_bp: Whole = even_length("Bases around an element's centre that a model reads.", 2000)
+    n_nearest: Whole = key("Most candidates per gene, nearest first.", 60, ge=1)
+    max_distance_bp: Whole = key("Largest distance to the TSS.", 100_000, ge=1)
+    promoter_bp: Whole = key(
+        "Candidates that overlap `tss +- promoter_bp / 2` are the promoter itself.", 1000, ge=0
+    )
+    activity: Annotated[tuple[str, ...], UNIQUE] = key(
+        "Signals whose geometric mean is the activity.", ("h3k27ac", "dnase"), min_length=1
+    )
+    contacts: str | None = key(
+        "Modality of kind contacts; null for the power law of the distance.", "hic"
+    )
 
-    peaks: str
-    width_bp: int = 500
-    sequence_bp: int = 2000
-    n_nearest: int = 60
-    max_distance_bp: int = 100_000
-    promoter_bp: int = 1000
-    activity: tuple[str, ...] = ("h3k27ac", "dnase")
-    contacts: str | None = "hic"
-    blacklist: str | None = None
+
+@dataclass(frozen=True, config=STRICT)
+class ElementSettings(ElementKeys):
+    """What a job knows of candidates: their keys, and the dataset's blacklist."""
+
+    blacklist: str | None = key("BED of regions that can't be trusted, or null.", None)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> ElementSettings:
         """From a configuration's mapping.
 
         Raises:
-            InputError: an unknown key or a length that is not positive.
+            InputError: an unknown key or a value out of range.
         """
-        known = [field.name for field in fields(cls)]
-        unknown = [key for key in values if key not in known]
-        if unknown or "peaks" not in values:
-            raise InputError(
-                f"elements: expected peaks and any of {', '.join(known)}, found "
-                f"{', '.join(values) or 'nothing'}."
-            )
-        settings = cls(**{**values, "activity": tuple(values.get("activity", cls.activity))})
-        for name in ("width_bp", "sequence_bp", "n_nearest", "max_distance_bp"):
-            if getattr(settings, name) < 1:
-                raise InputError(
-                    f"elements: expected {name} of at least 1, found {getattr(settings, name)}."
-                )
-        return settings
+        return build(cls, values, "elements")
 
 
 def check_elements(

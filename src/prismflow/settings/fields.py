@@ -6,7 +6,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from prismflow.errors import InputError
 
@@ -24,7 +24,12 @@ def parse_settings(cls: type[SettingsT], values: Mapping[str, Any], where: str) 
     Raises:
         InputError: an unknown key, or a value of the wrong type.
     """
-    fields = {f.name: f for f in dataclasses.fields(cls)}
+    if hasattr(cls, "__pydantic_fields__"):
+        # Imported here: the models' own settings need no pydantic.
+        from prismflow.settings.definitions import build
+
+        return build(cls, values, where)
+    fields = {f.name: f for f in dataclasses.fields(cast(Any, cls))}
     unknown = [str(key) for key in values if key not in fields]
     if unknown:
         known = ", ".join(fields) or "none"
@@ -51,6 +56,15 @@ def _checked(value: Any, expected: Any, where: str) -> Any:
             return value
     wanted = " or ".join(getattr(option, "__name__", str(option)) for option in options)
     raise InputError(f"{where} must be {wanted}, found {value!r}.")
+
+
+def fits(value: Any, expected: Any) -> bool:
+    """Whether ``value`` may stand where a dataclass says ``expected``."""
+    try:
+        _checked(value, expected, "")
+    except InputError:
+        return False
+    return True
 
 
 def _is_union(expected: Any) -> bool:

@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
-from prismflow.errors import InputError
+from pydantic.dataclasses import dataclass
 
-REMOVALS = ("zero", "mean", "permute")
-
-
-OUTPUTS = ("direct", "backdoor", "backdoor_hidden", "backdoor_prediction")
+from prismflow.settings.keys import STRICT, UNIQUE, even_length, key
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """How a trained model is tested; without any key, as it was trained.
+@dataclass(frozen=True, config=STRICT)
+class ScenarioKeys:
+    """What a scenario of the experiments file may say; without any key, as it was trained."""
 
-    Attributes:
-        name: as in the experiments.
-        crop_bp: the network is fed this many central bases of its window.
-        remove: modalities or gene features whose values are taken away.
-        how: ``zero`` feeds 0 in their place; ``mean`` the mean over the training genes (of
-            transformed signals: position by position); ``permute`` another test gene's values,
-            the same other gene for everything removed.
-        output: one of :data:`OUTPUTS` of a model that has several: the direct prediction, the
-            backdoor prediction as trained, or with hidden states or predictions averaged; None is
-            the reported one.
-        cell: the test genes of this other cell are predicted; None means the model's own.
-    """
+    SPARSE: ClassVar[bool] = True
 
-    name: str
-    crop_bp: int | None = None
-    remove: tuple[str, ...] = ()
-    how: str = "zero"
-    output: str | None = None
-    cell: str | None = None
+    crop_bp: int | None = even_length(
+        "The network is fed this many central bases of its window.", None, strict=True
+    )
+    remove: Annotated[tuple[str, ...], UNIQUE] = key(
+        "Modalities or gene features whose values are taken away.", ()
+    )
+    how: Literal["zero", "mean", "permute"] = key(
+        "`zero` feeds 0 in their place; `mean` the mean over the training genes (of transformed "
+        "signals: position by position); `permute` another test gene's values, the same other gene "
+        "for everything removed.",
+        "zero",
+    )
+    output: Literal["direct", "backdoor", "backdoor_hidden", "backdoor_prediction"] | None = key(
+        "Output of a model that has several: the direct prediction, the backdoor prediction as "
+        "trained, or with hidden states or predictions averaged; without it the reported one.",
+        None,
+    )
+    cell: str | None = key("Another cell of the dataset whose test genes are predicted.", None)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Scenario(ScenarioKeys):
+    """A scenario and its name in the experiments file."""
+
+    name: str = key("As in the experiments file.", "")
 
     @classmethod
     def parse(cls, name: str, values: Mapping[str, Any]) -> Scenario:
@@ -46,33 +49,9 @@ class Scenario:
         Raises:
             InputError: an unknown key or value.
         """
-        known = [f.name for f in dataclasses.fields(cls) if f.name != "name"]
-        unknown = [key for key in values if key not in known]
-        if unknown:
-            raise InputError(
-                f"scenario {name!r}: unknown key {', '.join(unknown)}; known are "
-                f"{', '.join(known)}."
-            )
-        remove = values.get("remove", ())
-        if isinstance(remove, str):
-            raise InputError(f"scenario {name!r}: expected a list of names in remove, found text.")
-        scenario = cls(**{**values, "name": name, "remove": tuple(remove)})
-        if scenario.how not in REMOVALS:
-            raise InputError(
-                f"scenario {name!r}: expected how to be one of {', '.join(REMOVALS)}, found "
-                f"{scenario.how!r}."
-            )
-        if scenario.output not in (None, *OUTPUTS):
-            raise InputError(
-                f"scenario {name!r}: expected output to be one of {', '.join(OUTPUTS)}, found "
-                f"{scenario.output!r}."
-            )
-        crop = scenario.crop_bp
-        if crop is not None and (not isinstance(crop, int) or crop < 2 or crop % 2):
-            raise InputError(
-                f"scenario {name!r}: expected crop_bp to be a positive even number, found {crop!r}."
-            )
-        return scenario
+        from prismflow.settings.definitions import build
+
+        return Scenario(name=name, **vars(build(ScenarioKeys, values, f"scenario {name!r}")))
 
     @property
     def inputs_key(self) -> tuple[Any, ...]:

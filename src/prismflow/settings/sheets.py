@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from prismflow.errors import InputError
+from prismflow.rows import read_text, split_header, split_row, why_ragged
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _ACCESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
@@ -142,29 +142,25 @@ def read_sheet(
         InputError: missing file or column, unknown column, ragged line, empty required field,
             duplicated row.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: expected a sheet (TSV), found no such file.") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: expected a sheet in UTF-8 text, found other bytes.") from None
     lines = [
-        (number, _fields(path, number, line))
-        for number, line in enumerate(text.splitlines(), start=1)
+        (number, line)
+        for number, line in enumerate(read_text(path, "a sheet (TSV)").split("\n"), start=1)
         if line.strip() and not line.startswith("#")
     ]
     if not lines:
         raise InputError(f"{path}: expected a header line, found an empty file.")
-    (header_line, header), *body = lines
-    header = [column.strip() for column in header]
+    (header_line, first), *body = lines
+    header = split_header(first, f"{path}, line {header_line}")
     _check_header(path, header_line, header, required, optional)
     rows: list[Row] = []
     seen: dict[tuple[str, ...], int] = {}
-    for number, fields in body:
+    for number, line in body:
+        fields = split_row(line, len(header))
         if len(fields) != len(header):
             raise InputError(
                 f"{path}, line {number}: expected {len(header)} tab-separated fields "
-                f"({', '.join(header)}), found {len(fields)}; check for spaces in place of tabs."
+                f"({', '.join(header)}), found {len(fields)}; "
+                f"{why_ragged(line, len(fields), len(header))}."
             )
         values = dict.fromkeys(optional, "") | {
             column: field.strip() for column, field in zip(header, fields, strict=True)
@@ -182,15 +178,6 @@ def read_sheet(
         seen[identity] = number
         rows.append(row)
     return rows
-
-
-def _fields(path: str | Path, number: int, line: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter="\t"))
-    except csv.Error as error:
-        raise InputError(
-            f"{path}, line {number}: expected tab-separated fields, found {error}."
-        ) from None
 
 
 def _check_header(

@@ -2,55 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from prismflow.errors import InputError
-from prismflow.settings.fields import require_choice, require_positive
+from pydantic.dataclasses import dataclass
+
+from prismflow.settings.keys import STRICT, Flag, Number, Whole, key, refuse
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class TrainingSettings:
-    """The training protocol; the defaults are the paper's.
+    """The training protocol; the defaults are the paper's."""
 
-    Attributes:
-        steps: optimiser steps.
-        batch_size: genes per forward pass.
-        accumulate_batches: forward passes per optimiser step; gradients are those of one batch of
-            all their genes (batch normalisation still sees each pass alone).
-        eval_batch_size: genes per forward pass where no gradient is needed.
-        learning_rate: peak, reached after ``warmup_steps`` from ``initial_learning_rate``; a
-            cosine leads to ``final_learning_rate`` at ``steps``.
-        clip_norm: largest global norm of the gradients; 0 for no clipping.
-        validations_per_epoch: whole-split validations per pass over the training genes; below 1
-            for one every few passes. There is always one after the last step.
-        precision: ``fp32``, or ``bf16`` autocast.
-        checkpoint_activations: recompute activations in the backward pass to save memory.
-        cuda_graph: on a CUDA device, record the step once and replay it, which removes the cost of
-            launching its kernels; for models whose step has one fixed shape.
-    """
+    SPARSE: ClassVar[bool] = True
 
-    steps: int = 50_000
-    batch_size: int = 8
-    accumulate_batches: int = 1
-    eval_batch_size: int = 64
-    learning_rate: float = 5e-4
-    initial_learning_rate: float = 1e-5
-    final_learning_rate: float = 1e-4
-    warmup_steps: float = 5_000
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = 1e-6
-    clip_norm: float = 1.0
-    validations_per_epoch: float = 2
-    precision: str = "fp32"
-    checkpoint_activations: bool = False
-    cuda_graph: bool = False
+    steps: Whole = key("Optimiser steps.", 50_000, ge=1)
+    batch_size: Whole = key("Genes per forward pass.", 8, ge=1)
+    accumulate_batches: Whole = key(
+        "Forward passes per optimiser step; gradients are those of one batch of all their genes "
+        "(batch normalisation still sees each pass alone).",
+        1,
+        ge=1,
+    )
+    eval_batch_size: Whole = key("Genes per forward pass where no gradient is needed.", 64, ge=1)
+    learning_rate: Number = key(
+        "Peak, reached after `warmup_steps` from `initial_learning_rate`; a cosine leads to "
+        "`final_learning_rate` at `steps`.",
+        5e-4,
+        gt=0,
+    )
+    initial_learning_rate: Number = key("Rate of the first step.", 1e-5, gt=0)
+    final_learning_rate: Number = key("Rate of the last step.", 1e-4, gt=0)
+    warmup_steps: Number = key("Below `steps`; may be fractional.", 5_000.0, ge=0)
+    betas: tuple[Number, Number] = key("Decay rates of AdamW's two averages.", (0.9, 0.95))
+    weight_decay: Number = key("AdamW's weight decay.", 1e-6, ge=0)
+    clip_norm: Number = key("Largest global norm of the gradients; 0 for no clipping.", 1.0, ge=0)
+    validations_per_epoch: Number = key(
+        "Whole-split validations per pass over the training genes; below 1 for one every few "
+        "passes. There is always one after the last step.",
+        2.0,
+        gt=0,
+    )
+    precision: Literal["fp32", "bf16"] = key("`fp32`, or `bf16` autocast.", "fp32")
+    checkpoint_activations: Flag = key(
+        "Recompute activations in the backward pass to save memory.", False
+    )
+    cuda_graph: Flag = key(
+        "On a CUDA device, record the step once and replay it, which removes the cost of launching "
+        "its kernels; for models whose step has one fixed shape.",
+        False,
+    )
 
     def __post_init__(self) -> None:
-        require_positive(self, "steps", "batch_size", "accumulate_batches", "eval_batch_size")
-        require_positive(self, "learning_rate", "validations_per_epoch")
-        require_choice("precision", self.precision, ("fp32", "bf16"))
-        if not 0 <= self.warmup_steps < self.steps:
-            raise InputError(
-                f"training: expected 0 <= warmup_steps < steps, found warmup_steps "
-                f"{self.warmup_steps} and steps {self.steps}."
+        if self.warmup_steps >= self.steps:
+            raise refuse(
+                "warmup_steps below steps",
+                f"warmup_steps {self.warmup_steps:g} and steps {self.steps}",
+                "warmup_steps",
             )

@@ -1,30 +1,34 @@
-"""Validate YAML settings against a schema and say, in one sentence, what is wrong and where."""
+"""Read YAML files, check them, and say in one sentence what is wrong and in which line."""
 
 from __future__ import annotations
 
-import copy
-import difflib
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import yaml
+from pydantic import ValidationError
 
 from prismflow.errors import InputError
+from prismflow.settings.definitions import check, filled
+from prismflow.settings.sentences import Location, problem_of
 
-Location = tuple[str | int, ...]
+# The loader in C reads the same YAML several times faster; it is not built everywhere.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_yaml(path: str | Path) -> Any:
     """Read one YAML file safely.
 
     Raises:
-        InputError: the file is missing or is not YAML.
+        InputError: the file is missing, is not YAML, or gives a key twice.
     """
+    path = Path(path)
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        node = _composed(str(path), path.stat().st_mtime_ns)
+        constructor = yaml.constructor.SafeConstructor()
+        return None if node is None else constructor.construct_document(node)
     except FileNotFoundError:
         raise InputError(f"{path}: expected a YAML file, found no such file.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -36,14 +40,32 @@ def _one_line(error: Exception) -> str:
 
 
 @functools.lru_cache(maxsize=32)
-def _schema(path: str, mtime_ns: int) -> Any:
-    # Every model is checked against the same few files.
-    return read_yaml(path)
-
-
-@functools.lru_cache(maxsize=32)
 def _composed(path: str, mtime_ns: int) -> yaml.Node | None:
-    return yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    node = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+    _refuse_twins(path, node, ())
+    return node
+
+
+def _refuse_twins(path: str, node: yaml.Node | None, location: Location) -> None:
+    """Refuse a key that stands twice in one mapping: YAML would keep the last without a word."""
+    if isinstance(node, yaml.SequenceNode):
+        for position, item in enumerate(node.value):
+            _refuse_twins(path, item, (*location, position))
+    if not isinstance(node, yaml.MappingNode):
+        return
+    lines: dict[tuple[str, str], int] = {}
+    for name, value in node.value:
+        if not isinstance(name, yaml.ScalarNode):
+            continue
+        line = name.start_mark.line + 1
+        here = (*location, name.value)
+        if (name.tag, name.value) in lines:
+            raise InputError(
+                f"{path}, line {line} ({'.'.join(map(str, here))}): the key {name.value!r} stands "
+                f"already in line {lines[name.tag, name.value]}; remove one of the two."
+            )
+        lines[name.tag, name.value] = line
+        _refuse_twins(path, value, here)
 
 
 def _line_in(path: Path, location: Location) -> tuple[int, int]:
@@ -79,116 +101,41 @@ def where(files: Sequence[str | Path], location: Location) -> str:
     return f"{file}, line {line} ({name})" if depth else f"{file} ({name})"
 
 
-def _fill_defaults(value: Any, schema: dict[str, Any]) -> Any:
-    if isinstance(value, dict):
-        for key, sub in schema.get("properties", {}).items():
-            if key not in value and "default" in sub:
-                value[key] = copy.deepcopy(sub["default"])
-            if key in value:
-                value[key] = _fill_defaults(value[key], sub)
-        extra = schema.get("additionalProperties")
-        if isinstance(extra, dict):
-            for key in value:
-                if key not in schema.get("properties", {}):
-                    value[key] = _fill_defaults(value[key], extra)
-    return value
-
-
-def _sentence(error: jsonschema.ValidationError) -> str:
-    value = error.instance
-    if error.validator == "additionalProperties":
-        known = sorted(error.schema.get("properties", {}))
-        patterns = list(error.schema.get("patternProperties", {}))
-        unknown = sorted(k for k in value if k not in known)
-        hint = difflib.get_close_matches(unknown[0], known, n=1) if unknown else []
-        expected = f"expected only {', '.join(known + patterns)}"
-        advice = f"did you mean {hint[0]!r}?" if hint else "remove it or correct its name."
-        return f"unknown key {', '.join(map(repr, unknown))}: {expected}; {advice}"
-    if error.validator == "required":
-        missing = [k for k in error.validator_value if k not in value]
-        return (
-            f"expected the key {', '.join(map(repr, missing))}, found only {sorted(value)}; add it."
-        )
-    if error.validator == "propertyNames":
-        return (
-            f"the name {value!r} is not allowed: {_expectation(error.schema)}; choose another name."
-        )
-    found = f"found {value!r}"
-    advice = "correct the value."
-    if isinstance(value, str) and error.validator == "type":
-        try:
-            number = float(value)
-        except ValueError:
-            pass
-        else:
-            found = f"found the text {value!r}"
-            advice = f"write the number as {number!r} (YAML reads {value!r} as text)."
-    return f"{_expectation(error.schema, error)}, {found}; {advice}"
-
-
-def _expectation(schema: dict[str, Any], error: jsonschema.ValidationError | None = None) -> str:
-    if "expected" in schema:
-        return f"expected {schema['expected']}"
-    if error is None:
-        return "see the description in workflow/schemas"
-    rule = error.validator_value
-    phrases = {
-        "type": f"expected {_either(rule)}",
-        "enum": f"expected one of {_listed(rule)}",
-        "minimum": f"expected a number of at least {rule}",
-        "exclusiveMinimum": f"expected a number above {rule}",
-        "maximum": f"expected a number of at most {rule}",
-        "minItems": f"expected at least {rule} entries",
-        "uniqueItems": "expected no entry twice",
-        "pattern": f"expected text that matches {rule}",
-        "multipleOf": f"expected a multiple of {rule}",
-    }
-    return phrases.get(str(error.validator)) or f"expected {error.validator} {rule}"
-
-
-def _either(rule: Any) -> str:
-    return " or ".join(rule) if isinstance(rule, list) else str(rule)
-
-
-def _listed(rule: Any) -> str:
-    return ", ".join(map(str, rule)) if isinstance(rule, list) else str(rule)
+def where_first(files: Sequence[str | Path], locations: Sequence[Location]) -> str:
+    """As :func:`where`, of the first of several places that stands in a file."""
+    for location in locations:
+        if any(_line_in(Path(file), location)[0] == len(location) > 0 for file in files):
+            return where(files, location)
+    return where(files, locations[0])
 
 
 def validate(
     value: Any,
-    schema_path: str | Path,
+    definition: Any,
     files: Sequence[str | Path],
-    prefix: Location = (),
-    definition: str | None = None,
+    places: Callable[[Location], list[Location]] | None = None,
 ) -> Any:
-    """Fill defaults into ``value`` and check it against the schema.
+    """Check ``value`` and fill in the defaults of keys that weren't given.
 
     Args:
         value: parsed YAML.
-        schema_path: JSON schema written as YAML; the extra keyword ``expected`` words the sentence.
+        definition: the class of settings that it must be.
         files: the files that ``value`` was read from, in the order of overriding; for the message.
-        prefix: where in the files ``value`` stands.
-        definition: check against this entry of the schema's ``$defs`` instead.
+        places: where in the files a key of ``value`` may stand, the first of them that does is
+            named; without it at the key itself.
 
     Raises:
-        InputError: the first violation, with file, line and key.
+        InputError: the first thing that is wrong, with file, line and key.
     """
-    schema = _schema(str(schema_path), Path(schema_path).stat().st_mtime_ns)
-    if definition is not None:
-        schema = {key: v for key, v in schema["$defs"][definition].items() if key != "required"}
-    if not isinstance(value, dict):
+    if not isinstance(value, Mapping):
         raise InputError(
-            f"{where(files, prefix)}: expected keys and values, found {type(value).__name__}; "
+            f"{where(files, ())}: expected keys and values, found {type(value).__name__}; "
             "see config/README.md."
         )
-    value = _fill_defaults(value, schema)
-    validator = jsonschema.Draft202012Validator(schema)
-    errors = sorted(validator.iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path])
-    if errors:
-        error = jsonschema.exceptions.best_match(errors)
-        location = (*prefix, *error.absolute_path)
-        if error.validator == "additionalProperties":
-            known = error.schema.get("properties", {})
-            location = (*location, next(k for k in sorted(error.instance) if k not in known))
-        raise InputError(f"{where(files, location)}: {_sentence(error)}")
-    return value
+    try:
+        check(definition, value)
+    except ValidationError as error:
+        problem = problem_of(error, definition, value)
+        found = [problem.location] if places is None else places(problem.location)
+        raise InputError(f"{where_first(files, found)}: {problem.sentence}") from None
+    return filled(definition, value)

@@ -221,9 +221,11 @@ def test_sentences(files: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a track 'atac' of kind signal for cell 'A'"):
         store_of(files, tmp_path / "a", activity=["atac"])
     assert not (tmp_path / "a").exists()
-    with pytest.raises(InputError, match="expected peaks and any of"):
-        ElementSettings.parse({"width": 3})
-    with pytest.raises(InputError, match="expected n_nearest of at least 1, found 0"):
+    with pytest.raises(
+        InputError, match=r"elements: unknown key 'width': .*did you mean 'width_bp'"
+    ):
+        ElementSettings.parse({"peaks": "p", "width": 3})
+    with pytest.raises(InputError, match="n_nearest: expected a number of at least 1, found 0"):
         ElementSettings.parse({"peaks": "p", "n_nearest": 0})
     with pytest.raises(InputError, match="BED or narrowPeak, found a bigWig"):
         candidate_elements("x.bw", files["genes"])

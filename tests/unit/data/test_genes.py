@@ -81,7 +81,7 @@ def test_renamed_columns_and_aliases(tmp_path: Path) -> None:
         ("g4\tchr2\t7\t+\thigh\t1\t1\t", r"line 5: expected a number in column 'gc'.*'high'"),
         ("g4\tchr2\t7\t+\tinf\t1\t1\t", r"line 5: expected a number in column 'gc'.*'inf'"),
         ("g4\tchr2\t7\t+\tNA\t1\t1\t", r"line 5: the feature 'gc' of g4 is missing"),
-        ("g4\tchr2\t7\t+\t1\tNaN\t1\t", r"line 5: the label 'A_cage' of g4 .*missing_label: drop"),
+        ("g4\tchr2\t7\t+\t1\tNaN\t1\t", r"line 5: the label 'A_cage' of g4 .*label\.missing: drop"),
         ("g4\tchr2\t7\t+\t1\t-2\t1\t", r"line 5: the label 'A_cage' of g4 is -2;"),
         ("g4\tchr9\t7\t+\t1\t1\t1\t", r"genome\.fa: no data for chr9 \(1 genes\)"),
         ("\tchr1\t7\t+\t1\t1\t1\t", r"line 5: gene_id is empty"),
@@ -138,3 +138,14 @@ def test_real_gene_table(realdata_dir: Path) -> None:
     assert len(genes) == 517
     assert (genes["label_K562"] > 0).sum() == 334
     assert set(genes["split"]) == {"train", "valid", "test", "gap"}
+
+
+def test_cells_need_a_column_each(tmp_path: Path) -> None:
+    path = table(tmp_path, ROWS)
+    with pytest.raises(InputError, match=r"label.column: expected a column with \{cell\}"):
+        read(path, label_column="A_cage")
+    with pytest.raises(InputError, match=r"genes.promoter_activity: expected .*the cells A, B"):
+        read(path, promoter_activity_column="A_cage")
+    assert len(read(path, label_column="A_cage", cells=["A"])) == 3
+    with pytest.raises(InputError, match=r"the column '\{other\}_cage' can't be found"):
+        read(path, label_column="{other}_cage", cells=["A"])

@@ -53,8 +53,7 @@ def plan_of(root: Path, changes: dict[str, Any]) -> Plan:
     merged: dict[str, Any] = {}
     for content in [*(yaml.safe_load(Path(file).read_text()) for file in files), changes]:
         merged = merge(merged, content)
-    schemas = root / "workflow" / "schemas"
-    return make_plan(configuration.load(copy.deepcopy(merged), files, schemas))
+    return make_plan(configuration.load(copy.deepcopy(merged), files))
 
 
 def test_from_the_sheet_to_masks_and_elements(

@@ -44,7 +44,8 @@ def test_every_chromosome_is_tested_once() -> None:
 
 
 def test_column(genes: pd.DataFrame) -> None:
-    splits = assign_splits(genes, kind="column", folds=["split"])
+    numbered = genes.assign(split=genes["split"].replace(["1", "2", "3", "4"], "gap"))
+    splits = assign_splits(numbered, kind="column", folds=["split"])
     assert splits["split"].tolist()[:6] == ["train", "valid", "test", "none", "none", "train"]
     mapped = assign_splits(
         genes, kind="column", folds=["split"], values={"1": "train", "2": "valid", "3": "test"}
@@ -52,6 +53,16 @@ def test_column(genes: pd.DataFrame) -> None:
     assert mapped["split"].tolist()[-5:] == ["none", "train", "valid", "test", "none"]
     with pytest.raises(InputError, match="found 'dev'"):
         assign_splits(genes, kind="column", folds=["split"], values={"1": "dev"})
+
+
+@pytest.mark.parametrize("stray", ["Train", "validation", "test ", "tset", "1", "holdout"])
+def test_stray_values_of_a_column_are_refused(genes: pd.DataFrame, stray: str) -> None:
+    kept = genes["split"].where(genes["split"].isin(["train", "valid", "test"]), "none")
+    assign_splits(genes.assign(split=kept), kind="column", folds=["split"])
+    kept.iloc[4] = stray
+    table = genes.assign(split=kept, line=range(2, len(genes) + 2))
+    with pytest.raises(InputError, match=f"line 6: the split column 'split': .*'{stray}' \\(1"):
+        assign_splits(table, kind="column", folds=["split"])
 
 
 def test_unknown_names(genes: pd.DataFrame) -> None:

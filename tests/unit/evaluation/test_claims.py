@@ -37,7 +37,7 @@ CONTEXT = {"dataset": "demo", "title": "simulated genome", "simulated": True,
 
 @pytest.fixture(scope="module")
 def content(root: Path) -> dict[str, Any]:
-    return read_claims(root / "config" / "claims.yaml", root / "workflow" / "schemas")
+    return read_claims(root / "config" / "claims.yaml")
 
 
 def group(errors: dict[tuple[str, str], float], seeds: tuple[int, ...] = SEEDS) -> Group:
@@ -285,4 +285,4 @@ def test_a_wrong_file_ends_with_a_sentence(
     path = tmp_path / "claims.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        read_claims(path, root / "workflow" / "schemas")
+        read_claims(path)

@@ -167,12 +167,15 @@ def test_crops_are_central(inputs, data):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"drop": ["hic"]}, "unknown key drop; known are crop_bp, remove, how, output, cell"),
-        ({"remove": "hic"}, "a list of names in remove"),
-        ({"remove": ["hic"], "how": "noise"}, "how to be one of zero, mean, permute"),
-        ({"output": "both"}, "output to be one of direct, backdoor"),
-        ({"crop_bp": 33}, "positive even number, found 33"),
-        ({"crop_bp": -2}, "positive even number"),
+        ({"drop": ["hic"]}, "unknown key 'drop': expected only cell, crop_bp, how, output, remove"),
+        ({"remove": "hic"}, "remove: expected a list, found 'hic'"),
+        (
+            {"remove": ["hic"], "how": "noise"},
+            "how: expected one of zero, mean, permute, found 'noise'",
+        ),
+        ({"output": "both"}, "output: expected one of direct, backdoor"),
+        ({"crop_bp": 33}, "crop_bp: expected an even length in bp, at least 2, found 33"),
+        ({"crop_bp": -2}, "crop_bp: expected an even length in bp, at least 2, found -2"),
     ],
 )
 def test_malformed_scenarios_are_refused(values, sentence):

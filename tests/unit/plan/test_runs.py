@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from planned import PAPER
 
 from prismflow.errors import InputError
-from prismflow.plan.runs import Plan, make_plan
-from prismflow.settings import config as configuration
-from prismflow.settings.datasets import merge
+from prismflow.plan.runs import Plan
 
 Make = Callable[..., Plan]
-
-
-@pytest.fixture
-def plan(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Plan the demo with one experiment ``own`` and further changes of the configuration."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(root / "config", "config")
-
-    def make(entry: dict[str, Any] | None = None, **changes: Any) -> Plan:
-        files = ["config/config.yaml", "config/demo.yaml"]
-        if entry is not None:
-            path = Path("config/experiments.yaml")
-            content = yaml.safe_load(path.read_text())
-            own = {"title": "t", "caption": "c", "renderer": "sweep", **entry}
-            content["experiments"]["own"] = own
-            path.write_text(yaml.safe_dump(content, sort_keys=False))
-            changes = merge({"run": {"experiments": ["own"]}}, changes)
-        merged: dict[str, Any] = {}
-        for values in [*(yaml.safe_load(Path(f).read_text()) for f in files), changes]:
-            merged = merge(merged, values)
-        schemas = root / "workflow" / "schemas"
-        return make_plan(configuration.load(copy.deepcopy(merged), files, schemas))
-
-    return make
 
 
 def own(made: Plan, dataset: str = "demo") -> Any:
@@ -187,11 +159,9 @@ def test_long_windows_take_a_batch_in_several_passes(
     assert found[0] * found[1] == 8
 
 
-def test_the_papers_configuration_is_planned(plan: Make, root: Path) -> None:
-    schemas = root / "workflow" / "schemas"
-    raw = yaml.safe_load(Path("config/config.yaml").read_text())
+def test_the_papers_configuration_is_planned(plan: Make) -> None:
     # The gene table and tracks are made or downloaded later; planning asks for none of them.
-    made = make_plan(configuration.load(raw, ["config/config.yaml"], schemas))
+    made = plan(files=PAPER)
     main = made.experiments["hg38_cage", "main"]
     published = Path("config/published.tsv").read_text().splitlines()[1:]
     named = {line.split("\t")[2] for line in published if line.startswith("main\t")}

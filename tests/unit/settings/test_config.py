@@ -25,7 +25,6 @@ class Project:
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder = folder
-        self.schemas = root / "workflow" / "schemas"
         shutil.copytree(root / "config", folder / "config")
 
     def edit(self, file: str, change: Callable[[Any], None]) -> None:
@@ -48,7 +47,7 @@ class Project:
         merged: dict[str, Any] = {}
         for file in files:
             merged = merge(merged, yaml.safe_load(Path(file).read_text()))
-        return make_plan(configuration.load(copy.deepcopy(merged), files, self.schemas))
+        return make_plan(configuration.load(copy.deepcopy(merged), files))
 
 
 @pytest.fixture
@@ -256,6 +255,73 @@ WRONG_YAML = {
         setting("prism", "loss", value={"uniform": -1}),
         r"prism\.loss\.uniform\): expected a number of at least 0, found -1",
     ),
+    "unknown loss weight": (
+        "models.yaml",
+        setting("prism", "loss", value={"unifrm": 1}),
+        r"models\.yaml, line \d+ \(prism\.loss\.unifrm\): unknown loss weight .*mean 'uniform'",
+    ),
+    "hyperparameter as text": (
+        "models.yaml",
+        setting("cnn", "hyperparameters", value={"d_hidden": "128"}),
+        r"models\.yaml, line \d+ \(cnn\.hyperparameters\.d_hidden\): expected integer, found the "
+        r"text '128'; write the number as 128",
+    ),
+    "overridden hyperparameter as text": (
+        "demo.yaml",
+        setting("model_overrides", "prism", "hyperparameters", "d_model", value="128"),
+        r"demo\.yaml, line \d+ \(model_overrides\.prism\.hyperparameters\.d_model\): expected int",
+    ),
+    "hyperparameter out of range": (
+        "models.yaml",
+        setting("prism", "hyperparameters", "drop_rate", value=1.5),
+        r"prism\.hyperparameters\.drop_rate\): drop_rate must be between 0 and 1, found 1\.5",
+    ),
+    "hyperparameters that don't fit together": (
+        "models.yaml",
+        setting("enformer", "hyperparameters", value={"d_model": 100}),
+        r"enformer\.hyperparameters\.d_model\): d_model must be a multiple of 6 x n_heads = 48",
+    ),
+    "grid of a hyperparameter out of range": (
+        "experiments.yaml",
+        setting(
+            "experiments",
+            "contexts",
+            "vary",
+            value={"models": ["prism"], "hyperparameters": {"n_contexts": [-1]}},
+        ),
+        r"experiments\.contexts\.vary\.hyperparameters\.n_contexts\): n_contexts must be 0 or more",
+    ),
+    "warm-up as long as the training": (
+        "demo.yaml",
+        setting("training", "warmup_steps", value=150),
+        r"demo\.yaml, line \d+ \(training\.warmup_steps\): expected warmup_steps below steps, "
+        r"found warmup_steps 150 and steps 150",
+    ),
+    "warm-up longer than a model's training": (
+        "models.yaml",
+        setting("cnn", "training", value={"steps": 10}),
+        r"models\.yaml, line \d+ \(cnn\.training\): .*found warmup_steps 15 and steps 10",
+    ),
+    "setting of the simulator out of range": (
+        "demo.yaml",
+        setting("datasets", "demo", "simulate", "n_genes", value=3),
+        r"datasets\.demo\.simulate\.n_genes\): expected a number of at least 80, found 3",
+    ),
+    "cell named twice": (
+        "demo.yaml",
+        setting("datasets", "demo", "cells", value=["simA", "simA"]),
+        r"datasets\.demo\.cells\): expected no entry twice, found \['simA', 'simA'\]",
+    ),
+    "keys where a list belongs": (
+        "demo.yaml",
+        setting("seeds", value={"first": 2}),
+        r"demo\.yaml, line \d+ \(seeds\): expected a list, found \{'first': 2\}",
+    ),
+    "infinite number": (
+        "demo.yaml",
+        setting("training", "learning_rate", value=float("inf")),
+        r"training\.learning_rate\): expected a finite number, found inf",
+    ),
 }
 
 
@@ -389,8 +455,48 @@ def test_channels_follow_the_files_not_the_merge(project: Project) -> None:
     for file in reversed(files):
         merged = merge(merged, yaml.safe_load(Path(file).read_text()))
     merged = merge(merged, yaml.safe_load(Path(files[1]).read_text()))
-    config = configuration.load(merged, files, project.schemas)
+    config = configuration.load(merged, files)
     assert list(config.values["modalities"]) == names
+
+
+ALLOWED = {
+    "no clipping": setting("training", "clip_norm", value=0),
+    "fractional warm-up": setting("training", "warmup_steps", value=7.5),
+    "mean of a signal": setting("modalities", "dnase", value={"missing": "mean"}),
+    "wait between attempts": setting("downloads", value={"backoff_s": 0.5, "max_backoff_s": 2}),
+    "lines of progress": setting("downloads", value={"progress_s": 1}),
+}
+
+
+@pytest.mark.parametrize("case", ALLOWED)
+def test_what_the_readers_document_may_be_set(project: Project, case: str) -> None:
+    project.edit("demo.yaml", ALLOWED[case])
+    assert project.plan().runs("demo")
+
+
+def test_training_must_say_how_long_it_is(project: Project) -> None:
+    for file in ("config.yaml", "demo.yaml"):
+        project.edit(file, removal("training", "steps"))
+    with pytest.raises(InputError, match=r"\(training\): expected the keys steps, found"):
+        project.plan()
+
+
+def test_a_key_given_twice_is_refused_with_both_lines(project: Project) -> None:
+    project.replace("demo.yaml", "seeds: [2, 22]", "seeds: [2, 22]\nseeds: [3]")
+    lines = Path("config/demo.yaml").read_text().splitlines()
+    first = lines.index("seeds: [2, 22]") + 1
+    sentence = (
+        rf"demo\.yaml, line {first + 1} \(seeds\): the key 'seeds' stands already in line {first}"
+    )
+    with pytest.raises(InputError, match=sentence):
+        project.plan()
+
+
+def test_values_keep_the_way_they_were_written(project: Project) -> None:
+    # Results record them: 1 must not become 1.0 in a model's settings.
+    project.edit("demo.yaml", setting("training", "clip_norm", value=1))
+    training = project.plan().settings("demo", "simA", "prism")["training"]
+    assert repr(training["clip_norm"]) == "1"
 
 
 def test_cell_without_a_modality_is_normal(project: Project) -> None:

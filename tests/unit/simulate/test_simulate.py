@@ -333,18 +333,21 @@ def test_shortcut_through_the_background_can_be_broken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"n_gene": 100}, "unknown key 'n_gene'; known keys are n_genes"),
-        ({"n_genes": 10}, "'n_genes': expected an integer of at least 80, found 10"),
-        ({"n_genes": 100.5}, "'n_genes': expected an integer, found 100.5"),
-        ({"confounding": "1e-2"}, "'confounding': expected a number, found '1e-2'"),
+        ({"n_gene": 100}, "unknown key 'n_gene': expected only background_effect"),
+        ({"n_genes": 10}, "n_genes: expected a number of at least 80, found 10"),
+        ({"n_genes": 100.5}, "n_genes: expected integer, found 100.5"),
+        (
+            {"confounding": "1e-2"},
+            "confounding: expected a number between -0.95 and 0.95, found the text '1e-2'",
+        ),
         ({"confounding_test": 1.5}, "expected a number between -0.95 and 0.95, found 1.5"),
         ({"label_noise": float("nan")}, "expected a number between 0 and 5, found nan"),
-        ({"cells": "simA"}, "'cells': expected a list of str values, found 'simA'"),
+        ({"cells": "simA"}, "cells: expected a list, found 'simA'"),
         ({"cells": ["a/b"]}, "expected distinct names of letters, digits, hyphens and"),
         ({"cells": ["a", "a"]}, "expected distinct names of letters, digits, hyphens and"),
         ({"resolutions_bp": [5000, 7000]}, "followed by larger multiples of it"),
         ({"resolutions_bp": []}, "followed by larger multiples of it"),
-        ({"signal_noise": True}, "'signal_noise': expected a number, found True"),
+        ({"signal_noise": True}, "signal_noise: expected a number between 0 and 5, found True"),
     ],
 )
 def test_wrong_settings_are_one_sentence(settings: dict, sentence: str) -> None:

@@ -216,9 +216,12 @@ def test_progress_and_device_are_logged(data, tmp_path, caplog):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"training": {"step": 3}}, "unknown key step; known are steps, batch_size"),
-        ({"training": {"steps": 0}}, "steps must be greater than 0"),
-        ({"training": {"precision": "fp16"}}, "precision must be one of fp32, bf16"),
+        ({"training": {"step": 3}}, "unknown key 'step': expected only .*mean 'steps'"),
+        ({"training": {"steps": 0}}, "steps: expected a number of at least 1, found 0"),
+        (
+            {"training": {"precision": "fp16"}},
+            "precision: expected one of fp32, bf16, found 'fp16'",
+        ),
         ({"training": {"warmup_steps": 12}}, "warmup_steps 12.* steps 12"),
         ({"modalities": ["h3k4me3"]}, "needs the modality 'h3k4me3'.*h3k27ac, dnase, hic"),
         ({"gene_features": ["gc"]}, "gene features gc.*utr5_length, cds_gc, promoter_activity"),
