@@ -52,5 +52,5 @@ def test_names() -> None:
     assert display("my_track", "contacts").unit == "contacts"
     with pytest.raises(InputError, match="reserved"):
         check_kind("labels", "signal")
-    with pytest.raises(InputError, match="known kinds: signal, contacts, peaks"):
+    with pytest.raises(InputError, match="known kinds: contacts, peaks, signal"):
         check_kind("dnase", "bigwig")
