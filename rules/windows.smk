@@ -49,6 +49,6 @@ rule build_store:
     params:
         settings=PARAMETERS.store,
         tracks=PARAMETERS.tracks,
-        code=code_digest("data.store_builder"),
+        code=DIGESTS.store,
     script:
         "../workflow/scripts/build_store.py"

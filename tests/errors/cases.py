@@ -119,10 +119,7 @@ def _contacts(
     **limits: float,
 ) -> Callable[[str], object]:
     genes = where or _where()
-    return lambda name: inspect_contacts(
-        name, resolution_bp, normalisation, genes.counts(), genes.chrom_lengths,
-        genes_source="genes.tsv", lengths_source="genome.fa", **limits,
-    )  # fmt: skip
+    return lambda name: inspect_contacts(name, genes, resolution_bp, normalisation, **limits)
 
 
 def _bases(name: str) -> object:

@@ -9,11 +9,14 @@ from typing import Any
 
 from prismflow.data import genes as gene_tables
 from prismflow.data import splits, tracks, windows
+from prismflow.data.chromosomes import Genes
 from prismflow.data.genome import Genome, read_chrom_sizes
 from prismflow.errors import InputError
 from prismflow.files import read_tsv, write_json, write_tsv
 
 logger = logging.getLogger(__name__)
+
+_FOR_THE_KIND = ("resolution_bp", "normalisation", "absent_chromosomes")
 
 
 def promoter_activity_column(settings: Mapping[str, Any]) -> str | None:
@@ -113,7 +116,7 @@ def inspect_track(
         InputError: the track can't be used with these genes; names the line of the sheet.
     """
     table = read_tsv(genes, dtype={"chrom": str})
-    positions = tracks.Genes.from_table(
+    positions = Genes.from_table(
         table,
         read_chrom_sizes(sizes),
         source=str(genes),
@@ -126,9 +129,7 @@ def inspect_track(
             track["kind"],
             positions,
             modality=track["modality"],
-            resolution_bp=track["resolution_bp"],
-            normalisation=track["normalisation"],
-            absent_chromosomes=track["absent_chromosomes"],
+            **{key: track.get(key) for key in _FOR_THE_KIND},
             window_bp=int((table["window_end"] - table["window_start"]).max()),
             md5=track.get("md5", ""),
         )

@@ -21,9 +21,9 @@ from prismflow.settings.keys import (
     key,
     one_of,
 )  # fmt: skip
+from prismflow.settings.kinds import KINDS
 from prismflow.settings.policies import MISSING_GENE, MISSING_SIGNAL
 from prismflow.settings.simulation import SimulatedGenome
-from prismflow.settings.tracks import TRACK_FORMATS
 from prismflow.settings.training import TrainingSettings
 
 _NEEDED = ("steps", "batch_size")
@@ -187,7 +187,7 @@ class Dataset(Keys):
 class Modality(Keys):
     """One kind of signal."""
 
-    kind: str = one_of("What its files hold.", TRACK_FORMATS)
+    kind: str = one_of("What its files hold.", KINDS)
     label: str = key("Name in figures; without it the modality's own.", None, sparse=True)
     transform: str = key("`raw`, `log1p`, `log10p1` or `clip:<max>`, when a batch is made.", "raw")
     missing: str = one_of(

@@ -95,7 +95,7 @@ def check_elements(
             )
         # The power law stands in for contacts that a cell doesn't have.
         lacking = [c for c in dataset["cells"] if (c, modality) not in tracks]
-        if lacking and kind != "contacts":
+        if lacking and modality != entry["contacts"]:
             raise InputError(
                 f"{where}: expected a track {modality!r} for every cell of the dataset, found none "
                 f"for {', '.join(lacking)}; add it to {values['sheets']['tracks']}."
