@@ -1,10 +1,17 @@
 # Prism workflow: what is made, and from which stages. Settings: config/config.yaml.
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.13")
 
+# The working directory may be elsewhere (--directory, --snakefile, a module): then this repository's own.
+CONFIGURATION = "config/config.yaml"
+if not os.path.exists(CONFIGURATION):
+    CONFIGURATION = os.path.join(workflow.current_basedir, CONFIGURATION)
 
-configfile: "config/config.yaml"
+
+configfile: CONFIGURATION
 
 
 report: "workflow/report/workflow.rst"

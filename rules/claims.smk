@@ -91,7 +91,7 @@ rule compare_models:
 def load_claims():
     try:
         path = PLAN.config.values["sheets"]["claims"]
-        return read_claims(path, Path(workflow.basedir) / "workflow" / "schemas")
+        return read_claims(path, SCHEMAS)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 

@@ -17,6 +17,8 @@ from prismflow.jobs.code_digest import code_digest
 from prismflow.plan.parameters import store_settings
 
 ENVIRONMENT = "../envs/prismflow.yaml"
+# Not workflow.basedir, which is another repository's where this workflow is a module of it.
+SCHEMAS = Path(workflow.current_basedir).parent / "workflow" / "schemas"
 
 
 def load_plan():
@@ -28,7 +30,7 @@ def load_plan():
     try:
         return make_plan(
             settings_of.load(
-                config, files, Path(workflow.basedir) / "workflow" / "schemas"
+                *settings_of.with_shipped(config, files, CONFIGURATION), SCHEMAS
             )
         )
     except InputError as error:

@@ -57,7 +57,7 @@ def define_windows(
         label_column=settings["label"]["column"],
         label_transform=settings["label"]["transform"],
         missing_label=settings["label"]["missing"],
-        missing_feature=settings["genes"]["missing"],
+        missing_feature=settings["genes"].get("missing", "error"),
         promoter_activity_column=promoter_activity_column(settings),
         split_columns=folds if is_by_column else (),
         chrom_aliases=settings["chrom_aliases"],

@@ -22,6 +22,8 @@ from prismflow.settings.shared_files import Reference, check_gene_table, read_re
 from prismflow.settings.sheets import Row, check_name
 from prismflow.settings.tracks import Track, read_cells, read_tracks
 
+CONFIGURATION = "config/config.yaml"
+
 
 @dataclass(frozen=True)
 class Config:
@@ -63,7 +65,7 @@ def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLik
     given["datasets"] = with_bases(given.get("datasets"), files)
     values = yaml_files.validate(given, schemas / "config.schema.yaml", files)
     values["modalities"] = _in_order_of_files(values["modalities"], files)
-    sheets = values["sheets"]
+    sheets = values["sheets"] = _found_sheets(values["sheets"], schemas.parents[1])
     cells = read_cells(sheets["cells"])
     tracks = read_tracks(sheets["tracks"], cells, values, files)
     experiments = _with_overrides(
@@ -83,6 +85,28 @@ def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLik
     check_datasets(config)
     _check_scenarios(config)
     return config
+
+
+def with_shipped(
+    raw: Mapping[str, Any], files: Sequence[str], shipped: str
+) -> tuple[Mapping[str, Any], list[str]]:
+    """Settings over the shipped ones where Snakemake has not merged them, and their files.
+
+    A workflow that imports this one as a module with ``config:`` gives its own settings alone.
+    """
+    if "modalities" in raw or shipped in files:
+        return raw, list(files)
+    return merge(yaml_files.read_yaml(shipped), raw), [shipped, *files]
+
+
+def _found_sheets(sheets: Mapping[str, str], home: Path) -> dict[str, str]:
+    """Paths of the sheets, those of this repository where the folder has no configuration."""
+    if Path(CONFIGURATION).exists():
+        return dict(sheets)
+    return {
+        key: str(home / path) if not Path(path).exists() and (home / path).exists() else path
+        for key, path in sheets.items()
+    }
 
 
 def check_locale(folder: str) -> None:
