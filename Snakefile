@@ -1,14 +1,9 @@
 # Prism workflow: what is made, and from which stages. Settings: config/config.yaml.
-import os
-
+from prismflow.settings.config import configuration_of
 from snakemake.utils import min_version
 
 min_version("9.13")
-
-# The working directory may be elsewhere (--directory, --snakefile, a module): then this repository's own.
-CONFIGURATION = "config/config.yaml"
-if not os.path.exists(CONFIGURATION):
-    CONFIGURATION = os.path.join(workflow.current_basedir, CONFIGURATION)
+CONFIGURATION = configuration_of(workflow.current_basedir)
 
 
 configfile: CONFIGURATION

@@ -61,7 +61,8 @@ def test_a_configuration_that_names_absent_files_says_where_it_looked(
     arguments = ("-n", "--directory", str(tmp_path))
     result = project.run(*arguments, configfiles=("config/demo.yaml", str(own)))
     assert result.returncode != 0
-    assert "mine/cells.tsv: expected a sheet (TSV), found no such file" in result.stdout + result.stderr
+    said = result.stdout + result.stderr
+    assert "mine/cells.tsv: expected a sheet (TSV), found no such file" in said
 
 
 def test_it_runs_as_a_module(project: Workflow, tmp_path: Path) -> None:

@@ -87,6 +87,16 @@ def load(raw: Mapping[str, Any], files: Sequence[str], schemas: str | os.PathLik
     return config
 
 
+def configuration_of(home: str | os.PathLike[str]) -> str:
+    """The configuration of the working directory, else that of this repository (``home``).
+
+    The working directory is elsewhere after ``--directory`` and where this is a module of another
+    workflow.
+    """
+    own = Path(CONFIGURATION)
+    return CONFIGURATION if own.exists() else str(Path(home) / CONFIGURATION)
+
+
 def with_shipped(
     raw: Mapping[str, Any], files: Sequence[str], shipped: str
 ) -> tuple[Mapping[str, Any], list[str]]:
