@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prismflow.data import genes as gene_tables
-from prismflow.data import splits, tracks, windows
+from prismflow.data import shared_sequence, splits, tracks, windows
 from prismflow.data.chromosomes import Genes
 from prismflow.data.genome import Genome, read_chrom_sizes
 from prismflow.errors import InputError
@@ -42,7 +42,8 @@ def define_windows(
         fasta: the genome.
         sizes: chromosome lengths written by ``index_genome``.
         index: folder of the genome's index, if one is kept.
-        outputs: paths of ``genes``, ``windows``, ``dropped`` and ``splits``.
+        outputs: paths of ``genes``, ``windows``, ``dropped``, ``splits`` and, if wanted,
+            ``shared`` (genes whose sequence stands in another split).
 
     Raises:
         InputError: the gene table, blacklist or splits can't be used.
@@ -60,17 +61,18 @@ def define_windows(
         label_column=settings["label"]["column"],
         label_transform=settings["label"]["transform"],
         missing_label=settings["label"]["missing"],
-        missing_feature=settings["genes"]["missing"],
+        missing_feature=settings["genes"].get("missing", "error"),
         promoter_activity_column=promoter_activity_column(settings),
         split_columns=folds if is_by_column else (),
         chrom_aliases=settings["chrom_aliases"],
     )
     limit = settings["max_n_fraction"]
+    genome = Genome(fasta, index)
     kept, dropped = windows.define_windows(
         table,
         lengths,
         settings["window_bp"],
-        genome=Genome(fasta, index),
+        genome=genome,
         min_acgt_fraction=1 - limit if limit < 1 else None,
         blacklist=settings["blacklist"],
         drop_blacklisted=settings["drop_blacklisted"],
@@ -79,7 +81,12 @@ def define_windows(
     assigned = splits.assign_splits(
         kept, kind=settings["splits"]["by"], folds=folds, source=str(genes)
     )
+    pairs = shared_sequence.similar_genes(kept, genome, settings["window_bp"])
+    assigned, shared = shared_sequence.separate(
+        kept, assigned, pairs, settings["splits"].get("shared_sequence", "drop")
+    )
     for fold in folds:
+        splits.check_not_empty(kept, assigned[fold], fold, str(genes))
         overlaps = splits.count_overlaps(kept, assigned[fold])
         logger.info("%s: %s", fold, assigned[fold].value_counts().to_dict())
         logger.info("%s: genes whose window overlaps a training window: %s", fold, overlaps)
@@ -92,6 +99,8 @@ def define_windows(
         bed_path=outputs["windows"],
     )
     write_tsv(assigned, outputs["splits"])
+    if "shared" in outputs:
+        write_tsv(shared, outputs["shared"])
 
 
 def inspect_track(

@@ -140,6 +140,11 @@ class Splits(Keys):
     use: SomeNames | None = key(
         "Folds of experiments that name none; null for all of `folds`.", None
     )
+    shared_sequence: Literal["drop", "keep"] = key(
+        "Genes with the sequence of a gene in another split (alternative contigs, X and Y, one "
+        "TSS): `drop` takes the training gene out of the fold, `keep` only lists them.",
+        "drop",
+    )
 
 
 class Dataset(Keys):

@@ -161,3 +161,29 @@ def test_cell_without_a_modality_is_normal(project: Project) -> None:
     assert not any(
         run.cell == "simA" and run.model == "caduceus_signals_h3k27ac" for run in plan.scenarios
     )
+
+
+def test_sheets_of_the_repository_are_used_only_without_own_ones(
+    project: Project, root: Path
+) -> None:
+    for file in (project.folder / "config").iterdir():
+        if file.is_file() and file.name not in ("config.yaml", "demo.yaml"):
+            file.unlink()
+    with pytest.raises(InputError, match=r"experiments\.yaml: expected a YAML file, found no such"):
+        project.plan()
+    own = project.folder / "config"
+    merged = merge(*(yaml.safe_load((own / f).read_text()) for f in ("config.yaml", "demo.yaml")))
+    (project.folder / "config" / "config.yaml").rename(project.folder / "elsewhere.yaml")
+    loaded = configuration.load(merged, [], project.schemas)
+    assert loaded.values["sheets"]["models"] == str(root / "config" / "models.yaml")
+    assert loaded.values["sheets"]["cells"] == "config/demo/cells.tsv"
+
+
+def test_settings_of_a_module_lie_over_the_shipped_ones(project: Project) -> None:
+    shipped = "config/config.yaml"
+    values, files = configuration.with_shipped({"seeds": [7]}, ["main.yaml"], shipped)
+    assert values["seeds"] == [7]
+    assert "modalities" in values
+    assert files == [shipped, "main.yaml"]
+    whole = {"modalities": {}}
+    assert configuration.with_shipped(whole, [], shipped) == (whole, [])
