@@ -1,12 +1,14 @@
 # Prism workflow: what is made, and from which stages. Settings: config/config.yaml.
+from prismflow.settings.config import configuration_of
 from snakemake.utils import min_version
 
 from prismflow.plan.results import all_figures, all_tables, reports, stores
 
 min_version("9.13")
+CONFIGURATION = configuration_of(workflow.current_basedir)
 
 
-configfile: "config/config.yaml"
+configfile: CONFIGURATION
 
 
 report: "workflow/report/workflow.rst"

@@ -27,8 +27,8 @@ TRITON = "triton==3.9.0 ; sys_platform == 'linux'"
 TRITON_HEADER = """# For tests of the CUDA kernels in Triton's interpreter; by envs/make_lock.py.
 # On machines with a CUDA device torch brings its own Triton.
 """
-DEV_HEADER = """# Tools of `make lint` for Python 3.11 to 3.13, by envs/make_lock.py; versions that the product
-# needs too are those of requirements.lock.
+DEV_HEADER = """# Tools of `make lint` for Python 3.11 to 3.13, by envs/make_lock.py; what the
+# product needs too has the versions of requirements.lock.
 """
 HEADER = """# Locked with hashes for Python 3.11 to 3.13 by envs/make_lock.py; edit pyproject.toml
 # and run it again (`make lock`). torch is installed first and apart: see envs/setup.sh.

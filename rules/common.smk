@@ -10,7 +10,7 @@ from prismflow.plan.rules import growing, one_of, start
 from prismflow.settings.architectures import module_of
 
 ENVIRONMENT = "../envs/prismflow.yaml"
-PLAN = start(workflow, config)
+PLAN = start(workflow, config, CONFIGURATION)
 INPUTS = Inputs(PLAN)
 PARAMETERS = Parameters(PLAN)
 REQUESTS = Requests(PLAN)

@@ -18,7 +18,7 @@ rule inspect_track:
     params:
         track=PARAMETERS.inspected_track,
         aliases=PARAMETERS.aliases,
-        code=code_digest("data.tracks"),
+        code=DIGESTS.inspection,
     script:
         "../workflow/scripts/inspect_track.py"
 

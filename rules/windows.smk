@@ -11,6 +11,7 @@ rule define_windows:
         windows="results/{dataset}/windows.bed.gz",
         dropped="results/{dataset}/dropped.tsv",
         splits="results/{dataset}/splits.tsv",
+        shared="results/{dataset}/shared_sequence.tsv",
     log:
         "logs/{dataset}/define_windows.log",
     benchmark:
@@ -22,7 +23,9 @@ rule define_windows:
         runtime=growing(30),
     params:
         settings=PARAMETERS.windows,
-        code=code_digest("data.windows", "data.splits", "data.genes"),
+        code=code_digest(
+            "data.windows", "data.splits", "data.genes", "data.shared_sequence"
+        ),
     script:
         "../workflow/scripts/define_windows.py"
 
@@ -49,6 +52,6 @@ rule build_store:
     params:
         settings=PARAMETERS.store,
         tracks=PARAMETERS.tracks,
-        code=code_digest("data.store_builder"),
+        code=DIGESTS.store,
     script:
         "../workflow/scripts/build_store.py"

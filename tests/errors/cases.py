@@ -1,7 +1,7 @@
 """Wrong data files: how to make each kind, what reads it, and the sentence that it must give.
 
 The tests and docs/errors.md are made from this table and from the wrong configurations and sheets
-of tests/unit/test_config.py.
+of tests/unit/settings/damaged.py.
 """
 
 from __future__ import annotations
@@ -119,10 +119,7 @@ def _contacts(
     **limits: float,
 ) -> Callable[[str], object]:
     genes = where or _where()
-    return lambda name: inspect_contacts(
-        name, resolution_bp, normalisation, genes.counts(), genes.chrom_lengths,
-        genes_source="genes.tsv", lengths_source="genome.fa", **limits,
-    )  # fmt: skip
+    return lambda name: inspect_contacts(name, genes, resolution_bp, normalisation, **limits)
 
 
 def _bases(name: str) -> object:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from errors.cases import CASES, Case
 from errors.document import render
-from unit.settings.test_config import WRONG_SHEETS, WRONG_YAML, Project
+from unit.settings.damaged import WRONG_SHEETS, WRONG_YAML, Project
 
 from prismflow.errors import InputError
 
@@ -29,7 +29,7 @@ def _said(run: Callable[[], object]) -> str:
 
 
 def _settings_case(group: str, wrong: str) -> None:
-    """Damage the demo's configuration as tests/unit/test_config.py does, and plan."""
+    """Damage the demo's configuration as tests/unit/settings/damaged.py does, and plan."""
     root = Path(__file__).parents[2]
     project = Project(Path.cwd(), root)
     if group == SETTINGS:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from unit.settings.test_config import Project
+from unit.settings.damaged import Project
 
 from prismflow.data.store import Store
 from prismflow.errors import InputError

@@ -11,10 +11,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mutants import mutant
 from samples import LENGTHS, RESOLUTION_BP, WRITERS
 
+from prismflow.data.chromosomes import Genes
 from prismflow.data.contact_guard import inspect_contacts
 from prismflow.errors import InputError
 
@@ -23,6 +25,7 @@ MUTANTS = int(os.environ.get("PRISMFLOW_MUTANTS", "300"))
 #: A crash of these readers is met in a child process by ``inspect_track``.
 ISOLATED = ("contacts.hic", "contacts.cool")
 SECONDS_PER_MUTANT = 120.0
+GENES = Genes(np.array(list(LENGTHS), dtype=object), np.full(len(LENGTHS), 1000), LENGTHS)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,7 @@ def test_no_damage_is_silent_or_fatal(folder: Path, name: str) -> None:
         path = folder / "damaged" / name
         path.write_bytes(mutant((folder / name).read_bytes(), number))
         with pytest.raises(InputError, match=r"crashed the library that reads it \(SIG"):
-            inspect_contacts(path, RESOLUTION_BP, "NONE", dict.fromkeys(LENGTHS, 1), LENGTHS)
+            inspect_contacts(path, GENES, RESOLUTION_BP, "NONE")
 
 
 def test_a_reader_that_crashes_is_a_sentence(folder: Path) -> None:
@@ -77,14 +80,14 @@ def test_a_reader_that_crashes_is_a_sentence(folder: Path) -> None:
     path = folder / "crash.hic"
     path.write_bytes(mutant((folder / "contacts.hic").read_bytes(), 895))
     with pytest.raises(InputError, match=r"crash\.hic: .* (crashed|can't be read)") as caught:
-        inspect_contacts(path, RESOLUTION_BP, "NONE", dict.fromkeys(LENGTHS, 1), LENGTHS)
+        inspect_contacts(path, GENES, RESOLUTION_BP, "NONE")
     assert "\n" not in str(caught.value)
 
 
 def test_a_reader_that_does_not_return_is_a_sentence(folder: Path) -> None:
     with pytest.raises(InputError, match=r"did not end within 0 s; it seems damaged"):
         inspect_contacts(
-            folder / "contacts.hic", RESOLUTION_BP, "NONE", dict.fromkeys(LENGTHS, 1), LENGTHS,
+            folder / "contacts.hic", GENES, RESOLUTION_BP, "NONE",
             seconds=0.01,
         )  # fmt: skip
 
@@ -92,16 +95,14 @@ def test_a_reader_that_does_not_return_is_a_sentence(folder: Path) -> None:
 def test_a_reader_that_takes_all_memory_is_a_sentence(folder: Path) -> None:
     with pytest.raises(InputError, match=r"contacts\.hic: .*(can't be used|can't be read)"):
         inspect_contacts(
-            folder / "contacts.hic", RESOLUTION_BP, "NONE", dict.fromkeys(LENGTHS, 1), LENGTHS,
+            folder / "contacts.hic", GENES, RESOLUTION_BP, "NONE",
             memory_bytes=1 << 20,
         )  # fmt: skip
 
 
 def test_the_child_reads_what_is_there(folder: Path) -> None:
     for name in ISOLATED:
-        found = inspect_contacts(
-            folder / name, RESOLUTION_BP, "NONE", dict.fromkeys(LENGTHS, 1), LENGTHS
-        )
+        found = inspect_contacts(folder / name, GENES, RESOLUTION_BP, "NONE")
         assert found["chromosomes"] == LENGTHS
         assert found["resolution_bp"] == RESOLUTION_BP
         assert found["n_records"] > 1000

@@ -14,7 +14,7 @@ from prismflow.data.chromosomes import Genes
 from prismflow.data.contacts import PSEUDOCOUNT, feature_per_bin, rows_of_bins
 from prismflow.data.genes import read_genes
 from prismflow.data.genome import Genome
-from prismflow.data.tracks import peak_windows
+from prismflow.data.kinds.peaks import peak_windows
 from prismflow.data.windows import define_windows
 from prismflow.errors import InputError
 from prismflow.settings.sheets import read_sheet

@@ -92,8 +92,7 @@ def test_there_are_no_rooms_but_those_of_the_plan_and_each_says_what_it_holds(ro
 def test_tests_stand_in_the_room_that_they_test(root: Path) -> None:
     unit = root / "tests" / "unit"
     tested = {path.parent.name for path in unit.glob("*/**/test_*.py")}
-    assert tested == set(ROOMS)
-    assert [path.name for path in unit.glob("test_*.py")] == ["test_structure.py"]
+    assert tested == set(ROOMS)  # beside them: promises about the whole
 
 
 def test_rules_are_found(root: Path) -> None:

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,7 +54,7 @@ class Genes:
         return {chrom: len(rows) for chrom, rows in by_chromosome(self.chroms)}
 
     def names_in(
-        self, source: str | Path, lengths: Mapping[str, int], absent_chromosomes: str
+        self, source: str | os.PathLike[str], lengths: Mapping[str, int], absent_chromosomes: str
     ) -> dict[str, str]:
         """Names of the genes' chromosomes in another file, whose lengths must agree.
 

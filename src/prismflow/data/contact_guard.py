@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prismflow.data.chromosomes import check_lengths, match_chromosomes
+from prismflow.data.chromosomes import Genes, check_lengths, match_chromosomes
 from prismflow.data.contact_bins import bins_per_window
 from prismflow.data.contacts import COVERAGE_HALF_BP, ContactFile
 from prismflow.errors import InputError
@@ -32,14 +32,10 @@ _BYTES_PER_SECOND = 2_000_000
 
 def inspect_contacts(
     path: str | Path,
+    genes: Genes,
     resolution_bp: int,
     normalisation: str,
-    gene_counts: Mapping[str, int],
-    chrom_lengths: Mapping[str, int],
     *,
-    genes_source: str = "the gene table",
-    lengths_source: str = "the genome",
-    chrom_aliases: Mapping[str, str] | None = None,
     absent_chromosomes: str = "error",
     window_bp: int = REACH_BP,
     seconds: float | None = None,
@@ -49,13 +45,9 @@ def inspect_contacts(
 
     Args:
         path: .hic, .cool or .mcool.
+        genes: N genes; their chromosomes are read.
         resolution_bp: bin size.
         normalisation: as named in the file, or ``NONE``.
-        gene_counts: chromosome -> number of genes; the chromosomes to read.
-        chrom_lengths: chromosome -> length.
-        genes_source: file of the genes, for messages.
-        lengths_source: file of the lengths, for messages.
-        chrom_aliases: name in the file -> name in the gene table.
         absent_chromosomes: ``error`` or ``missing``.
         window_bp: contacts up to this distance are read.
         seconds: time limit; by default five minutes and what the file's size needs.
@@ -76,11 +68,11 @@ def inspect_contacts(
         "path": str(path),
         "resolution_bp": resolution_bp,
         "normalisation": normalisation,
-        "gene_counts": dict(gene_counts),
-        "chrom_lengths": dict(chrom_lengths),
-        "genes_source": str(genes_source),
-        "lengths_source": str(lengths_source),
-        "chrom_aliases": dict(chrom_aliases or {}),
+        "gene_counts": genes.counts(),
+        "chrom_lengths": dict(genes.chrom_lengths),
+        "genes_source": str(genes.source),
+        "lengths_source": str(genes.lengths_source),
+        "chrom_aliases": dict(genes.aliases),
         "absent_chromosomes": absent_chromosomes,
         "window_bp": window_bp,
         "memory_bytes": memory_bytes,

@@ -12,14 +12,13 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from prismflow.data.chromosomes import by_chromosome, check_lengths, match_chromosomes
+from prismflow.data.chromosomes import Genes, by_chromosome
 from prismflow.data.contact_bins import bins_per_window, expand_bins
 from prismflow.data.hictk import hictkpy
 from prismflow.errors import InputError
@@ -286,16 +285,11 @@ def released_contact_feature(
 
 def contact_bins(
     path: str | os.PathLike[str],
-    chroms: np.ndarray,
-    tss: np.ndarray,
+    genes: Genes,
     *,
     window_bp: int,
     resolution_bp: int,
     normalisation: str,
-    chrom_lengths: Mapping[str, int],
-    genes_source: str = "the gene table",
-    lengths_source: str = "the genome",
-    chrom_aliases: Mapping[str, str] | None = None,
     absent_chromosomes: str = "error",
     pseudocount: bool = True,
 ) -> tuple[np.ndarray, dict[str, Any]]:
@@ -303,15 +297,10 @@ def contact_bins(
 
     Args:
         path: .hic, .cool or .mcool.
-        chroms: chromosome per gene (N,).
-        tss: int (N,).
+        genes: N genes.
         window_bp: window length L.
         resolution_bp: bin size, must be in the file.
         normalisation: as named in the file, or ``NONE``.
-        chrom_lengths: chromosome -> length.
-        genes_source: file of the genes, for messages.
-        lengths_source: file of the lengths, for messages.
-        chrom_aliases: name in a file -> name in the gene table.
         absent_chromosomes: ``error`` or ``missing`` (rows of 0, counted).
         pseudocount: see :func:`feature_per_bin`.
 
@@ -322,24 +311,20 @@ def contact_bins(
     Raises:
         InputError: see :class:`ContactFile`; chromosome names or lengths differ.
     """
-    chroms, tss = np.asarray(chroms, dtype=object), np.asarray(tss, dtype=np.int64)
+    tss = np.asarray(genes.tss, dtype=np.int64)
     file = ContactFile.open(path, resolution_bp, normalisation)
-    counts = {chrom: len(rows) for chrom, rows in by_chromosome(chroms)}
-    names = match_chromosomes(
-        genes_source, counts, path, file.lengths, chrom_aliases, absent_chromosomes
-    )
-    check_lengths(lengths_source, chrom_lengths, path, file.lengths, names)
+    names = genes.names_in(path, file.lengths, absent_chromosomes)
     n_bins = bins_per_window(window_bp, resolution_bp)
     result = np.zeros((len(tss), n_bins), dtype=np.float32)
     report = {"n_genes_without_coverage": 0, "n_genes_without_chromosome": 0}
     half_bins = max(n_bins, COVERAGE_HALF_BP // resolution_bp + 1)
-    for chrom, rows in by_chromosome(chroms):
+    for chrom, rows in by_chromosome(genes.chroms):
         if chrom not in names:
             report["n_genes_without_chromosome"] += len(rows)
             continue
         pixels = file.pixels(names[chrom], half_bins)
         feature, covered = feature_per_bin(
-            *pixels, tss[rows], chrom_lengths[chrom], window_bp, resolution_bp, pseudocount
+            *pixels, tss[rows], genes.chrom_lengths[chrom], window_bp, resolution_bp, pseudocount
         )
         result[rows] = feature
         report["n_genes_without_coverage"] += int((~covered).sum())

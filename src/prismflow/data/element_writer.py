@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow.data import tracks as reading
-from prismflow.data.chromosomes import by_chromosome
+from prismflow.data.chromosomes import Genes, by_chromosome
 from prismflow.data.elements import (
     candidate_elements,
     element_activity,
@@ -46,7 +45,7 @@ def _track(
 def write_elements(
     folder: Path,
     genome: Genome,
-    genes: reading.Genes,
+    genes: Genes,
     tracks: Sequence[Mapping[str, Any]],
     settings: ElementSettings,
     cell: str,
@@ -126,7 +125,7 @@ def write_elements(
 def _write_sequences(
     path: Path,
     genome: Genome,
-    genes: reading.Genes,
+    genes: Genes,
     chroms: np.ndarray,
     centre: np.ndarray,
     sequence_bp: int,

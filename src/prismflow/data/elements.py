@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow.data import tracks as reading
 from prismflow.data.bigwig import BigWig
-from prismflow.data.chromosomes import by_chromosome, match_chromosomes
+from prismflow.data.chromosomes import Genes, by_chromosome, match_chromosomes
 from prismflow.data.contacts import ContactFile, power_law_contact, rows_of_bins
+from prismflow.data.kinds.peaks import is_bigwig_name
 from prismflow.data.windows import read_bed, require_bedtools
 from prismflow.errors import InputError
 
@@ -44,7 +44,7 @@ def _summits(path: Path, regions: pd.DataFrame) -> np.ndarray:
 
 def candidate_elements(
     path: str | Path,
-    genes: reading.Genes,
+    genes: Genes,
     *,
     width_bp: int = 500,
     blacklist: str | Path | None = None,
@@ -67,7 +67,7 @@ def candidate_elements(
     import pybedtools
 
     path = Path(path)
-    if reading.is_bigwig_name(path):
+    if is_bigwig_name(path):
         raise InputError(
             f"{path}: candidate elements need peaks as BED or narrowPeak, found a bigWig."
         )
@@ -103,7 +103,7 @@ def candidate_elements(
 def region_means(
     path: str | Path,
     regions: pd.DataFrame,
-    genes: reading.Genes,
+    genes: Genes,
     absent_chromosomes: str = "error",
 ) -> np.ndarray:
     """Mean of a bigWig over regions (chrom, start, end inside chromosomes), float64 (E,).
@@ -141,7 +141,7 @@ def region_means(
 def element_activity(
     regions: pd.DataFrame,
     tracks: Sequence[Mapping[str, Any]],
-    genes: reading.Genes,
+    genes: Genes,
 ) -> np.ndarray:
     """Geometric mean of the tracks' means in each region, float64 (E,).
 
@@ -163,7 +163,7 @@ def element_activity(
 
 
 def nearest_elements(
-    genes: reading.Genes,
+    genes: Genes,
     elements: pd.DataFrame,
     *,
     n_nearest: int | None = 60,
@@ -210,7 +210,7 @@ def nearest_elements(
 def pair_contacts(
     pairs: pd.DataFrame,
     centre: np.ndarray,
-    genes: reading.Genes,
+    genes: Genes,
     track: Mapping[str, Any] | None,
 ) -> tuple[np.ndarray, int]:
     """Contact of each pair of a TSS and an element, float64 (P,), >= 0.

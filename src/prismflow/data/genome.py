@@ -16,6 +16,7 @@ import pandas as pd
 import pysam
 
 from prismflow.data.chromosomes import _some
+from prismflow.data.fasta_index import fasta_index
 from prismflow.errors import InputError
 from prismflow.files import write_tsv
 
@@ -44,9 +45,9 @@ _TABLE = _lookup_table()
 class Genome:
     """Random access to the bases of a plain or bgzip-compressed FASTA.
 
-    An index beside the FASTA or in ``index_dir`` is used when it is not older than the FASTA;
-    otherwise one is made in ``index_dir`` (default: a temporary folder), so the FASTA's folder may
-    be read-only.
+    An index beside the FASTA or in ``index_dir`` is used when it is not older than the FASTA and
+    describes its content; otherwise one is made in ``index_dir`` (default: a temporary folder), so
+    the FASTA's folder may be read-only.
 
     Attributes:
         path: the FASTA.
@@ -66,7 +67,7 @@ class Genome:
         with contextlib.ExitStack() as stack:
             if index_dir is None:
                 index_dir = stack.enter_context(tempfile.TemporaryDirectory())
-            index, block_index = _fasta_index(self.path, compressed, Path(index_dir))
+            index, block_index = fasta_index(self.path, compressed, Path(index_dir))
             self._file = pysam.FastaFile(
                 str(self.path), filepath_index=index, filepath_index_compressed=block_index
             )
@@ -204,37 +205,6 @@ def _check_fasta(path: Path) -> bool:
         found = f"{head.lstrip()[:20]!r}" if b"\0" not in tail else "zero bytes at its end"
         raise InputError(f"{path}: expected a FASTA, text that starts with '>', found {found}.")
     return False
-
-
-def _fasta_index(path: Path, compressed: bool, folder: Path) -> tuple[str, str | None]:
-    made = path.stat().st_mtime
-    for stem in (str(path), str(folder / path.name)):
-        index, block_index = f"{stem}.fai", f"{stem}.gzi"
-        files = [Path(index)] + ([Path(block_index)] if compressed else [])
-        if all(file.is_file() and file.stat().st_mtime >= made for file in files):
-            break
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        logger.info("%s: no current index beside it, indexing", path)
-        options = ["--fai-idx", index] + (["--gzi-idx", block_index] if compressed else [])
-        try:
-            pysam.faidx(str(path), *options)
-        except pysam.SamtoolsError:
-            found = "found other text or lines of uneven length; download it again or rewrap it."
-            sentence = "the FASTA can't be indexed; expected sequences in lines of equal length"
-            raise InputError(f"{path}: {sentence}, {found}") from None
-    _check_index(path, Path(index))
-    return index, block_index if compressed else None
-
-
-def _check_index(path: Path, index: Path) -> None:
-    names = [line.split(b"\t")[0] for line in index.read_bytes().splitlines()]
-    if not names:
-        raise InputError(f"{path}: expected a FASTA with sequences, found none.")
-    if odd := [n for n in names if not (n.isascii() and n.decode("ascii").isprintable())]:
-        expected = f"{path}: expected chromosome names of printable ASCII characters"
-        advice = "the file seems damaged, copy or download it again."
-        raise InputError(f"{expected}, found {odd[0]!r}; {advice}")
 
 
 def unknown_runs(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

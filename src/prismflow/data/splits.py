@@ -80,7 +80,7 @@ def assign_splits(
             result[fold] = _by_chromosome(genes, fold, PAPER_FOLDS | dict(custom_folds or {}))
         else:
             result[fold] = _by_column(genes, fold, values, source)
-        _check_not_empty(genes, result[fold], fold, source)
+        check_not_empty(genes, result[fold], fold, source)
     return result
 
 
@@ -129,7 +129,12 @@ def _plain_values() -> dict[str, str]:
     return {name: name for name in SPLITS} | dict.fromkeys(NO_SPLIT, "none")
 
 
-def _check_not_empty(genes: pd.DataFrame, split: pd.Series, fold: str, source: str) -> None:
+def check_not_empty(genes: pd.DataFrame, split: pd.Series, fold: str, source: str) -> None:
+    """Refuse a fold without genes to train, select or test with.
+
+    Raises:
+        InputError: names the empty sets and counts the genes by chromosome.
+    """
     empty = [name for name in SPLITS if not (split == name).any()]
     if empty:
         counts = pd.crosstab(genes["chrom"].to_numpy(), split.to_numpy())

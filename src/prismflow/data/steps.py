@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from prismflow.data import genes as gene_tables
-from prismflow.data import splits, tracks, windows
+from prismflow.data import shared_sequence, splits, tracks, windows
+from prismflow.data.chromosomes import Genes
 from prismflow.data.genome import Genome, read_chrom_sizes
 from prismflow.errors import InputError
 from prismflow.files import read_tsv, write_json, write_tsv
 
 logger = logging.getLogger(__name__)
+
+_FOR_THE_KIND = ("resolution_bp", "normalisation", "absent_chromosomes")
 
 
 def promoter_activity_column(settings: Mapping[str, Any]) -> str | None:
@@ -39,7 +42,8 @@ def define_windows(
         fasta: the genome.
         sizes: chromosome lengths written by ``index_genome``.
         index: folder of the genome's index, if one is kept.
-        outputs: paths of ``genes``, ``windows``, ``dropped`` and ``splits``.
+        outputs: paths of ``genes``, ``windows``, ``dropped``, ``splits`` and, if wanted,
+            ``shared`` (genes whose sequence stands in another split).
 
     Raises:
         InputError: the gene table, blacklist or splits can't be used.
@@ -57,17 +61,18 @@ def define_windows(
         label_column=settings["label"]["column"],
         label_transform=settings["label"]["transform"],
         missing_label=settings["label"]["missing"],
-        missing_feature=settings["genes"]["missing"],
+        missing_feature=settings["genes"].get("missing", "error"),
         promoter_activity_column=promoter_activity_column(settings),
         split_columns=folds if is_by_column else (),
         chrom_aliases=settings["chrom_aliases"],
     )
     limit = settings["max_n_fraction"]
+    genome = Genome(fasta, index)
     kept, dropped = windows.define_windows(
         table,
         lengths,
         settings["window_bp"],
-        genome=Genome(fasta, index),
+        genome=genome,
         min_acgt_fraction=1 - limit if limit < 1 else None,
         blacklist=settings["blacklist"],
         drop_blacklisted=settings["drop_blacklisted"],
@@ -76,7 +81,12 @@ def define_windows(
     assigned = splits.assign_splits(
         kept, kind=settings["splits"]["by"], folds=folds, source=str(genes)
     )
+    pairs = shared_sequence.similar_genes(kept, genome, settings["window_bp"])
+    assigned, shared = shared_sequence.separate(
+        kept, assigned, pairs, settings["splits"].get("shared_sequence", "drop")
+    )
     for fold in folds:
+        splits.check_not_empty(kept, assigned[fold], fold, str(genes))
         overlaps = splits.count_overlaps(kept, assigned[fold])
         logger.info("%s: %s", fold, assigned[fold].value_counts().to_dict())
         logger.info("%s: genes whose window overlaps a training window: %s", fold, overlaps)
@@ -89,6 +99,8 @@ def define_windows(
         bed_path=outputs["windows"],
     )
     write_tsv(assigned, outputs["splits"])
+    if "shared" in outputs:
+        write_tsv(shared, outputs["shared"])
 
 
 def inspect_track(
@@ -113,7 +125,7 @@ def inspect_track(
         InputError: the track can't be used with these genes; names the line of the sheet.
     """
     table = read_tsv(genes, dtype={"chrom": str})
-    positions = tracks.Genes.from_table(
+    positions = Genes.from_table(
         table,
         read_chrom_sizes(sizes),
         source=str(genes),
@@ -126,9 +138,7 @@ def inspect_track(
             track["kind"],
             positions,
             modality=track["modality"],
-            resolution_bp=track["resolution_bp"],
-            normalisation=track["normalisation"],
-            absent_chromosomes=track["absent_chromosomes"],
+            **{key: track.get(key) for key in _FOR_THE_KIND},
             window_bp=int((table["window_end"] - table["window_start"]).max()),
             md5=track.get("md5", ""),
         )

@@ -74,7 +74,7 @@ class Store:
         n_features = len(manifest["gene_features"])
         arrays = {"sequence": _load(path, "sequence.npy", (n_genes, window_bp), ("uint8",))}
         for name, entry in manifest["modalities"].items():
-            width = entry["n_bins"] if entry["kind"] == "contacts" else window_bp
+            width = entry.get("n_bins", window_bp)
             arrays[name] = _load(path, entry["file"], (n_genes, width), (entry["dtype"],))
         features = _load(path, "gene_features.npy", (n_genes, n_features), ("float32",))
         labels = _load(path, "labels.npy", (n_genes,), ("float32",))
@@ -126,15 +126,15 @@ class Store:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Names that can be model inputs (kinds signal and contacts), in the configured order."""
+        """Names that can be model inputs (values, no masks), in the configured order."""
         entries = self.manifest["modalities"]
-        return tuple(n for n in self.manifest["modality_order"] if entries[n]["kind"] != "peaks")
+        return tuple(n for n in self.manifest["modality_order"] if not _is_mask(entries[n]))
 
     @property
     def peaks(self) -> tuple[str, ...]:
         """Names of the peak masks, in the configured order."""
         entries = self.manifest["modalities"]
-        return tuple(n for n in self.manifest["modality_order"] if entries[n]["kind"] == "peaks")
+        return tuple(n for n in self.manifest["modality_order"] if _is_mask(entries[n]))
 
     def sequence(self, rows: Sequence[int] | np.ndarray, window_bp: int) -> np.ndarray:
         """Base codes uint8 (n, w): A 0, C 1, G 2, T 3, other or outside the chromosome 4."""
@@ -153,7 +153,7 @@ class Store:
         entry = self.modality(name)
         start = self._crop_start(window_bp)
         rows = np.asarray(rows)
-        if entry["kind"] != "contacts":
+        if "n_bins" not in entry:
             values = self.arrays[name][rows, start : start + window_bp]
             return np.asarray(values, dtype=np.float32)
         return expand_bins(
@@ -255,7 +255,7 @@ def _check_manifest(path: Path, manifest: Any) -> None:
         )
 
     for name, entry in manifest["modalities"].items():
-        if entry["kind"] != "contacts":
+        if "n_bins" not in entry:
             continue
         expected = bins_per_window(manifest["window_bp"], entry["resolution_bp"])
         if entry["n_bins"] != expected:
@@ -263,6 +263,11 @@ def _check_manifest(path: Path, manifest: Any) -> None:
                 f"{where}: {name} needs {expected} bins of {entry['resolution_bp']} bp for "
                 f"windows of {manifest['window_bp']} bp, found n_bins {entry['n_bins']}."
             )
+
+
+def _is_mask(entry: dict[str, Any]) -> bool:
+    """Whether a modality says yes or no for every base, which no model reads as a channel."""
+    return bool(entry["dtype"] == "uint8")
 
 
 def _load_elements(path: Path, manifest: dict[str, Any]) -> dict[str, np.ndarray]:

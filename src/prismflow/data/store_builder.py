@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow.data import tracks as reading
-from prismflow.data.bigwig import BigWig
-from prismflow.data.chromosomes import by_chromosome
-from prismflow.data.contacts import contact_bins
+from prismflow.data.chromosomes import Genes, by_chromosome
 from prismflow.data.element_writer import write_elements
 from prismflow.data.genes import label_name, promoter_activity_name
 from prismflow.data.genome import Genome
+from prismflow.data.kinds import kind_of
+from prismflow.data.promoters import activity_of_promoters, core_means
 from prismflow.data.store_writer import RowFile, finish_store, new_store
-from prismflow.data.transforms import check_kind
 from prismflow.data.windows import check_window
 from prismflow.errors import InputError
-from prismflow.files import read_tsv, write_array
+from prismflow.files import read_tsv
 from prismflow.settings.elements import ElementSettings
 
 logger = logging.getLogger(__name__)
@@ -84,7 +82,7 @@ def build_store(
         raise InputError(f"signal_dtype: expected float32 or float16, found {signal_dtype!r}.")
     table = _read_gene_rows(Path(genes_path), cell, window_bp)
     with Genome(fasta, fasta_index) as genome, new_store(path) as folder:
-        genes = reading.Genes.from_table(
+        genes = Genes.from_table(
             table,
             _canonical(genome.lengths, chrom_aliases),
             source=str(genes_path),
@@ -95,10 +93,12 @@ def build_store(
         entries = {}
         for track in tracks:
             name = track["modality"]
-            check_kind(name, track["kind"])
+            kind = kind_of(name, track["kind"])
             if name in entries:
                 raise InputError(f"{cell}: the modality {name!r} is given twice.")
-            entries[name] = _write_modality(folder, track, genes, window_bp, signal_dtype)
+            file = folder / f"{name}.npy"
+            written = kind.write(file, track, genes, window_bp, signal_dtype)
+            entries[name] = {"kind": track["kind"], "file": file.name, **written}
         chosen = _gene_features(table, cell, features, genes_path, promoter_activity)
         if promoter_activity == "computed":
             chosen[PROMOTER_ACTIVITY] = _computed_activity(
@@ -145,7 +145,7 @@ def _read_gene_rows(path: Path, cell: str, window_bp: int) -> pd.DataFrame:
     return table
 
 
-def _store_genes(table: pd.DataFrame, cell: str, genes: reading.Genes) -> pd.DataFrame:
+def _store_genes(table: pd.DataFrame, cell: str, genes: Genes) -> pd.DataFrame:
     length = table["chrom"].map(dict(genes.chrom_lengths))
     return table.assign(
         pad_left=(-table["window_start"]).clip(lower=0),
@@ -172,7 +172,7 @@ def _gene_features(
 def _computed_activity(
     cell: str,
     tracks: Sequence[Mapping[str, Any]],
-    genes: reading.Genes,
+    genes: Genes,
     modalities: tuple[str, str],
 ) -> np.ndarray:
     by_name = {track["modality"]: track for track in tracks}
@@ -184,15 +184,13 @@ def _computed_activity(
             "track, or set promoter_activity: none."
         )
     means = [
-        reading.core_means(
-            by_name[name]["path"], genes, by_name[name].get("absent_chromosomes") or "error"
-        )
+        core_means(by_name[name]["path"], genes, by_name[name].get("absent_chromosomes") or "error")
         for name in modalities
     ]
-    return reading.promoter_activity(*means)
+    return activity_of_promoters(*means)
 
 
-def _write_sequence(folder: Path, genome: Genome, genes: reading.Genes, window_bp: int) -> None:
+def _write_sequence(folder: Path, genome: Genome, genes: Genes, window_bp: int) -> None:
     names = genes.names_in(genome.path, genome.lengths, "error")
     with RowFile(folder / "sequence.npy", (len(genes.tss), window_bp), "uint8") as file:
         for chrom, rows in by_chromosome(genes.chroms):
@@ -202,83 +200,3 @@ def _write_sequence(folder: Path, genome: Genome, genes: reading.Genes, window_b
                 window = genome.codes(names[chrom], start, start + window_bp)
                 file.write(np.array([row]), window[None])
             logger.info("sequence: %s, %d genes", chrom, len(rows))
-
-
-def _write_modality(
-    folder: Path,
-    track: Mapping[str, Any],
-    genes: reading.Genes,
-    window_bp: int,
-    signal_dtype: str,
-) -> dict[str, Any]:
-    name, kind, path = track["modality"], track["kind"], track["path"]
-    absent = track.get("absent_chromosomes") or "error"
-    file = f"{name}.npy"
-    shape = (len(genes.tss), window_bp)
-    if kind == "contacts":
-        return _write_contacts(folder / file, track, genes, window_bp, absent)
-    if kind == "peaks":
-        with RowFile(folder / file, shape, "uint8") as out:
-            for rows, mask in reading.peak_windows(
-                path, genes, window_bp, absent_chromosomes=absent
-            ):
-                out.write(rows, mask)
-        return {"kind": kind, "file": file, "dtype": "uint8"}
-    missing = track.get("missing") or "zero"
-    count = reading.MissingCount()
-    limit = float(np.finfo(signal_dtype).max)
-    with RowFile(folder / file, shape, signal_dtype) as out, BigWig(path) as bigwig:
-        for rows, values in reading.signal_windows(
-            bigwig, genes, window_bp, missing=missing, absent_chromosomes=absent, count=count
-        ):
-            largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
-            if largest > limit:
-                raise InputError(
-                    f"{path}: the value {largest:g} does not fit into {signal_dtype}; set "
-                    "signal_dtype: float32."
-                )
-            out.write(rows, values)
-    logger.info("%s: %d of %d bases missing", name, count.n_bases, shape[0] * shape[1])
-    return {
-        "kind": kind,
-        "file": file,
-        "dtype": signal_dtype,
-        "missing": missing,
-        "n_missing_bases": count.n_bases,
-        "n_genes_without_chromosome": count.n_genes_without_chromosome,
-    }
-
-
-def _write_contacts(
-    path: Path, track: Mapping[str, Any], genes: reading.Genes, window_bp: int, absent: str
-) -> dict[str, Any]:
-    resolution_bp = track.get("resolution_bp")
-    if not resolution_bp:
-        raise InputError(f"{track['path']}: contacts need resolution_bp, for example 5000.")
-    normalisation = track.get("normalisation") or "NONE"
-    values, report = contact_bins(
-        track["path"],
-        genes.chroms,
-        genes.tss,
-        window_bp=window_bp,
-        resolution_bp=int(resolution_bp),
-        normalisation=normalisation,
-        chrom_lengths=genes.chrom_lengths,
-        genes_source=genes.source,
-        lengths_source=genes.lengths_source,
-        chrom_aliases=genes.aliases,
-        absent_chromosomes=absent,
-        pseudocount=bool(track.get("pseudocount", True)),
-    )
-    write_array(values, path)
-    return {
-        "kind": "contacts",
-        "file": path.name,
-        "dtype": "float32",
-        "resolution_bp": int(resolution_bp),
-        "normalisation": normalisation,
-        "n_bins": values.shape[1],
-        "pseudocount": bool(track.get("pseudocount", True)),
-        "double_padding": bool(track.get("double_padding", False)),
-        **report,
-    }

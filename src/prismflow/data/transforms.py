@@ -6,13 +6,13 @@ number. Transforms are applied when a batch is made; stores keep raw values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from prismflow.errors import InputError
-
-KINDS: tuple[str, ...] = ("signal", "contacts", "peaks")
 
 #: Names that would collide with other files of a store or with words of the configuration.
 RESERVED_NAMES: frozenset[str] = frozenset(
@@ -39,8 +39,23 @@ TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "log10p1": _log10p1,
 }
 
-#: What the paper's released code does (paper, section on signals): tracks raw, contacts log10(x+1).
-DEFAULT_TRANSFORMS: dict[str, str] = {"signal": "raw", "contacts": "log10p1", "peaks": "raw"}
+
+def default_transform(entry: Mapping[str, Any]) -> str:
+    """What the paper's released code does (paper, section on signals).
+
+    Args:
+        entry: the modality's entry of ``store.json``.
+
+    Returns:
+        ``log10p1`` for contacts, which are kept per bin, and ``raw`` for tracks.
+    """
+    return "log10p1" if "n_bins" in entry else "raw"
+
+
+def known_kinds() -> list[str]:
+    """Kinds of modalities, a file each in :mod:`prismflow.data.kinds`; none is imported."""
+    files = Path(__file__).with_name("kinds").glob("[a-z]*.py")
+    return sorted(path.stem for path in files)
 
 
 def transform_function(name: str) -> Callable[[np.ndarray], np.ndarray]:
@@ -92,9 +107,10 @@ def check_kind(name: str, kind: str) -> None:
     Raises:
         InputError: unknown kind or reserved name.
     """
-    if kind not in KINDS:
+    if kind not in known_kinds():
         raise InputError(
-            f"modality {name!r}: kind {kind!r} is not known; known kinds: {', '.join(KINDS)}."
+            f"modality {name!r}: kind {kind!r} is not known; known kinds: "
+            f"{', '.join(known_kinds())}."
         )
     if name in RESERVED_NAMES:
         raise InputError(

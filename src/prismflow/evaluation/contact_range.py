@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prismflow.data.chromosomes import Genes
 from prismflow.data.contacts import PSEUDOCOUNT, contact_bins
 from prismflow.data.genome import read_chrom_sizes
 from prismflow.files import read_tsv, write_tsv
@@ -43,20 +44,12 @@ def positions_per_bin(
 
 
 def _features(
-    chroms: np.ndarray,
-    tss: np.ndarray,
-    track: Mapping[str, Any],
-    lengths: Mapping[str, int],
-    range_bp: int,
-    aliases: Mapping[str, str],
-    sources: tuple[str, str],
-    pseudocount: bool,
+    genes: Genes, track: Mapping[str, Any], range_bp: int, pseudocount: bool
 ) -> np.ndarray:
     """The contact feature per bin, (n, K), with or without the pseudocount."""
     values, _ = contact_bins(
-        track["path"], chroms, tss, window_bp=range_bp, resolution_bp=int(track["resolution_bp"]),
-        normalisation=track["normalisation"] or "NONE", chrom_lengths=lengths,
-        genes_source=sources[0], lengths_source=sources[1], chrom_aliases=aliases,
+        track["path"], genes, window_bp=range_bp, resolution_bp=int(track["resolution_bp"]),
+        normalisation=track["normalisation"] or "NONE",
         absent_chromosomes=track["absent_chromosomes"] or "error", pseudocount=pseudocount,
     )  # fmt: skip
     return values
@@ -91,10 +84,12 @@ def count_contacts(
         InputError: the contact file does not fit the genes.
     """
     resolution_bp = int(track["resolution_bp"])
-    chroms, tss = genes["chrom"].to_numpy(object), genes["tss"].to_numpy(np.int64)
+    where = Genes.from_table(
+        genes, lengths, source=sources[0], lengths_source=sources[1], aliases=aliases
+    )
+    chroms, tss = where.chroms, where.tss
     with_constant, without = (
-        _features(chroms, tss, track, lengths, range_bp, aliases, sources, pseudocount)
-        for pseudocount in (True, False)
+        _features(where, track, range_bp, pseudocount) for pseudocount in (True, False)
     )
     length = np.array([lengths[chrom] for chrom in chroms], dtype=np.int64)
     bases = positions_per_bin(tss, length, range_bp, resolution_bp, without.shape[1])

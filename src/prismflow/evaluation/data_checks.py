@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow.data import tracks as reading
+from prismflow.data.chromosomes import Genes
 from prismflow.data.contacts import contact_bins
 from prismflow.data.genes import label_name
 from prismflow.data.genome import read_chrom_sizes
+from prismflow.data.kinds.signal import read_windows
 from prismflow.errors import InputError
 from prismflow.files import read_json, read_tsv, write_json, write_tsv
 from prismflow.statistics.bootstrap import spearman
@@ -167,14 +168,11 @@ def _example_rows(label: np.ndarray) -> list[int]:
     return list(dict.fromkeys(int(order[int(q * (len(order) - 1))]) for q in EXAMPLE_QUANTILES))
 
 
-def _contact_level(
-    track: Mapping[str, Any], table: pd.DataFrame, genes: reading.Genes
-) -> np.ndarray:
+def _contact_level(track: Mapping[str, Any], genes: Genes) -> np.ndarray:
     values, _ = contact_bins(
-        track["path"], genes.chroms, genes.tss, window_bp=2, resolution_bp=track["resolution_bp"],
-        normalisation=track["normalisation"] or "NONE", chrom_lengths=genes.chrom_lengths,
-        genes_source=genes.source, lengths_source=genes.lengths_source,
-        chrom_aliases=genes.aliases, absent_chromosomes=track["absent_chromosomes"] or "error",
+        track["path"], genes, window_bp=2, resolution_bp=track["resolution_bp"],
+        normalisation=track["normalisation"] or "NONE",
+        absent_chromosomes=track["absent_chromosomes"] or "error",
     )  # fmt: skip
     return values.max(axis=1)
 
@@ -208,7 +206,7 @@ def check_data(
         InputError: a track can't be read.
     """
     table = read_tsv(genes, dtype={"gene_id": str, "chrom": str})
-    positions = reading.Genes.from_table(
+    positions = Genes.from_table(
         table, read_chrom_sizes(sizes), source=str(genes), lengths_source=str(sizes),
         aliases=dict(aliases),
     )  # fmt: skip
@@ -225,7 +223,7 @@ def check_data(
             summary = read_json(summaries[cell][name])
             own: list[str] = []
             if kind == "signal":
-                values, _ = reading.read_windows(
+                values, _ = read_windows(
                     track["path"], positions, WINDOW_BP,
                     absent_chromosomes=track["absent_chromosomes"] or "error",
                 )  # fmt: skip
@@ -236,7 +234,7 @@ def check_data(
                 profiles.append(_profiles(values, strand).assign(cell=cell, modality=name))
                 examples += _examples(values, table, labels[cell], strand, chosen, cell, name)
             elif kind == "contacts":
-                level = _contact_level(track, table, positions)
+                level = _contact_level(track, positions)
                 facts["spearman"] = float(spearman(level, labels[cell]))
             rows.append({**facts, "flag": " ".join(own)})
             flags += [f"{cell} {name}: {text}" for text in own]

@@ -70,7 +70,7 @@ def _describe(
         for element in part:
             _describe(element, words, imports, strings)
         words.append("]")
-    elif isinstance(part, ast.AST):
+    elif issubclass(kind, ast.AST):
         if kind in (ast.Import, ast.ImportFrom):
             imports.append(part)
         elif kind is ast.Constant and str(part.value).startswith(f"{PACKAGE}."):

@@ -6,7 +6,11 @@ from prismflow.jobs.code_digest import code_digest
 from prismflow.plan.needs import loader_modules, needs_of
 from prismflow.plan.view import View, Wildcards
 from prismflow.plan.worlds import worlds_of
+from prismflow.settings import kinds
 from prismflow.settings.architectures import module_of
+
+SIMULATED = ("contacts", "signal")
+"""Kinds that the simulator writes."""
 
 
 class Digests(View):
@@ -28,8 +32,17 @@ class Digests(View):
         """Code that simulates a world and trains its models in it."""
         models = worlds_of(self.plan, wildcards.dataset)[wildcards.world]["models"]
         architectures = {self.plan.models[model]["architecture"] for model in models}
-        ways = ("training.network", "training.table")
+        ways = ("training.network", "training.table", *map(kinds.module_of, SIMULATED))
         return code_digest("evaluation.worlds", *ways, *sorted(map(module_of, architectures)))
+
+    def inspection(self, wildcards: Wildcards) -> str:
+        """Code that inspects a track."""
+        return code_digest("data.tracks", kinds.module_of(self.track(wildcards).kind))
+
+    def store(self, wildcards: Wildcards) -> str:
+        """Code that builds a cell's store."""
+        found = sorted({track.kind for track in self.tracks_of(wildcards.cell)})
+        return code_digest("data.store_builder", *map(kinds.module_of, found))
 
     def figure(self, wildcards: Wildcards) -> str:
         """Code that draws an experiment's figure."""

@@ -43,7 +43,10 @@ def simulation_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def track_settings(track: Track, modality: Mapping[str, Any]) -> dict[str, Any]:
     """What reading a track depends on: its row of the sheet and its modality's settings."""
+    # Absent where it isn't set, so that no store is built again for the key's sake.
+    padding = "double_padding"
     return {
+        **({padding: modality[padding]} if padding in modality else {}),
         "modality": track.modality,
         "kind": track.kind,
         "path": track.path,

@@ -8,10 +8,10 @@ from typing import Any
 
 from prismflow.plan.runs import Plan
 from prismflow.settings.architectures import ARCHITECTURES
+from prismflow.settings.kinds import DTYPE_BYTES, KINDS
 from prismflow.settings.simulation import SimulationSettings
 
 MEGABYTE = 1e6
-_BYTES = {"float32": 4, "float16": 2}
 
 
 def plan_request(plan: Plan) -> dict[str, Any]:
@@ -66,8 +66,8 @@ def _stores(plan: Plan, dataset: str, settings: Mapping[str, Any]) -> list[dict[
     for cell in settings["cells"]:
         bytes_per_base = 1
         for name in plan.config.modalities_of(cell):
-            kind = kinds[name]["kind"]
-            bytes_per_base += {"signal": _BYTES[settings["signal_dtype"]], "peaks": 1}.get(kind, 0)
+            own = KINDS[kinds[name]["kind"]].bytes_per_base
+            bytes_per_base += DTYPE_BYTES[settings["signal_dtype"]] if own is None else own
         size = n_genes * settings["window_bp"] * bytes_per_base / MEGABYTE
         stores.append({"dataset": dataset, "cell": cell, "expected_mb": size})
     return stores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from prismflow.errors import InputError
@@ -13,19 +14,26 @@ from prismflow.settings import config as configuration
 Read = TypeVar("Read")
 
 
-def start(workflow: Any, config: dict[str, Any]) -> Plan:
+def start(workflow: Any, config: dict[str, Any], shipped: str) -> Plan:
     """Read and check everything that the user wrote.
 
     Args:
         workflow: Snakemake's own; names the configuration files and its folder.
         config: the merged configuration.
+        shipped: this workflow's own configuration, which a module of it overrides.
 
     Raises:
         snakemake.exceptions.WorkflowError: one sentence on the first thing that is wrong.
     """
     given = [str(file) for file in workflow.overwrite_configfiles]
     files = [str(file) for file in workflow.configfiles if str(file) not in given] + given
-    return or_refuse(lambda: make_plan(configuration.load(config, files)))
+    home = Path(shipped).absolute().parents[1]
+
+    def planned() -> Plan:
+        raw, sources = configuration.with_shipped(config, files, shipped)
+        return make_plan(configuration.load(raw, sources, home))
+
+    return or_refuse(planned)
 
 
 def or_refuse(read: Callable[..., Read], *arguments: Any) -> Read:

@@ -20,6 +20,7 @@ from prismflow.plan.variants import lacks, own_scenarios, points, variants
 from prismflow.settings import architectures, yaml_files
 from prismflow.settings.architectures import ARCHITECTURES
 from prismflow.settings.config import Config
+from prismflow.settings.kinds import KINDS
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Plan:
 
 def _modalities(config: Config, cell: str, entry: dict[str, Any]) -> list[str] | None:
     known = config.values["modalities"]
-    there = [name for name in config.modalities_of(cell) if known[name]["kind"] != "peaks"]
+    there = [name for name in config.modalities_of(cell) if KINDS[known[name]["kind"]].model_input]
     if ARCHITECTURES[entry["architecture"]].needs_peaks and len(there) == len(
         config.modalities_of(cell)
     ):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prismflow.settings.config import Config
+from prismflow.settings.kinds import KINDS
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def _with_tracks(config: Config) -> list[str]:
     return [
         name
         for name, settings in config.values["modalities"].items()
-        if settings["kind"] != "peaks" and name in there
+        if KINDS[settings["kind"]].model_input and name in there
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from prismflow.plan.run import Run
 from prismflow.plan.runs import Experiment, Plan
+from prismflow.settings.kinds import KINDS
 from prismflow.settings.tracks import Track
 
 Wildcards = Any
@@ -44,7 +45,7 @@ class View:
         """The first of a cell's tracks that holds contacts."""
         kinds = self.plan.config.values["modalities"]
         tracks = self.tracks_of(cell)
-        return next((t for t in tracks if kinds[t.modality]["kind"] == "contacts"), None)
+        return next((t for t in tracks if KINDS[kinds[t.modality]["kind"]].needs_resolution), None)
 
     def summaries_of(self, dataset: str, cell: str) -> dict[str, str]:
         """Modality -> file that says what was found in a cell's track of it."""

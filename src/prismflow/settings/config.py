@@ -11,18 +11,21 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from prismflow.errors import InputError
 from prismflow.settings import yaml_files
 from prismflow.settings.config_file import ConfigFile
-from prismflow.settings.datasets import check_datasets, with_bases
+from prismflow.settings.datasets import check_datasets, merge, with_bases
 from prismflow.settings.experiments_file import ExperimentsFile
 from prismflow.settings.hyperparameters import SECTIONS, check_values
 from prismflow.settings.models import EXPERIMENTS, overridden_by, read_models, with_overrides
 from prismflow.settings.shared_files import Reference, check_gene_table, read_references
 from prismflow.settings.sheets import Row, check_name
 from prismflow.settings.tracks import Track, read_cells, read_tracks
+
+CONFIGURATION = "config/config.yaml"
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,14 @@ class Config:
         return [name for name in self.values["modalities"] if (cell, name) in self.tracks]
 
 
-def load(raw: Mapping[str, Any], files: Sequence[str]) -> Config:
+def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None) -> Config:
     """Validate the merged configuration and read the sheets that it names.
 
     Args:
         raw: the merged configuration, as Snakemake gives it.
         files: the YAML files it was merged from, in the order of overriding; for messages.
+        home: folder of this repository, whose sheets serve where the working directory has no
+            configuration of its own.
 
     Raises:
         InputError: one sentence on the first thing that is wrong.
@@ -63,7 +68,7 @@ def load(raw: Mapping[str, Any], files: Sequence[str]) -> Config:
     given["datasets"] = with_bases(given.get("datasets"), files)
     values = yaml_files.validate(given, ConfigFile, files)
     values["modalities"] = _in_order_of_files(values["modalities"], files)
-    sheets = values["sheets"]
+    sheets = values["sheets"] = _found_sheets(values["sheets"], home)
     cells = read_cells(sheets["cells"])
     tracks = read_tracks(sheets["tracks"], cells, values, files)
     experiments = with_overrides(
@@ -81,6 +86,38 @@ def load(raw: Mapping[str, Any], files: Sequence[str]) -> Config:
     check_datasets(config)
     _check_scenarios(config)
     return config
+
+
+def configuration_of(home: str | os.PathLike[str]) -> str:
+    """The configuration of the working directory, else that of this repository (``home``).
+
+    The working directory is elsewhere after ``--directory`` and where this is a module of another
+    workflow.
+    """
+    own = Path(CONFIGURATION)
+    return CONFIGURATION if own.exists() else str(Path(home) / CONFIGURATION)
+
+
+def with_shipped(
+    raw: Mapping[str, Any], files: Sequence[str], shipped: str
+) -> tuple[Mapping[str, Any], list[str]]:
+    """Settings over the shipped ones where Snakemake has not merged them, and their files.
+
+    A workflow that imports this one as a module with ``config:`` gives its own settings alone.
+    """
+    if "modalities" in raw or shipped in files:
+        return raw, list(files)
+    return merge(yaml_files.read_yaml(shipped), raw), [shipped, *files]
+
+
+def _found_sheets(sheets: Mapping[str, str], home: Path | None) -> dict[str, str]:
+    """Paths of the sheets, those of this repository where the folder has no configuration."""
+    if home is None or Path(CONFIGURATION).exists():
+        return dict(sheets)
+    return {
+        key: str(home / path) if not Path(path).exists() and (home / path).exists() else path
+        for key, path in sheets.items()
+    }
 
 
 def check_locale(folder: str) -> None:

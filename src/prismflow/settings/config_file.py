@@ -21,9 +21,9 @@ from prismflow.settings.keys import (
     key,
     one_of,
 )  # fmt: skip
+from prismflow.settings.kinds import KINDS
 from prismflow.settings.policies import MISSING_GENE, MISSING_SIGNAL
 from prismflow.settings.simulation import SimulatedGenome
-from prismflow.settings.tracks import TRACK_FORMATS
 from prismflow.settings.training import TrainingSettings
 
 _NEEDED = ("steps", "batch_size")
@@ -140,6 +140,11 @@ class Splits(Keys):
     use: SomeNames | None = key(
         "Folds of experiments that name none; null for all of `folds`.", None
     )
+    shared_sequence: Literal["drop", "keep"] = key(
+        "Genes with the sequence of a gene in another split (alternative contigs, X and Y, one "
+        "TSS): `drop` takes the training gene out of the fold, `keep` only lists them.",
+        "drop",
+    )
 
 
 class Dataset(Keys):
@@ -187,7 +192,7 @@ class Dataset(Keys):
 class Modality(Keys):
     """One kind of signal."""
 
-    kind: str = one_of("What its files hold.", TRACK_FORMATS)
+    kind: str = one_of("What its files hold.", KINDS)
     label: str = key("Name in figures; without it the modality's own.", None, sparse=True)
     transform: str = key("`raw`, `log1p`, `log10p1` or `clip:<max>`, when a batch is made.", "raw")
     missing: str = one_of(
@@ -196,6 +201,12 @@ class Modality(Keys):
         "zero",
     )
     pseudocount: Flag = key("Contacts: add 1 to the counts of a bin, as the released code.", True)
+    double_padding: Flag = key(
+        "Contacts: repeat the released loader's second padding, which shifts them against the "
+        "sequence near chromosome ends.",
+        False,
+        sparse=True,
+    )
     extra: Flag = key(
         "Read only by models that name it; `modalities: available` leaves it out.", False
     )

@@ -27,7 +27,7 @@ def check(definition: type[SettingsT], value: Any) -> SettingsT:
     Raises:
         ValidationError: it is not; see :func:`prismflow.settings.sentences.problem_of`.
     """
-    checker: TypeAdapter[SettingsT] = _checker(definition)
+    checker: TypeAdapter[SettingsT] = _checker(definition)  # type: ignore[arg-type]  # a class has a hash
     return checker.validate_python(value)
 
 

@@ -13,34 +13,43 @@ from pydantic.dataclasses import dataclass
 from prismflow.errors import InputError
 from prismflow.settings import yaml_files
 from prismflow.settings.definitions import build
-from prismflow.settings.keys import STRICT, UNIQUE, Whole, even_length, key
+from prismflow.settings.keys import EVEN, STRICT, UNIQUE, Whole, setting
 
 
 @dataclass(frozen=True, config=STRICT)
 class ElementKeys:
-    """How a dataset's candidates are chosen."""
+    """How a dataset's candidates are chosen.
 
-    peaks: str = key("Modality of kind peaks (BED or narrowPeak) that the candidates come from.")
-    width_bp: Whole = key("Width around a summit (the peak's middle if it has none).", 500, ge=1)
-    sequence_bp: Whole = even_length("Bases around an element's centre that a model reads.", 2000)
-    n_nearest: Whole = key("Most candidates per gene, nearest first.", 60, ge=1)
-    max_distance_bp: Whole = key("Largest distance to the TSS.", 100_000, ge=1)
-    promoter_bp: Whole = key(
-        "Candidates that overlap `tss +- promoter_bp / 2` are the promoter itself.", 1000, ge=0
-    )
-    activity: Annotated[tuple[str, ...], UNIQUE] = key(
-        "Signals whose geometric mean is the activity.", ("h3k27ac", "dnase"), min_length=1
-    )
-    contacts: str | None = key(
-        "Modality of kind contacts; null for the power law of the distance.", "hic"
-    )
+    Attributes:
+        peaks: modality of kind peaks (BED or narrowPeak) that the candidates come from.
+        width_bp: width around a summit (the peak's middle if it has none).
+        sequence_bp: bases around an element's centre that a model reads.
+        n_nearest: most candidates per gene, nearest first.
+        max_distance_bp: largest distance to the TSS.
+        promoter_bp: candidates that overlap ``tss +- promoter_bp / 2`` are the promoter itself.
+        activity: signals whose geometric mean is the activity.
+        contacts: modality of kind contacts; null for the power law of the distance.
+    """
+
+    peaks: str = setting()
+    width_bp: Whole = setting(500, ge=1)
+    sequence_bp: Whole = setting(2000, **EVEN)
+    n_nearest: Whole = setting(60, ge=1)
+    max_distance_bp: Whole = setting(100000, ge=1)
+    promoter_bp: Whole = setting(1000, ge=0)
+    activity: Annotated[tuple[str, ...], UNIQUE] = setting(("h3k27ac", "dnase"), min_length=1)
+    contacts: str | None = setting("hic")
 
 
 @dataclass(frozen=True, config=STRICT)
 class ElementSettings(ElementKeys):
-    """What a job knows of candidates: their keys, and the dataset's blacklist."""
+    """What a job knows of candidates: their keys, and the dataset's blacklist.
 
-    blacklist: str | None = key("BED of regions that can't be trusted, or null.", None)
+    Attributes:
+        blacklist: BED of regions that can't be trusted, or null.
+    """
+
+    blacklist: str | None = setting(None)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> ElementSettings:
@@ -86,7 +95,7 @@ def check_elements(
             )
         # The power law stands in for contacts that a cell doesn't have.
         lacking = [c for c in dataset["cells"] if (c, modality) not in tracks]
-        if lacking and kind != "contacts":
+        if lacking and modality != entry["contacts"]:
             raise InputError(
                 f"{where}: expected a track {modality!r} for every cell of the dataset, found none "
                 f"for {', '.join(lacking)}; add it to {values['sheets']['tracks']}."

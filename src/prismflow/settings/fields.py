@@ -6,7 +6,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from prismflow.errors import InputError
 
@@ -29,7 +29,7 @@ def parse_settings(cls: type[SettingsT], values: Mapping[str, Any], where: str) 
         from prismflow.settings.definitions import build
 
         return build(cls, values, where)
-    fields = {f.name: f for f in dataclasses.fields(cls)}
+    fields = {f.name: f for f in dataclasses.fields(cast(Any, cls))}
     unknown = [str(key) for key in values if key not in fields]
     if unknown:
         known = ", ".join(fields) or "none"

@@ -13,6 +13,7 @@ import dataclasses
 import difflib
 import functools
 import importlib
+import importlib.abc
 import re
 import sys
 import types
@@ -30,6 +31,17 @@ _PACKAGE = __name__.partition(".")[0]
 #: What classes of settings may use as it is: nothing there imports numpy or torch.
 _LIGHT = (f"{_PACKAGE}.errors", f"{_PACKAGE}.settings.")
 SECTIONS = {"hyperparameters": "Settings", "loss": "LossWeights"}
+
+
+class _Statement(importlib.abc.InspectLoader):
+    """Imports a single statement of a module of this package."""
+
+    def __init__(self, node: ast.stmt) -> None:
+        self.node = node
+
+    def get_source(self, fullname: str) -> str:
+        """The statement, with annotations left as text: they may name what isn't there."""
+        return f"from __future__ import annotations\n{ast.unparse(self.node)}\n"
 
 
 class _Source:
@@ -84,9 +96,7 @@ class _Source:
         for name in {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - at_once:
             # Bodies of functions may name what planning never calls.
             self._try(name)
-        tree = ast.Module([node], type_ignores=[])
-        flags = __import__("__future__").annotations.compiler_flag
-        exec(compile(tree, self.module.__name__, "exec", flags), vars(self.module))
+        _Statement(node).exec_module(self.module)
 
     def _try(self, name: str) -> None:
         try:

@@ -62,7 +62,15 @@ def key(
         "expected": expected, "sparse": sparse or None, "kind": kind, "enum": enum,
     }  # fmt: skip
     known = {name: value for name, value in extra.items() if value is not None}
-    return Field(default, description=meaning, json_schema_extra=known or None, **limits)
+    return Field(default, description=meaning or None, json_schema_extra=known or None, **limits)
+
+
+def setting(default: Any = ..., **options: Any) -> Any:
+    """As :func:`key`, of a class that jobs use: its docstring's list of attributes has the meaning.
+
+    Words in a docstring are not code: after an edit of them no result is made again.
+    """
+    return key("", default, **options)
 
 
 def even_length(meaning: str, default: Any = ..., what: str = "length", **options: Any) -> Any:
@@ -105,6 +113,10 @@ class Unique:
         return {**handler(schema), "uniqueItems": True}
 
 
+#: Options of a setting that holds an even number of bases.
+EVEN: dict[str, Any] = {
+    "expected": "an even length in bp, at least 2", "ge": 2, "multiple_of": 2,
+}  # fmt: skip
 UNIQUE = Unique()
 #: Names, each once.
 Names = Annotated[list[str], UNIQUE]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,9 +15,11 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from prismflow.settings.architectures import ARCHITECTURES
 from prismflow.settings.claims import ClaimsFile
 from prismflow.settings.config_file import ConfigFile
 from prismflow.settings.experiments_file import ExperimentsFile
+from prismflow.settings.hyperparameters import SECTIONS, settings_class
 from prismflow.settings.keys import UNIQUE
 from prismflow.settings.models_file import ModelsFile
 from prismflow.settings.sentences import entry_of, extra_of, fields_of, inner, type_words
@@ -40,7 +45,8 @@ _PAGE = f"""# Every key of the configuration
 
 Written by `{COMMAND}` from the classes in `src/prismflow/settings`; edit those.
 [config/README.md](../config/README.md) says how the files work together. A key without a default
-must be given. `<name>` stands for any name of letters, digits and `_`.
+must be given. Ranges of hyper-parameters stand in the models' own classes, which check them at the
+start. `<name>` stands for any name of letters, digits and `_`.
 """
 
 
@@ -62,10 +68,31 @@ def write(root: Path) -> list[str]:
 
 
 def _schema(name: str) -> str:
-    schema = _tidy(TypeAdapter(FILES[name]).json_schema())
+    schema = TypeAdapter(FILES[name]).json_schema()
+    for cls in _classes(FILES[name]):
+        described = schema["$defs"].get(cls.__name__)
+        if described is not None:
+            described["description"] = _about(cls)
+            meanings = _meanings(cls)
+            for key in set(meanings) & set(described["properties"]):
+                described["properties"][key].setdefault("description", meanings[key])
+    schema = _tidy(schema)
     content = {"$schema": _DIALECT, "title": f"config/{name}.yaml", **schema}
     text = yaml.safe_dump(content, sort_keys=False, width=100, allow_unicode=True)
     return f"# Written by `{COMMAND}`; edit the classes in src/prismflow/settings.\n{text}"
+
+
+def _classes(definition: Any) -> Iterator[Any]:
+    """A class of settings and all classes below it."""
+    definition = inner(definition)
+    entry = entry_of(definition)
+    if entry is not None:
+        yield from _classes(entry)
+    fields = fields_of(definition)
+    if fields is not None:
+        yield definition
+        for field in fields.values():
+            yield from _classes(field.annotation)
 
 
 def _tidy(node: Any) -> Any:
@@ -93,7 +120,48 @@ def _page() -> str:
     for name, definition in FILES.items():
         parts.append(f"\n## {name}.yaml\n")
         parts += _sections(definition, "")
+        if definition is ModelsFile:
+            parts += _architectures()
     return "".join(parts)
+
+
+def _architectures() -> Iterator[str]:
+    """Tables of the architectures' own keys; those with the same ones share a table."""
+    for section in SECTIONS:
+        classes: dict[type, list[str]] = {}
+        for name in ARCHITECTURES:
+            classes.setdefault(settings_class(name, section), []).append(f"`{name}`")
+        for cls, names in classes.items():
+            if not dataclasses.fields(cls):
+                continue
+            yield f"\n### `<name>.{section}` of {', '.join(names)}\n\n"
+            yield "| key | type | default | meaning |\n|---|---|---|---|\n"
+            kinds, meanings = typing.get_type_hints(cls), _meanings(cls)
+            for field in dataclasses.fields(cls):
+                default = _yaml(getattr(cls(), field.name))
+                meaning = meanings.get(field.name, "")
+                words = type_words(kinds[field.name])
+                yield f"| `{field.name}` | {words} | {default} | {meaning} |\n"
+
+
+def _about(definition: Any) -> str:
+    """The docstring of a class without its list of attributes."""
+    return " ".join((definition.__doc__ or "").partition("Attributes:")[0].split())
+
+
+def _meanings(cls: type) -> dict[str, str]:
+    """Name -> text, from the lists of attributes in the docstrings of a class and its bases."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__[:-1]):
+        _, _, listed = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")
+        for names, text in re.findall(
+            r"^    (\w[\w, ]*): (.+(?:\n {6,}.+)*)", listed, re.MULTILINE
+        ):
+            words = " ".join(text.split()).replace("``", "`")
+            # A symbol such as b or c_k keeps its letter.
+            start = words[:1].upper() if words[1:2].islower() else words[:1]
+            found |= {name.strip(): start + words[1:] for name in names.split(",")}
+    return found
 
 
 def _sections(definition: Any, path: str) -> Iterator[str]:
@@ -109,16 +177,16 @@ def _sections(definition: Any, path: str) -> Iterator[str]:
     if fields is None:
         return
     yield f"\n### {f'`{path}`' if path else 'top level'}\n\n"
-    yield f"{' '.join((definition.__doc__ or '').split())}\n\n"
+    yield f"{_about(definition)}\n\n"
     yield "| key | type | default | range | meaning |\n|---|---|---|---|---|\n"
-    sparse = getattr(definition, "SPARSE", False)
+    sparse, meanings = getattr(definition, "SPARSE", False), _meanings(definition)
     for name, field in fields.items():
         cells = (
             f"`{name}`",
             _type(field),
             _default(field, sparse),
             _range(field),
-            field.description or "",
+            field.description or meanings[name],
         )
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
     for name, field in fields.items():
@@ -134,7 +202,11 @@ def _default(field: FieldInfo, sparse: bool) -> str:
         return ""
     if field.default is None and (sparse or extra_of(field).get("sparse")):
         return "absent"
-    value = list(field.default) if isinstance(field.default, tuple) else field.default
+    return _yaml(field.default)
+
+
+def _yaml(default: Any) -> str:
+    value = list(default) if isinstance(default, tuple) else default
     text = yaml.safe_dump(value, default_flow_style=True, width=1000).strip()
     return f"`{text.removesuffix('...').strip()}`"
 

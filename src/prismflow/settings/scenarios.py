@@ -7,40 +7,44 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
-from prismflow.settings.keys import STRICT, UNIQUE, even_length, key
+from prismflow.settings.keys import EVEN, STRICT, UNIQUE, setting
 
 
 @dataclass(frozen=True, config=STRICT)
 class ScenarioKeys:
-    """What a scenario of the experiments file may say; without any key, as it was trained."""
+    """What a scenario of the experiments file may say; without any key, as it was trained.
+
+    Attributes:
+        crop_bp: the network is fed this many central bases of its window.
+        remove: modalities or gene features whose values are taken away.
+        how: ``zero`` feeds 0 in their place; ``mean`` the mean over the training genes (of
+            transformed signals: position by position); ``permute`` another test gene's values, the
+            same other gene for everything removed.
+        output: output of a model that has several: the direct prediction, the backdoor prediction
+            as trained, or with hidden states or predictions averaged; without it the reported one.
+        cell: another cell of the dataset whose test genes are predicted.
+    """
 
     SPARSE: ClassVar[bool] = True
 
-    crop_bp: int | None = even_length(
-        "The network is fed this many central bases of its window.", None, strict=True
+    crop_bp: int | None = setting(None, strict=True, **EVEN)
+    remove: Annotated[tuple[str, ...], UNIQUE] = setting(())
+    how: Literal["zero", "mean", "permute"] = setting("zero")
+    output: Literal["direct", "backdoor", "backdoor_hidden", "backdoor_prediction"] | None = (
+        setting(None)
     )
-    remove: Annotated[tuple[str, ...], UNIQUE] = key(
-        "Modalities or gene features whose values are taken away.", ()
-    )
-    how: Literal["zero", "mean", "permute"] = key(
-        "`zero` feeds 0 in their place; `mean` the mean over the training genes (of transformed "
-        "signals: position by position); `permute` another test gene's values, the same other gene "
-        "for everything removed.",
-        "zero",
-    )
-    output: Literal["direct", "backdoor", "backdoor_hidden", "backdoor_prediction"] | None = key(
-        "Output of a model that has several: the direct prediction, the backdoor prediction as "
-        "trained, or with hidden states or predictions averaged; without it the reported one.",
-        None,
-    )
-    cell: str | None = key("Another cell of the dataset whose test genes are predicted.", None)
+    cell: str | None = setting(None)
 
 
 @dataclass(frozen=True, config=STRICT)
 class Scenario(ScenarioKeys):
-    """A scenario and its name in the experiments file."""
+    """A scenario and its name in the experiments file.
 
-    name: str = key("As in the experiments file.", "")
+    Attributes:
+        name: as in the experiments file.
+    """
+
+    name: str = setting("")
 
     @classmethod
     def parse(cls, name: str, values: Mapping[str, Any]) -> Scenario:

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
 from prismflow.settings.definitions import build
-from prismflow.settings.keys import STRICT, Number, Whole, key
+from prismflow.settings.keys import STRICT, Number, Whole, setting
 
 # Chromosome -> share of the genes. The names make the paper's fold 11 apply: chr3 and chr21 are
 # its validation chromosomes, chr22 and chrX its test chromosomes, the others train.
@@ -52,61 +52,57 @@ def _multiples(sizes: tuple[int, ...]) -> tuple[int, ...]:
     return sizes
 
 
-def _between(meaning: str, default: float, low: float, high: float) -> Any:
+def _between(default: float, low: float, high: float) -> Any:
     expected = f"a number between {low:g} and {high:g}"
-    return key(meaning, default, ge=low, le=high, expected=expected)
+    return setting(default, ge=low, le=high, expected=expected)
 
 
 @dataclass(frozen=True, config=STRICT)
 class SimulationSettings:
-    """Parameters of the structural causal model (symbols as in docs/simulation.md)."""
+    """Parameters of the structural causal model (symbols as in docs/simulation.md).
+
+    Attributes:
+        n_genes: genes over all chromosomes.
+        cells: names of the cells; the first one's contacts are .mcool, the others' are .hic.
+            Without it those of the dataset.
+        gene_spacing_bp: mean distance between neighbouring TSSs.
+        genes_per_domain: mean number of neighbouring genes that share a background state C.
+        enhancers_per_gene: mean number of distal enhancers that loop to a gene.
+        confounding: kappa on training and validation chromosomes, the correlation of C with
+            promoter activity; negative values turn the shortcut round.
+        confounding_test: kappa on the test chromosomes (chr22, chrX).
+        sequence_share: share of the activity not explained by C that promoter motifs carry.
+        silent_fraction: expected fraction of genes whose promoter is off.
+        signal_noise: sd of the log-normal noise of a promoter's H3K27ac (DNase: 1.5 times).
+        label_noise: sd of the noise of log10 expression.
+        background_effect: how strongly C raises DNase and contacts.
+        distal_effect: change of log10 expression per sd of the enhancers' contact-weighted sum.
+        stability_effect: change of log10 expression per sd of the mRNA features' true score.
+        missing_fraction: share of each bigWig without data.
+        contact_depth: expected count of a bin's contact with itself.
+        resolutions_bp: bin sizes of the contact files; each a multiple of the first.
+    """
 
     SPARSE: ClassVar[bool] = True
 
-    n_genes: Whole = key("Genes over all chromosomes.", 640, ge=MINIMUM_GENES)
-    cells: Annotated[tuple[str, ...], AfterValidator(_names)] = key(
-        "Names of the cells; the first one's contacts are .mcool, the others' are .hic. Without it "
-        "those of the dataset.",
-        ("simA", "simB"),
-    )
-    gene_spacing_bp: Whole = key("Mean distance between neighbouring TSSs.", 13_000, ge=8_000)
-    genes_per_domain: Whole = key(
-        "Mean number of neighbouring genes that share a background state C.", 4, ge=1
-    )
-    enhancers_per_gene: Number = key(
-        "Mean number of distal enhancers that loop to a gene.", 1.2, gt=0, lt=1e6
-    )
-    confounding: Number = _between(
-        "Kappa on training and validation chromosomes, the correlation of C with promoter "
-        "activity; negative values turn the shortcut round.",
-        0.5, -0.95, 0.95,
-    )  # fmt: skip
-    confounding_test: Number = _between(
-        "Kappa on the test chromosomes (chr22, chrX).", 0.5, -0.95, 0.95
-    )
-    sequence_share: Number = _between(
-        "Share of the activity not explained by C that promoter motifs carry.", 0.3, 0.0, 1.0
-    )
-    silent_fraction: Number = _between(
-        "Expected fraction of genes whose promoter is off.", 0.25, 0.0, 0.9
-    )
-    signal_noise: Number = _between(
-        "Sd of the log-normal noise of a promoter's H3K27ac (DNase: 1.5 times).", 0.4, 0.0, 5.0
-    )
-    label_noise: Number = _between("Sd of the noise of log10 expression.", 0.35, 0.0, 5.0)
-    background_effect: Number = _between("How strongly C raises DNase and contacts.", 0.7, 0.0, 3.0)
-    distal_effect: Number = _between(
-        "Change of log10 expression per sd of the enhancers' contact-weighted sum.", 0.25, 0.0, 5.0
-    )
-    stability_effect: Number = _between(
-        "Change of log10 expression per sd of the mRNA features' true score.", 0.3, 0.0, 5.0
-    )
-    missing_fraction: Number = _between("Share of each bigWig without data.", 0.01, 0.0, 0.5)
-    contact_depth: Number = key(
-        "Expected count of a bin's contact with itself.", 300.0, gt=0, lt=1e6
-    )
-    resolutions_bp: Annotated[tuple[Whole, ...], AfterValidator(_multiples)] = key(
-        "Bin sizes of the contact files; each a multiple of the first.", (5_000, 10_000)
+    n_genes: Whole = setting(640, ge=MINIMUM_GENES)
+    cells: Annotated[tuple[str, ...], AfterValidator(_names)] = setting(("simA", "simB"))
+    gene_spacing_bp: Whole = setting(13000, ge=8000)
+    genes_per_domain: Whole = setting(4, ge=1)
+    enhancers_per_gene: Number = setting(1.2, gt=0, lt=1000000.0)
+    confounding: Number = _between(0.5, -0.95, 0.95)  # fmt: skip
+    confounding_test: Number = _between(0.5, -0.95, 0.95)
+    sequence_share: Number = _between(0.3, 0.0, 1.0)
+    silent_fraction: Number = _between(0.25, 0.0, 0.9)
+    signal_noise: Number = _between(0.4, 0.0, 5.0)
+    label_noise: Number = _between(0.35, 0.0, 5.0)
+    background_effect: Number = _between(0.7, 0.0, 3.0)
+    distal_effect: Number = _between(0.25, 0.0, 5.0)
+    stability_effect: Number = _between(0.3, 0.0, 5.0)
+    missing_fraction: Number = _between(0.01, 0.0, 0.5)
+    contact_depth: Number = setting(300.0, gt=0, lt=1000000.0)
+    resolutions_bp: Annotated[tuple[Whole, ...], AfterValidator(_multiples)] = setting(
+        (5000, 10000)
     )
 
     @classmethod
@@ -121,9 +117,13 @@ class SimulationSettings:
 
 @dataclass(frozen=True, config=STRICT)
 class SimulatedGenome(SimulationSettings):
-    """The simulator's settings as a dataset names them."""
+    """The simulator's settings as a dataset names them.
 
-    seed: Whole = key("Seed of everything that is drawn.", 0, ge=0)
+    Attributes:
+        seed: seed of everything that is drawn.
+    """
+
+    seed: Whole = setting(0, ge=0)
 
 
 def simulated_files(settings: dict[str, Any] | None) -> list[str]:

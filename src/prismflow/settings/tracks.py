@@ -9,21 +9,9 @@ from typing import Any
 
 from prismflow.errors import InputError
 from prismflow.settings import yaml_files
+from prismflow.settings.kinds import KINDS, PACKED_BY_PORTAL, SUFFIXES, TRACK_FORMATS
 from prismflow.settings.shared_files import size_of
 from prismflow.settings.sheets import Row, check_name, check_source, read_sheet
-
-TRACK_FORMATS = {
-    "signal": {"bigwig": "bw"},
-    "contacts": {"hic": "hic", "cool": "cool", "mcool": "mcool"},
-    "peaks": {"bigwig": "bw", "bed": "bed", "narrowpeak": "narrowPeak"},
-}
-
-
-SUFFIXES = {
-    "bw": "bigwig", "bigwig": "bigwig", "hic": "hic", "cool": "cool", "mcool": "mcool",
-    "bed": "bed", "narrowpeak": "narrowpeak",
-}  # fmt: skip
-
 
 PORTALS = ("encode", "4dn", "url")
 
@@ -106,11 +94,11 @@ def _track(row: Row, kind: str) -> Track:
             f"modality of kind {kind!r}, found {file_format or 'no format'!r}; correct `format`."
         )
     resolution = None
-    if kind == "contacts":
+    if KINDS[kind].needs_resolution:
         if not row["resolution_bp"].isdigit() or not row["normalisation"]:
             raise InputError(
                 f"{row.where}: expected `resolution_bp` (a whole number) and `normalisation` "
-                f"(NONE, VC, ...) for contacts, found {row['resolution_bp']!r} and "
+                f"(NONE, VC, ...) for {kind}, found {row['resolution_bp']!r} and "
                 f"{row['normalisation']!r}."
             )
         resolution = int(row["resolution_bp"])
@@ -121,7 +109,7 @@ def _track(row: Row, kind: str) -> Track:
         )
     if not path:
         extension = TRACK_FORMATS[kind][file_format]
-        if row["portal"] == "encode" and extension in ("bed", "narrowPeak"):
+        if row["portal"] == "encode" and extension in PACKED_BY_PORTAL:
             extension += ".gz"
         portal = row["portal"] or "url"
         name = row["accession"] or f"{row['cell']}_{row['modality']}"

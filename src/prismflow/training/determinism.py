@@ -34,6 +34,6 @@ def make_deterministic(device: torch.device) -> None:
         torch.set_deterministic_debug_mode("error")
         # Else every new tensor is first filled with NaN, a tenth of a training step; no model
         # here reads memory that it has not written.
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     else:
         torch.set_float32_matmul_precision("high")

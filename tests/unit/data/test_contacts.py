@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from prismflow.data.chromosomes import Genes
 from prismflow.data.contact_bins import bins_per_window, expand_bins
 from prismflow.data.contacts import (
     PSEUDOCOUNT,
@@ -60,14 +61,14 @@ def write_matrix(path: Path, names: dict[str, str] | None = None) -> Path:
 
 
 def read(path: Path, **options: object) -> tuple[np.ndarray, dict]:
-    settings: dict = {
-        "window_bp": 20_000,
-        "resolution_bp": 5000,
-        "normalisation": "NONE",
-        "chrom_lengths": LENGTHS,
-    }
-    chroms = np.array(["chr2", "chr1", "chr1"])
-    return contact_bins(path, chroms, np.array([100, 52_000, 99_000]), **(settings | options))
+    settings: dict = {"window_bp": 20_000, "resolution_bp": 5000, "normalisation": "NONE"}
+    genes = Genes(
+        np.array(["chr2", "chr1", "chr1"], dtype=object),
+        np.array([100, 52_000, 99_000]),
+        options.pop("chrom_lengths", LENGTHS),
+        aliases=options.pop("chrom_aliases", {}),
+    )
+    return contact_bins(path, genes, **(settings | options))
 
 
 def test_power_law_and_pseudocount(golden_dir: Path) -> None:
@@ -231,22 +232,21 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
 
 
 def test_real_hic_and_mcool_agree(realdata_dir: Path) -> None:
-    genes = pd.read_csv(realdata_dir / "genes" / "genes_K562_chr22.tsv", sep="\t")
+    table = pd.read_csv(realdata_dir / "genes" / "genes_K562_chr22.tsv", sep="\t")
+    genes = Genes(table["chr"].to_numpy(), table["tss"].to_numpy(), {"chr22": 50_818_468})
     found = []
     for name in ("K562_chr22_hg38.hic", "K562_chr22_hg38.mcool"):
         values, report = contact_bins(
-            realdata_dir / "hic" / name, genes["chr"].to_numpy(), genes["tss"].to_numpy(),
+            realdata_dir / "hic" / name, genes,
             window_bp=200_000, resolution_bp=5000, normalisation="NONE",
-            chrom_lengths={"chr22": 50_818_468},
         )  # fmt: skip
         found.append(values)
         assert report["n_genes_without_coverage"] < 60
     np.testing.assert_array_equal(*found)
     assert found[0].max() > 100
     balanced, _ = contact_bins(
-        realdata_dir / "hic" / "K562_chr22_hg38.mcool", genes["chr"].to_numpy(),
-        genes["tss"].to_numpy(), window_bp=2000, resolution_bp=5000, normalisation="weight",
-        chrom_lengths={"chr22": 50_818_468},
+        realdata_dir / "hic" / "K562_chr22_hg38.mcool", genes,
+        window_bp=2000, resolution_bp=5000, normalisation="weight",
     )  # fmt: skip
     assert np.isfinite(balanced).all()
     opened = ContactFile.open(realdata_dir / "hic" / "K562_chr22_hg38.mcool", 10_000)

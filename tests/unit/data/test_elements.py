@@ -23,9 +23,9 @@ from prismflow.data.elements import (
     region_means,
 )
 from prismflow.data.hictk import hictkpy
+from prismflow.data.kinds.signal import read_windows
 from prismflow.data.store import Store
 from prismflow.data.store_builder import build_store
-from prismflow.data.tracks import read_windows
 from prismflow.errors import InputError
 from prismflow.files import write_tsv
 from prismflow.models.common import InputSpec

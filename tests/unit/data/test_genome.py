@@ -13,6 +13,7 @@ import pytest
 
 from prismflow.data import genome as module
 from prismflow.data.chromosomes import by_chromosome, check_lengths, match_chromosomes
+from prismflow.data.fasta_index import belongs
 from prismflow.data.genome import Genome, index_genome, read_chrom_sizes, unknown_runs
 from prismflow.errors import InputError
 
@@ -72,21 +73,22 @@ def test_folder_of_the_fasta_is_not_written(fasta: Path, tmp_path: Path) -> None
         fasta.parent.chmod(stat.S_IRWXU)
 
 
-def test_current_index_beside_is_used_and_a_stale_one_is_not(fasta: Path) -> None:
+def test_current_index_beside_is_used_and_a_stale_one_is_not(fasta: Path, tmp_path: Path) -> None:
     index = Path(f"{fasta}.fai")
-    index.write_text("chr9\t3\t12\t5\t6\n")
-    assert list(Genome(fasta).lengths) == ["chr9"]
+    pysam.faidx(str(fasta))
+    assert list(Genome(fasta, tmp_path / "a").lengths) == ["chr1", "chr2"]
+    assert not (tmp_path / "a").exists()
     os.utime(index, (1, 1))
-    assert list(Genome(fasta).lengths) == ["chr1", "chr2"]
+    assert list(Genome(fasta, tmp_path / "b").lengths) == ["chr1", "chr2"]
+    assert (tmp_path / "b" / "genome.fa.fai").is_file()
 
 
-def test_index_of_another_file(fasta: Path) -> None:
-    Path(f"{fasta}.fai").write_text("chr1\t500\t12\t5\t6\n")
-    with (
-        Genome(fasta) as genome,
-        pytest.raises(InputError, match="the index belongs to another file"),
-    ):
-        genome.chromosome("chr1")
+def test_a_file_that_changes_under_its_index_is_refused(fasta: Path) -> None:
+    fasta.write_text(f">chr1\n{'ACGT' * 200_000}\n")
+    with Genome(fasta) as genome:
+        os.truncate(fasta, 100_000)
+        with pytest.raises(InputError, match="the index belongs to another file"):
+            genome.chromosome("chr1")
 
 
 def test_bgzip(tmp_path: Path) -> None:
@@ -198,3 +200,79 @@ def test_real_bgzip_fasta(realdata_dir: Path) -> None:
         assert genome.lengths == {"chr22": 50_818_468}
         assert set(np.unique(genome.codes("chr22", 16_500_000, 16_500_100))) == {0, 1, 2, 3}
         assert set(genome.codes("chr22", 30_000_000, 30_000_100)) == {4}
+
+
+def _lines(text: str, width: int) -> str:
+    return "".join(f"{text[at : at + width]}\n" for at in range(0, len(text), width))
+
+
+def _two_fastas(folder: Path, compressed: bool) -> tuple[Path, dict[str, str]]:
+    """A FASTA whose index, younger than it, is that of another wrapping and other headers."""
+    rng = np.random.default_rng(4)
+    texts = {c: "".join(rng.choice(list("ACGT"), n)) for c, n in (("chr1", 150_000), ("chr2", 90))}
+    path = folder / ("genome.fa.gz" if compressed else "genome.fa")
+    other = folder / "other.fa"
+    other.write_text("".join(f">{c} of 2019\n{_lines(t, 90)}" for c, t in texts.items()))
+    own = folder / "own.fa"
+    own.write_text("".join(f">{c}\n{_lines(t, 90)}" for c, t in texts.items()))
+    for plain, kept in ((own, path), (other, folder / "old.fa")):
+        if compressed:
+            pysam.tabix_compress(str(plain), str(kept), force=True)
+        else:
+            kept.write_bytes(plain.read_bytes())
+    pysam.faidx(str(folder / "old.fa"))
+    return path, texts
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_the_index_of_another_file_is_not_used(tmp_path: Path, compressed: bool) -> None:
+    path, texts = _two_fastas(tmp_path, compressed)
+    for suffix in (".fai", ".gzi") if compressed else (".fai",):
+        (tmp_path / f"old.fa{suffix}").rename(f"{path}{suffix}")
+    with Genome(path, tmp_path / "index") as genome:
+        found = genome.codes("chr1", 100, 140)
+    assert found.tolist() == ["ACGT".index(base) for base in texts["chr1"][100:140]]
+    assert (tmp_path / "index" / f"{path.name}.fai").is_file()
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("width", [7, 60, 1_000_000])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_own_index_is_used(tmp_path: Path, compressed: bool, width: int, end: str) -> None:
+    texts = {"chr1": "ACGT" * 40_000, "chr2": "AC" * 30, "chr3": "G"}
+    plain = tmp_path / "plain.fa"
+    text = "".join(f">{c} words\n{_lines(t, width)}" for c, t in texts.items())
+    plain.write_text(text.replace("\n", end), newline="")
+    path = plain
+    if compressed:
+        path = tmp_path / "genome.fa.gz"
+        pysam.tabix_compress(str(plain), str(path), force=True)
+    pysam.faidx(str(path))
+    blocks = Path(f"{path}.gzi") if compressed else None
+    assert belongs(path, Path(f"{path}.fai"), blocks)
+    with Genome(path, tmp_path / "index") as genome:
+        assert genome.lengths == {c: len(t) for c, t in texts.items()}
+    assert not (tmp_path / "index").exists()
+
+
+@pytest.mark.parametrize(
+    "change", ["name", "length", "offset", "bases", "text", "one line", "more"]
+)
+def test_every_number_of_an_index_is_looked_at(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "genome.fa"
+    path.write_text(f">chr1\n{_lines('ACGTA' * 100, 50)}>chr2\n{_lines('AC' * 30, 50)}")
+    pysam.faidx(str(path))
+    index = Path(f"{path}.fai")
+    assert belongs(path, index, None)
+    row = index.read_text().splitlines()[0].split("\t")
+    at = {"name": 0, "length": 1, "offset": 2, "bases": 3}.get(change)
+    if at is not None:
+        row[at] = "chr9" if at == 0 else str(int(row[at]) - 1)
+        index.write_text("\t".join(row) + "\n")
+    elif change == "text":
+        index.write_text("no index\n")
+    elif change == "one line":
+        path.write_text(path.read_text().replace("ACGTA\n", "ACGT\nA", 1))
+    else:
+        path.write_text(path.read_text() + ">chr3\nACGT\n")
+    assert not belongs(path, index, None)

@@ -14,13 +14,10 @@ from safetensors.numpy import load_file
 from scipy.stats import spearmanr
 
 from prismflow.data.chromosomes import Genes
-from prismflow.data.tracks import (
-    core_means,
-    inspect_track,
-    peak_windows,
-    promoter_activity,
-    read_windows,
-)
+from prismflow.data.kinds.peaks import peak_windows
+from prismflow.data.kinds.signal import read_windows
+from prismflow.data.promoters import activity_of_promoters, core_means
+from prismflow.data.tracks import inspect_track
 from prismflow.errors import InputError
 
 LENGTHS = {"chr1": 20_000, "chr2": 8000}
@@ -109,9 +106,9 @@ def test_promoter_activity(track: Path) -> None:
     where = genes(["chr1", "chr2", "chr1"], [4000, 4000, 200])
     means = core_means(track, where)
     assert means.tolist() == [1.0, 1.0, 1.4]
-    assert promoter_activity(means, means * 4).tolist() == pytest.approx([2.0, 2.0, 2.8])
+    assert activity_of_promoters(means, means * 4).tolist() == pytest.approx([2.0, 2.0, 2.8])
     with pytest.raises(InputError, match="negative means at 1 promoters"):
-        promoter_activity(np.array([1.0, -1.0]), np.array([1.0, 1.0]))
+        activity_of_promoters(np.array([1.0, -1.0]), np.array([1.0, 1.0]))
 
 
 def test_peaks_from_bed_and_bigwig(tmp_path: Path, track: Path) -> None:

@@ -49,5 +49,5 @@ def test_names() -> None:
     assert set(TRANSFORMS) == {"raw", "log1p", "log10p1"}
     with pytest.raises(InputError, match="reserved"):
         check_kind("labels", "signal")
-    with pytest.raises(InputError, match="known kinds: signal, contacts, peaks"):
+    with pytest.raises(InputError, match="known kinds: contacts, peaks, signal"):
         check_kind("dnase", "bigwig")

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+from prismflow.data.chromosomes import Genes
 from prismflow.data.contacts import contact_bins, released_contact_feature
 from prismflow.errors import InputError
 from prismflow.released.bundle import convert_contacts
@@ -51,8 +52,9 @@ def test_the_workflow_reads_the_matrix(golden_dir: Path, tmp_path: Path):
     files = write_bundle(tmp_path, {name: golden[name] for name in golden.files}, lengths)
     convert_contacts(files, tmp_path / "chr_length.json", tmp_path / "a.cool")
     feature, counts = contact_bins(
-        tmp_path / "a.cool", np.array(["chr1", "chr1"]), np.array([500_123, 450_000]),
-        window_bp=2000, resolution_bp=5000, normalisation="NONE", chrom_lengths=lengths,
+        tmp_path / "a.cool",
+        Genes(np.array(["chr1", "chr1"], dtype=object), np.array([500_123, 450_000]), lengths),
+        window_bp=2000, resolution_bp=5000, normalisation="NONE",
     )  # fmt: skip
     assert counts["n_genes_without_coverage"] == 1
     np.testing.assert_allclose(feature[0].max(), golden["chr1_500123"][99_000:101_000].max())

@@ -1,0 +1,103 @@
+"""Peaks: a mask per base from a BED, a narrowPeak or a bigWig.
+
+Coordinates are 0-based half-open. A mask is 1 inside a peak, and 0 outside the chromosome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prismflow.data.bigwig import BigWig
+from prismflow.data.bigwig_check import verify_bigwig
+from prismflow.data.chromosomes import Genes, by_chromosome, match_chromosomes
+from prismflow.data.kinds import Kind, TrackSettings, absent_policy
+from prismflow.data.kinds.signal import CORE_BP, signal_windows
+from prismflow.data.store_writer import RowFile
+from prismflow.data.windows import read_bed
+
+
+def is_bigwig_name(path: str | Path) -> bool:
+    """Whether a file is a bigWig by its name."""
+    return Path(path).suffix.lower() in (".bw", ".bigwig")
+
+
+def peak_windows(
+    path: str | Path, genes: Genes, window_bp: int, *, absent_chromosomes: str = "error"
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Windows of a peak mask from a BED, a narrowPeak or a bigWig (values > 0).
+
+    Yields:
+        Rows of the genes (k,) and uint8 (k, w): 1 inside a peak.
+
+    Raises:
+        InputError: unreadable file, or chromosome names that differ.
+    """
+    if is_bigwig_name(path):
+        with BigWig(path) as bigwig:
+            for rows, values in signal_windows(
+                bigwig, genes, window_bp, absent_chromosomes=absent_chromosomes
+            ):
+                yield rows, (values > 0).astype(np.uint8)
+        return
+    regions = read_bed(path, genes.aliases)
+    # A BED lists only what it found: a chromosome without peaks is no fault, other names are.
+    match_chromosomes(
+        genes.source, genes.counts(), path, regions["chrom"].unique(), None, "missing"
+    )
+    for chrom, rows in by_chromosome(genes.chroms):
+        own = regions[regions["chrom"] == chrom]
+        starts, ends = _merged(own["start"].to_numpy(), own["end"].to_numpy())
+        for row in rows:
+            yield np.array([row]), _mask(starts, ends, genes.tss[row] - window_bp // 2, window_bp)
+
+
+def _merged(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    order = np.argsort(starts, kind="stable")
+    starts, ends = starts[order], np.maximum.accumulate(ends[order])
+    if not len(starts):
+        return starts, ends
+    first = np.concatenate([[True], starts[1:] > ends[:-1]])
+    return starts[first], ends[np.concatenate([first[1:], [True]])]
+
+
+def _mask(starts: np.ndarray, ends: np.ndarray, window_start: int, window_bp: int) -> np.ndarray:
+    mask = np.zeros((1, window_bp), dtype=np.uint8)
+    first = np.searchsorted(ends, window_start, side="right")
+    last = np.searchsorted(starts, window_start + window_bp, side="left")
+    for at in range(first, last):
+        mask[0, max(starts[at] - window_start, 0) : max(ends[at] - window_start, 0)] = 1
+    return mask
+
+
+class Peaks(Kind):
+    """Peaks, kept per base as uint8."""
+
+    def inspect(self, track: TrackSettings, genes: Genes, window_bp: int) -> dict[str, Any]:
+        """Number of peaks, and of genes with one at TSS +- 500."""
+        path = Path(track["path"])
+        if is_bigwig_name(path):
+            verify_bigwig(path)
+        masks = list(peak_windows(path, genes, CORE_BP, absent_chromosomes=absent_policy(track)))
+        return {
+            "n_peaks": None if is_bigwig_name(path) else len(read_bed(path)),
+            "n_genes_with_peak": sum(int(mask.any(axis=1).sum()) for _, mask in masks),
+            "n_genes_without_chromosome": 0,
+        }
+
+    def write(
+        self, file: Path, track: TrackSettings, genes: Genes, window_bp: int, dtype: str
+    ) -> dict[str, Any]:
+        """Masks of all genes."""
+        with RowFile(file, (len(genes.tss), window_bp), "uint8") as out:
+            for rows, mask in peak_windows(
+                track["path"], genes, window_bp, absent_chromosomes=absent_policy(track)
+            ):
+                out.write(rows, mask)
+        return {"dtype": "uint8"}
+
+
+KIND = Peaks()

@@ -1,0 +1,64 @@
+"""Kinds of modalities as planning sees them: one row each; no array is touched here.
+
+Jobs do not import this table: they find a kind's file by its name (:mod:`prismflow.data.kinds`), so
+that a new row changes nothing that other kinds gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class KindRow:
+    """What planning needs to know about a kind.
+
+    Attributes:
+        formats: format -> extension of a file that is downloaded.
+        bytes_per_base: bytes that a store keeps per base of a window; None for those of
+            ``signal_dtype``; 0 where bins are kept.
+        needs_resolution: whether a row of the tracks sheet gives ``resolution_bp`` and
+            ``normalisation``.
+        model_input: whether models read it as a channel.
+    """
+
+    formats: Mapping[str, str]
+    bytes_per_base: int | None = None
+    needs_resolution: bool = False
+    model_input: bool = True
+
+
+KINDS: dict[str, KindRow] = {
+    "signal": KindRow({"bigwig": "bw"}),
+    "contacts": KindRow(
+        {"hic": "hic", "cool": "cool", "mcool": "mcool"},
+        bytes_per_base=0, needs_resolution=True,
+    ),
+    "peaks": KindRow(
+        {"bigwig": "bw", "bed": "bed", "narrowpeak": "narrowPeak"},
+        bytes_per_base=1, model_input=False,
+    ),
+}  # fmt: skip
+
+TRACK_FORMATS = {name: row.formats for name, row in KINDS.items()}
+
+#: End of a file's name -> format.
+SUFFIXES = {
+    "bigwig": "bigwig",
+    **{
+        extension.lower(): file_format
+        for row in KINDS.values()
+        for file_format, extension in row.formats.items()
+    },
+}
+
+#: Formats of text, which a portal may hold packed.
+PACKED_BY_PORTAL = ("bed", "narrowPeak")
+
+DTYPE_BYTES = {"float32": 4, "float16": 2}
+
+
+def module_of(kind: str) -> str:
+    """Module that reads and stores a kind, for code digests."""
+    return f"prismflow.data.kinds.{kind}"
