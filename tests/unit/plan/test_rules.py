@@ -31,7 +31,7 @@ def begun(root: Path, **changes: Any) -> Plan:
     workflow = SimpleNamespace(
         configfiles=[*reversed(DEMO)], overwrite_configfiles=[DEMO[1]], basedir=root
     )
-    return start(workflow, merged)
+    return start(workflow, merged, str(root / "config" / "config.yaml"))
 
 
 def test_the_files_given_by_the_user_come_last(files: Files, root: Path) -> None:
