@@ -194,6 +194,16 @@ def require_bedtools() -> None:
         )
 
 
+def starts_with(path: str | Path, *magic: bytes) -> bool:
+    """Whether a file begins with one of the given bytes; its content decides, not its name.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    with open(path, "rb") as stream:
+        return stream.read(max(map(len, magic))).startswith(magic)
+
+
 def read_bed(path: str | Path, chrom_aliases: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Chromosome, start and end (0-based half-open) of a BED or narrowPeak, plain or gz.
 
@@ -205,6 +215,7 @@ def read_bed(path: str | Path, chrom_aliases: Mapping[str, str] | None = None) -
         text = pd.read_csv(
             path, sep="\t", header=None, dtype=str, usecols=[0, 1, 2],
             skip_blank_lines=False, names=["chrom", "start", "end"],
+            compression="gzip" if starts_with(path, b"\x1f\x8b") else None,
         )  # fmt: skip
     except FileNotFoundError:
         raise InputError(f"{path}: expected a BED file, found no such file.") from None
