@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyBigWig
 
-from prismflow.data.bigwig_check import check_bigwig
+from prismflow.data.bigwig_check import check_bigwig, verify_bigwig
 from prismflow.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ class BigWig:
         """
         self.path = Path(path)
         self.summary = check_bigwig(path)
+        if not math.isfinite(self.summary.total):
+            self.summary = verify_bigwig(path)
         try:
             self._file = pyBigWig.open(str(path))
             self.lengths: dict[str, int] = {str(k): int(v) for k, v in self._file.chroms().items()}
@@ -65,6 +68,17 @@ class BigWig:
                 f"{self.path}: infinite values in {name}:{start}-{end}; expected finite numbers."
             )
         return found
+
+    def has_values(self, name: str) -> bool:
+        """Whether a chromosome has any value; the file can name one and hold nothing of it.
+
+        Raises:
+            InputError: a data block can't be read.
+        """
+        length = self.lengths[name]
+        starts = range(0, length, _BLOCK_BP)
+        blocks = (self.values(name, at, min(at + _BLOCK_BP, length)) for at in starts)
+        return any(not np.isnan(block).all() for block in blocks)
 
     def windows(
         self, name: str, starts: np.ndarray, window_bp: int

@@ -72,6 +72,40 @@ class Genes:
         check_lengths(self.lengths_source, self.chrom_lengths, source, lengths, names)
         return names
 
+    def without(
+        self,
+        names: Mapping[str, str],
+        empty: Iterable[str],
+        source: str | os.PathLike[str],
+        what: str,
+        absent_chromosomes: str,
+    ) -> dict[str, str]:
+        """Names without chromosomes of which a file holds nothing: they are absent from it.
+
+        Args:
+            names: see :meth:`names_in`.
+            empty: chromosomes that the file names and has nothing of.
+            source: the file, for messages.
+            what: what it lacks, for example ``no value``.
+            absent_chromosomes: ``error`` or ``missing``.
+
+        Raises:
+            InputError: a chromosome is empty and the policy is ``error``.
+        """
+        kept, counts = dict(names), self.counts()
+        lost = [chrom for chrom in names if chrom in set(empty)]
+        for chrom in lost:
+            del kept[chrom]
+        if lost and absent_chromosomes != "missing":
+            listed = ", ".join(f"{chrom} ({counts[chrom]} genes)" for chrom in lost[:6])
+            raise InputError(
+                f"{source}: {what} on {listed} of {self.source}; it has {_some(kept)}. Copy or "
+                "download it again, or set absent_chromosomes: missing for this track."
+            )
+        for chrom in lost:
+            logger.warning("%s: %s on %s, %d genes missing", source, what, chrom, counts[chrom])
+        return kept
+
 
 def _some(names: Iterable[str], limit: int = 6) -> str:
     names = list(names)

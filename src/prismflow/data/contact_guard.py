@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from prismflow.data.chromosomes import Genes, check_lengths, match_chromosomes
 from prismflow.data.contact_bins import bins_per_window
 from prismflow.data.contacts import COVERAGE_HALF_BP, ContactFile
@@ -122,13 +124,23 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     half_bins = max(
         bins_per_window(reach, file.resolution_bp), COVERAGE_HALF_BP // file.resolution_bp + 1
     )
-    n_records = {chrom: len(file.pixels(name, half_bins)[0]) for chrom, name in names.items()}
-    empty = [chrom for chrom, number in n_records.items() if not number]
+    n_records: dict[str, int] = {}
+    usable: dict[str, str] = {}
+    for chrom, name in names.items():
+        bin1, bin2, values = file.pixels(name, half_bins)
+        file.check_values(name, bin1, bin2, values)
+        n_records[chrom] = len(values)
+        if np.isfinite(values).any():
+            usable[chrom] = name
+    empty = [chrom for chrom in names if chrom not in usable]
     if empty and request["absent_chromosomes"] == "error":
         raise InputError(
-            f"{path}: no contacts on {', '.join(empty[:6])}, where "
-            f"{sum(counts[chrom] for chrom in empty)} genes are; a damaged file can look like "
-            "this: copy or download it again, or set absent_chromosomes: missing for this track."
+            f"{path}: no contacts with normalisation {file.normalisation} on "
+            f"{', '.join(f'{chrom} ({counts[chrom]} genes)' for chrom in empty[:6])}; it has them "
+            f"on {', '.join(usable) or 'no chromosome'} and the normalisations "
+            f"{', '.join(file.normalisations)}. A damaged file can look like this: choose another "
+            "normalisation, copy or download it again, or set absent_chromosomes: missing for "
+            "this track."
         )
     return {
         "chromosomes": file.lengths,
@@ -137,7 +149,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         "resolution_bp": file.resolution_bp,
         "normalisation": file.normalisation,
         "n_records": sum(n_records.values()),
-        "n_genes_without_chromosome": sum(n for c, n in counts.items() if c not in names),
+        "n_genes_without_chromosome": sum(n for c, n in counts.items() if c not in usable),
     }
 
 

@@ -29,6 +29,8 @@ NO_NORMALISATION = "NONE"
 _READER_ERRORS = (RuntimeError, ValueError, MemoryError, OverflowError, LookupError, OSError)
 COVERAGE_HALF_BP = 500
 COVERAGE_MIN = 0.01
+_FEWEST_TO_JUDGE = 100
+_LESS_EVEN = 1.1
 _GAMMA = 0.87
 _SCALE = -4.80 + 11.63 * _GAMMA
 _PSEUDOCOUNT_BP = 1_000_000
@@ -124,6 +126,63 @@ class ContactFile:
         if len(bin1) and (bin1.min() < 0 or bin2.max() >= n_bins):
             raise _unreadable(self.path, f"it has contacts outside {name}, of {n_bins} bins")
         return bin1.astype(np.int64), bin2.astype(np.int64), np.asarray(found.data)
+
+    def check_values(
+        self, name: str, bin1: np.ndarray, bin2: np.ndarray, values: np.ndarray
+    ) -> None:
+        """Refuse contacts that no normalisation gives.
+
+        Args:
+            name: chromosome in the file.
+            bin1, bin2, values: see :meth:`pixels`.
+
+        Raises:
+            InputError: infinite or negative contacts, or weights that are divided by although
+                multiplying by them makes the rows even.
+        """
+        wrong = np.isinf(values) | (values < 0)
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise InputError(
+                f"{self.path}: expected finite contacts >= 0 with normalisation "
+                f"{self.normalisation}, found {values[at]:g} ({int(wrong.sum())} such on {name}); "
+                "choose another normalisation or file."
+            )
+        if self.normalisation == NO_NORMALISATION or len(values) < _FEWEST_TO_JUDGE:
+            return
+        try:
+            raw = self.matrix.fetch(
+                name, normalization=NO_NORMALISATION, count_type="float64",
+                diagonal_band_width=int((bin2 - bin1).max()) + 1,
+            ).to_coo()  # fmt: skip
+        except _READER_ERRORS as error:
+            raise _unreadable(self.path, error) from None
+        low, high = np.minimum(raw.row, raw.col), np.maximum(raw.row, raw.col)
+        if not (np.array_equal(low, bin1) and np.array_equal(high, bin2)):
+            return
+        counts = np.asarray(raw.data)
+        known = np.isfinite(values) & (values > 0) & (counts > 0)
+        low, high, counts, values = low[known], high[known], counts[known], values[known]
+        before, after, inverse = (
+            _unevenness(low, high, given) for given in (counts, values, counts**2 / values)
+        )
+        if after > _LESS_EVEN * before and inverse < before / _LESS_EVEN:
+            raise InputError(
+                f"{self.path}: dividing by the weights {self.normalisation} makes the rows of "
+                f"{name} less even (relative spread of their sums {before:.2g} before, {after:.2g} "
+                f"after), multiplying by them evens them out ({inverse:.2g}): they are "
+                "multiplicative weights under a name of divisive ones; rename them `weight`, or "
+                "choose another normalisation."
+            )
+
+
+def _unevenness(bin1: np.ndarray, bin2: np.ndarray, values: np.ndarray) -> float:
+    """Standard deviation of the row sums of a symmetric matrix, over their mean."""
+    n_bins = int(max(bin1.max(initial=0), bin2.max(initial=0))) + 1
+    off = bin1 != bin2
+    sums = np.bincount(bin1, values, n_bins) + np.bincount(bin2[off], values[off], n_bins)
+    sums = sums[sums > 0]
+    return float(sums.std() / sums.mean()) if len(sums) else 0.0
 
 
 def _unreadable(path: Path, error: Exception | str) -> InputError:
@@ -323,6 +382,13 @@ def contact_bins(
             report["n_genes_without_chromosome"] += len(rows)
             continue
         pixels = file.pixels(names[chrom], half_bins)
+        if not np.isfinite(pixels[2]).any():
+            genes.without(
+                names, [chrom], path, f"no contacts with normalisation {normalisation}",
+                absent_chromosomes,
+            )  # fmt: skip
+            report["n_genes_without_chromosome"] += len(rows)
+            continue
         feature, covered = feature_per_bin(
             *pixels, tss[rows], genes.chrom_lengths[chrom], window_bp, resolution_bp, pseudocount
         )

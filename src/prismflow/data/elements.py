@@ -19,26 +19,43 @@ import numpy as np
 import pandas as pd
 
 from prismflow.data.bigwig import BigWig
-from prismflow.data.chromosomes import Genes, by_chromosome, match_chromosomes
+from prismflow.data.chromosomes import Genes, by_chromosome
 from prismflow.data.contacts import ContactFile, power_law_contact, rows_of_bins
-from prismflow.data.kinds.peaks import is_bigwig_name
-from prismflow.data.windows import read_bed, require_bedtools
+from prismflow.data.kinds.peaks import is_bigwig_name, read_peaks
+from prismflow.data.windows import read_bed, require_bedtools, starts_with
 from prismflow.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 _READ_BP = 1 << 22
+#: Columns of a narrowPeak.
+_COLUMNS = 10
 
 
 def _summits(path: Path, regions: pd.DataFrame) -> np.ndarray:
-    """Summits of a narrowPeak (column 10, relative to the start); else the middles."""
+    """Summits of a narrowPeak (column 10, relative to the start); else the middles.
+
+    The columns decide whether it is one, so that ``.bed.gz`` with summits is read as what it is.
+    """
     middle = (regions["start"] + regions["end"]).to_numpy() // 2
-    if "narrowpeak" not in path.name.lower() or regions.empty:
+    if regions.empty:
         return middle
-    offsets = pd.read_csv(path, sep="\t", header=None, comment="#", usecols=[9])[9]
-    if len(offsets) != len(regions):
+    text = pd.read_csv(
+        path, sep="\t", header=None, dtype=str, names=list(range(_COLUMNS + 1)),
+        index_col=False, skip_blank_lines=False,
+        compression="gzip" if starts_with(path, b"\x1f\x8b") else None,
+    )  # fmt: skip
+    comment = text.isna().all(axis=1) | text[0].str.startswith(("#", "track", "browser"), na=False)
+    text = text[~comment]
+    if len(text) != len(regions):
         return middle
-    offset = pd.to_numeric(offsets, errors="coerce").fillna(-1).to_numpy(dtype=np.int64)
+    numbers = text[[6, 7, 8, 9]].apply(pd.to_numeric, errors="coerce")
+    width = (regions["end"] - regions["start"]).to_numpy()
+    exactly = text[_COLUMNS].isna().all() and numbers.notna().to_numpy().all()
+    looks = exactly and (numbers[9] >= -1).all() and (numbers[9].to_numpy() <= width).all()
+    if "narrowpeak" not in path.name.lower() and not looks:
+        return middle
+    offset = numbers[9].fillna(-1).to_numpy(dtype=np.int64)
     return np.where(offset >= 0, regions["start"].to_numpy() + offset, middle)
 
 
@@ -71,9 +88,7 @@ def candidate_elements(
         raise InputError(
             f"{path}: candidate elements need peaks as BED or narrowPeak, found a bigWig."
         )
-    regions = read_bed(path, genes.aliases)
-    match_chromosomes(genes.source, genes.counts(), path, regions["chrom"].unique(), None,
-                      "missing")  # fmt: skip
+    regions = read_peaks(path, genes)
     centre = _summits(path, regions)
     kept = regions["chrom"].isin(set(genes.chroms)).to_numpy()
     chroms, centre = regions["chrom"].to_numpy()[kept], centre[kept]

@@ -197,6 +197,16 @@ def require_bedtools() -> None:
         )
 
 
+def starts_with(path: str | Path, *magic: bytes) -> bool:
+    """Whether a file begins with one of the given bytes; its content decides, not its name.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    with open(path, "rb") as stream:
+        return stream.read(max(map(len, magic))).startswith(magic)
+
+
 def read_bed(path: str | Path, chrom_aliases: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Chromosome, start and end (0-based half-open) of a BED or narrowPeak, plain or gz.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 
 from prismflow.data.chromosomes import Genes
 from prismflow.data.contact_bins import bins_per_window, expand_bins
+from prismflow.data.contact_guard import inspect_contacts
 from prismflow.data.contacts import (
     PSEUDOCOUNT,
     ContactFile,
@@ -252,3 +254,51 @@ def test_real_hic_and_mcool_agree(realdata_dir: Path) -> None:
     opened = ContactFile.open(realdata_dir / "hic" / "K562_chr22_hg38.mcool", 10_000)
     assert opened.resolutions == (5000, 10_000, 25_000, 50_000, 100_000)
     assert opened.normalisations == ("NONE", "weight")
+
+
+def with_weights(path: Path, weights: dict[str, np.ndarray]) -> Path:
+    write_matrix(path)
+    with h5py.File(path, "a") as out:
+        for name, values in weights.items():
+            out["bins"][name] = values
+    return path
+
+
+def test_a_chromosome_without_finite_weights_is_absent(tmp_path: Path) -> None:
+    n_bins = sum(-(-length // 5000) for length in LENGTHS.values())
+    weights = np.ones(n_bins)
+    weights[-8:] = np.nan
+    path = with_weights(tmp_path / "x.cool", {"KR": weights})
+    with pytest.raises(InputError, match=r"no contacts with normalisation KR on chr2 \(1 genes\)"):
+        read(path, normalisation="KR")
+    values, report = read(path, normalisation="KR", absent_chromosomes="missing")
+    assert report["n_genes_without_chromosome"] == 1
+    assert values[0].tolist() == [0] * 5
+    where = Genes(np.array(["chr1", "chr2"], dtype=object), np.array([9000, 9000]), LENGTHS)
+    with pytest.raises(InputError, match=r"KR on chr2 \(1 genes\); it has them on chr1 and the"):
+        inspect_contacts(path, where, 5000, "KR")
+    found = inspect_contacts(path, where, 5000, "KR", absent_chromosomes="missing")
+    assert found["n_genes_without_chromosome"] == 1
+
+
+def test_negative_contacts_and_multiplicative_weights_are_refused(tmp_path: Path) -> None:
+    n_bins = sum(-(-length // 5000) for length in LENGTHS.values())
+    where = Genes(np.array(["chr1"], dtype=object), np.array([9000]), LENGTHS)
+    negative = np.ones(n_bins)
+    negative[3] = -1
+    path = with_weights(tmp_path / "x.cool", {"KR": negative})
+    with pytest.raises(InputError, match=r"finite contacts >= 0 with normalisation KR, found -"):
+        inspect_contacts(path, where, 5000, "KR")
+    file = ContactFile.open(path, 5000)
+    bin1, bin2, values = file.pixels("chr1", 40)
+    matrix = np.zeros((21, 21))
+    matrix[bin1, bin2] = matrix[bin2, bin1] = values
+    factor = np.ones(21)
+    for _ in range(300):
+        factor *= np.sqrt(1 / (factor * (matrix @ factor)))
+    multiplied, divided = np.ones(n_bins), np.ones(n_bins)
+    multiplied[:21], divided[:21] = factor, 1 / factor
+    path = with_weights(tmp_path / "y.cool", {"KR": multiplied, "VC": divided})
+    with pytest.raises(InputError, match="KR makes the rows of chr1 less even"):
+        inspect_contacts(path, where, 5000, "KR")
+    assert inspect_contacts(path, where, 5000, "VC")["normalisation"] == "VC"

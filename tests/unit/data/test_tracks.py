@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from pathlib import Path
@@ -14,6 +15,7 @@ from safetensors.numpy import load_file
 from scipy.stats import spearmanr
 
 from prismflow.data.chromosomes import Genes
+from prismflow.data.elements import candidate_elements
 from prismflow.data.kinds.peaks import peak_windows
 from prismflow.data.kinds.signal import read_windows
 from prismflow.data.promoters import activity_of_promoters, core_means
@@ -196,3 +198,45 @@ def test_real_hic_summary(realdata_dir: Path) -> None:
         inspect_track(
             path, "contacts", where, modality="hic", resolution_bp=5000, normalisation="VC"
         )
+
+
+def test_a_chromosome_that_is_named_and_empty_is_absent(tmp_path: Path) -> None:
+    path = write_track(tmp_path / "x.bw", [("chr1", 0, 900, 1.0)])
+    where = genes(["chr1", "chr2", "chr2"], [500, 500, 600], source="genes.tsv")
+    with pytest.raises(InputError, match=r"no value on chr2 \(2 genes\) of genes.tsv; it has chr1"):
+        inspect_track(path, "signal", where)
+    found = inspect_track(path, "signal", where, absent_chromosomes="missing")
+    assert found["n_genes_without_chromosome"] == 2
+
+
+def test_entries_of_nan_are_missing_values(tmp_path: Path) -> None:
+    intervals = [("chr1", 0, 900, 1.0), ("chr1", 900, 1000, math.nan), ("chr2", 0, 50, 3.0)]
+    path = write_track(tmp_path / "x.bw", intervals)
+    where = genes(["chr1", "chr2"], [900, 100])
+    assert inspect_track(path, "signal", where)["covered_bases"] == 950
+    values, count = read_windows(path, where, 20, missing="mean")
+    assert values[0].tolist() == pytest.approx([1.0] * 10 + [1050 / 950] * 10)
+    assert count.n_bases == 30
+
+
+def test_peaks_of_another_assembly_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.bed"
+    path.write_text("chr1\t10\t20\nchr2\t9000\t9100\n")
+    with pytest.raises(InputError, match=r"1 of 2 peaks end behind .*chr2:9000-9100.*assembly"):
+        inspect_track(path, "peaks", genes(["chr1"], [15]))
+
+
+def test_the_content_of_peaks_decides_not_the_name(tmp_path: Path, track: Path) -> None:
+    where = genes(["chr1"], [4000])
+    packed, plain = tmp_path / "x.narrowPeak", tmp_path / "y.bed.gz"
+    text = "track type=narrowPeak\nchr1\t3990\t4100\tp\t1\t.\t1\t1\t1\t7\n"
+    packed.write_bytes(gzip.compress(text.encode()))
+    plain.write_text(text)
+    for path in (packed, plain):
+        assert next(peak_windows(path, where, 40))[1].sum() == 30
+        assert candidate_elements(path, where, width_bp=10).to_numpy().tolist() == [
+            ["chr1", 3992, 4002]
+        ]
+    renamed = tmp_path / "z.bed"
+    renamed.write_bytes(track.read_bytes())
+    assert next(peak_windows(renamed, where, 20))[1].sum() == 10

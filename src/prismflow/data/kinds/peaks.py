@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from prismflow.data.bigwig import BigWig
 from prismflow.data.bigwig_check import verify_bigwig
@@ -17,12 +18,42 @@ from prismflow.data.chromosomes import Genes, by_chromosome, match_chromosomes
 from prismflow.data.kinds import Kind, TrackSettings, absent_policy
 from prismflow.data.kinds.signal import CORE_BP, signal_windows
 from prismflow.data.store_writer import RowFile
-from prismflow.data.windows import read_bed
+from prismflow.data.windows import read_bed, starts_with
+from prismflow.errors import InputError
+
+_BIGWIG = (bytes.fromhex("26fc8f88"), bytes.fromhex("888ffc26"))
 
 
 def is_bigwig_name(path: str | Path) -> bool:
-    """Whether a file is a bigWig by its name."""
-    return Path(path).suffix.lower() in (".bw", ".bigwig")
+    """Whether a file is a bigWig by its content or claims to be one by its name."""
+    if Path(path).suffix.lower() in (".bw", ".bigwig"):
+        return True
+    return Path(path).is_file() and starts_with(path, *_BIGWIG)
+
+
+def read_peaks(path: str | Path, genes: Genes) -> pd.DataFrame:
+    """Peaks of a BED or narrowPeak: chrom, start, end; they must lie on the genes' chromosomes.
+
+    A BED lists only what it found: a chromosome without peaks is no fault, other names are.
+
+    Raises:
+        InputError: unreadable file, names that differ, or peaks that end behind a chromosome.
+    """
+    regions = read_bed(path, genes.aliases)
+    found = regions["chrom"].unique()
+    match_chromosomes(genes.source, genes.counts(), path, found, None, "missing")
+    length = regions["chrom"].map(dict(genes.chrom_lengths))
+    behind = regions[regions["end"] > length]
+    if len(behind):
+        first = behind.iloc[0]
+        raise InputError(
+            f"{path}: {len(behind)} of {len(regions)} peaks end behind their chromosome "
+            f"({', '.join(behind['chrom'].unique()[:6])}), the first at {first['chrom']}:"
+            f"{first['start']}-{first['end']}, where {genes.lengths_source} has "
+            f"{genes.chrom_lengths[first['chrom']]} bases: they are of another assembly; use files "
+            "of one assembly."
+        )
+    return regions
 
 
 def peak_windows(
@@ -43,11 +74,7 @@ def peak_windows(
             ):
                 yield rows, (values > 0).astype(np.uint8)
         return
-    regions = read_bed(path, genes.aliases)
-    # A BED lists only what it found: a chromosome without peaks is no fault, other names are.
-    match_chromosomes(
-        genes.source, genes.counts(), path, regions["chrom"].unique(), None, "missing"
-    )
+    regions = read_peaks(path, genes)
     for chrom, rows in by_chromosome(genes.chroms):
         own = regions[regions["chrom"] == chrom]
         starts, ends = _merged(own["start"].to_numpy(), own["end"].to_numpy())

@@ -76,7 +76,7 @@ def signal_windows(
             f"{', '.join(MISSING_POLICIES)}."
         )
     count = count if count is not None else MissingCount()
-    names = genes.names_in(bigwig.path, bigwig.lengths, absent_chromosomes)
+    names = names_with_values(bigwig, genes, absent_chromosomes)
     fill = np.float32(bigwig.summary.mean if missing == "mean" else 0)
     for chrom, rows in by_chromosome(genes.chroms):
         starts = genes.tss[rows] - window_bp // 2
@@ -96,6 +96,17 @@ def signal_windows(
             count.n_bases += n_missing
             values[is_missing] = fill
             yield rows[positions], values
+
+
+def names_with_values(bigwig: BigWig, genes: Genes, absent_chromosomes: str) -> dict[str, str]:
+    """Names of the genes' chromosomes in a track; one without any value is absent from it.
+
+    Raises:
+        InputError: names or lengths differ, or a chromosome is absent under ``error``.
+    """
+    names = genes.names_in(bigwig.path, bigwig.lengths, absent_chromosomes)
+    empty = {chrom for chrom, name in names.items() if not bigwig.has_values(name)}
+    return genes.without(names, empty, bigwig.path, "no value", absent_chromosomes)
 
 
 def _nothing(
@@ -139,7 +150,7 @@ def _inspect_signal(path: Path, genes: Genes, absent_chromosomes: str) -> dict[s
     summary = verify_bigwig(path)
     at_tss, count = read_windows(path, genes, CORE_BP, absent_chromosomes=absent_chromosomes)
     with BigWig(path) as bigwig:
-        names = genes.names_in(path, bigwig.lengths, absent_chromosomes)
+        names = names_with_values(bigwig, genes, absent_chromosomes)
         lengths = bigwig.lengths
         means = [
             np.nan_to_num(values).mean(axis=1, dtype=np.float64)
