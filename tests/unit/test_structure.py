@@ -243,3 +243,27 @@ def test_every_experiment_stands_in_the_gallery(root: Path) -> None:
     pictures = (root / "docs" / "images").rglob("*.png")
     assert sum(path.stat().st_size for path in pictures) < 2e6
     assert "simulated" in page.split("##")[0]
+
+
+def test_the_tree_of_the_architecture_page_is_that_of_the_code(root: Path) -> None:
+    command = [sys.executable, str(root / "docs" / "make_tree.py"), "--check"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_pages_name_files_and_modules_that_exist(root: Path) -> None:
+    folders = "src|tests|docs|rules|workflow|envs|slurm|config"
+    file = re.compile(rf"(?<![\w/.])(?:{folders})/[\w/.-]+\.(?:py|smk|md|lock|yaml|tsv)\b")
+    module = re.compile(r"\bprismflow((?:\.[a-z]\w*)+)(?!\.?\w)")
+    source = root / "src" / "prismflow"
+    for page in [*root.glob("*.md"), *(root / "docs").rglob("*.md")]:
+        text = page.read_text()
+        for name in file.findall(text):
+            assert (root / name).exists() or (page.parent / name).exists(), f"{page.name}: {name}"
+        for name in module.findall(text):
+            # What a room or a module holds may follow its name.
+            parts = name.strip(".").split(".")
+            if parts[-1] not in ("yaml", "lock", "sh"):
+                known = [source.joinpath(*parts[:n]) for n in (len(parts), len(parts) - 1) if n]
+                found = any(p.is_dir() or p.with_suffix(".py").is_file() for p in known)
+                assert found, f"{page.name}: prismflow{name}"
