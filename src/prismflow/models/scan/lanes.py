@@ -7,17 +7,22 @@ is a library call: :func:`exp2` and its kin are polynomials. Kernels are serial 
 interpreter lock; :func:`run_tasks` spreads them over threads of its own, so that a forked process
 (which inherits none of them) starts new ones, where a compiled parallel loop would abort.
 
-Compiled code is cached beside the source and looked up by the kernel's own file: after an edit
-here, touch the kernels' files as well.
+Compiled code is kept in a folder that is named by a digest of these files, because numba looks
+at the kernel's own file alone and would go on with what it made of an older one of this.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import hashlib
 import itertools
 import math
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -53,10 +58,46 @@ _pool: ThreadPoolExecutor | None = None
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a kernel, cached on disk where a folder for that can be written."""
     options: dict[str, Any] = {"nogil": True, "fastmath": _FASTMATH, "error_model": "numpy"}
+    folder = cache_folder()
+    if folder is None:
+        return numba.njit(**options)(function)
     try:
-        return numba.njit(cache=True, **options)(function)
+        with _numba_caches_in(folder):
+            return numba.njit(cache=True, **options)(function)
     except RuntimeError:
         return numba.njit(**options)(function)
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """Where machine code of these very files is kept, or None where nothing can be written.
+
+    In the folder that ``NUMBA_CACHE_DIR`` names, else beside the source, else in the user's cache.
+    """
+    here = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted([Path(__file__), *here.glob("numba_*.py")]):
+        digest.update(path.read_bytes())
+    users = os.environ.get("XDG_CACHE_HOME") or Path("~", ".cache").expanduser()
+    given = numba.config.CACHE_DIR
+    for parent in [given] if given else [here / "__pycache__", Path(users, "prismflow")]:
+        folder = Path(parent) / f"kernels-{digest.hexdigest()[:16]}"
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            return folder
+    return None
+
+
+@contextlib.contextmanager
+def _numba_caches_in(folder: Path) -> Iterator[None]:
+    """numba asks for its folder when a function is decorated; other users' are left as they are."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
