@@ -28,11 +28,9 @@ def load_plan():
         str(file) for file in workflow.configfiles if str(file) not in given
     ] + given
     try:
-        return make_plan(
-            settings_of.load(
-                *settings_of.with_shipped(config, files, CONFIGURATION), SCHEMAS
-            )
-        )
+        settings, files = settings_of.with_shipped(config, files, CONFIGURATION)
+        config.update(settings)  # the scripts of a module read it too
+        return make_plan(settings_of.load(config, files, SCHEMAS))
     except InputError as error:
         raise WorkflowError(str(error)) from None
 

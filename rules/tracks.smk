@@ -69,6 +69,7 @@ rule check_data:
         ],
         genes="results/{dataset}/genes.tsv",
         dropped="results/{dataset}/dropped.tsv",
+        shared="results/{dataset}/shared_sequence.tsv",
         sizes="results/{dataset}/genome/chrom.sizes",
     output:
         checks="results/{dataset}/checks/checks.tsv",
@@ -90,6 +91,7 @@ rule check_data:
                 "cells": tracks_of_dataset(wildcards),
                 "summaries": summaries_of_dataset(wildcards),
                 "aliases": dataset_of(wildcards)["chrom_aliases"],
+                "label_transform": dataset_of(wildcards)["label"]["transform"],
             }
         ),
         code=code_digest("evaluation.data_checks"),
