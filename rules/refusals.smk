@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from prismflow.jobs.refusals import keep_reasons_of_groups, refusals
+from prismflow.jobs.refusals import flags_of, keep_reasons_of_groups, refusals
 from prismflow.jobs.waiting import improve_waiting
 
 improve_waiting()
@@ -14,3 +14,10 @@ onerror:
     for file in log:  # Snakemake gives a list of its log files
         for sentence in refusals(Path(file).read_text(errors="replace")):
             print(sentence, file=sys.stderr)
+    for sentence in flags_of(PLAN.config.datasets):
+        print(sentence, file=sys.stderr)
+
+
+onsuccess:
+    for sentence in flags_of(PLAN.config.datasets):
+        print(sentence, file=sys.stderr)

@@ -29,6 +29,7 @@ rule check_data:
         summaries=INPUTS.summaries_of_dataset,
         genes="results/{dataset}/genes.tsv",
         dropped="results/{dataset}/dropped.tsv",
+        shared="results/{dataset}/shared_sequence.tsv",
         sizes="results/{dataset}/genome/chrom.sizes",
     output:
         checks="results/{dataset}/checks/checks.tsv",

@@ -12,5 +12,7 @@ with job(snakemake):
         genes=snakemake.input.genes,
         dropped=snakemake.input.dropped,
         sizes=snakemake.input.sizes,
+        label_transform=settings["label_transform"],
+        shared=snakemake.input.shared,
         outputs=dict(snakemake.output.items()),
     )

@@ -171,11 +171,17 @@ def match_chromosomes(
 
 
 def _hint(lacking: list[str], available: list[str]) -> str:
+    """All pairs at once: they rename the genes, the genome and the tracks alike."""
+    pairs = {}
     for chrom in lacking:
-        other = chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
-        if other in available:
-            return f' If they mean the same, set chrom_aliases: {{"{other}": "{chrom}"}}.'
-    return ""
+        ensembl = {"chrM": "MT"}.get(chrom, chrom.removeprefix("chr"))
+        ucsc = {"MT": "chrM"}.get(ensembl, f"chr{ensembl}")
+        if (ensembl if chrom == ucsc else ucsc) in available:
+            pairs[ensembl] = ucsc
+    if not pairs:
+        return ""
+    shown = ", ".join(f'"{ensembl}": "{ucsc}"' for ensembl, ucsc in pairs.items())
+    return f" If they mean the same, set chrom_aliases: {{{shown}}}."
 
 
 def check_lengths(

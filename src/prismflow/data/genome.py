@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -237,8 +238,10 @@ def index_genome(
     return lengths
 
 
-def read_chrom_sizes(path: str | Path) -> dict[str, int]:
+def read_chrom_sizes(path: str | Path, aliases: Mapping[str, str] | None = None) -> dict[str, int]:
     """Chromosome lengths from a TSV with or without the header ``chrom length``.
+
+    With ``aliases`` (name in a file -> name used here) by the names used here.
 
     Raises:
         InputError: absent or empty file, or a line that is not a name and a positive number.
@@ -255,7 +258,7 @@ def read_chrom_sizes(path: str | Path) -> dict[str, int]:
             raise InputError(
                 f"{path} line {number}: expected a chromosome and its length, found {line!r}."
             )
-        sizes[fields[0]] = int(fields[1])
+        sizes[(aliases or {}).get(fields[0], fields[0])] = int(fields[1])
     if not sizes:
         raise InputError(f"{path}: expected chromosome sizes, found none.")
     return sizes

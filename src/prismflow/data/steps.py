@@ -48,7 +48,7 @@ def define_windows(
     Raises:
         InputError: the gene table, blacklist or splits can't be used.
     """
-    lengths = read_chrom_sizes(sizes)
+    lengths = read_chrom_sizes(sizes, settings["chrom_aliases"])
     is_by_column = settings["splits"]["by"] == "column"
     folds: Sequence[str] = settings["splits"]["folds"]
     table = gene_tables.read_genes(
@@ -81,7 +81,9 @@ def define_windows(
     assigned = splits.assign_splits(
         kept, kind=settings["splits"]["by"], folds=folds, source=str(genes)
     )
-    pairs = shared_sequence.similar_genes(kept, genome, settings["window_bp"])
+    pairs = shared_sequence.similar_genes(
+        kept, genome, settings["window_bp"], settings["chrom_aliases"]
+    )
     assigned, shared = shared_sequence.separate(
         kept, assigned, pairs, settings["splits"].get("shared_sequence", "drop")
     )
@@ -127,7 +129,7 @@ def inspect_track(
     table = read_tsv(genes, dtype={"chrom": str})
     positions = Genes.from_table(
         table,
-        read_chrom_sizes(sizes),
+        read_chrom_sizes(sizes, aliases),
         source=str(genes),
         lengths_source=str(sizes),
         aliases=aliases,

@@ -147,7 +147,7 @@ def measure_contact_range(
     table = count_contacts(
         read_tsv(genes, dtype={"gene_id": str, "chrom": str}),
         settings["track"],
-        read_chrom_sizes(sizes),
+        read_chrom_sizes(sizes, settings["aliases"]),
         int(settings["range_bp"]),
         settings["aliases"],
         (str(genes), str(sizes)),

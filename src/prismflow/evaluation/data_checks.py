@@ -14,12 +14,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow.data.chromosomes import Genes
+from prismflow.data.chromosomes import Genes, by_chromosome
 from prismflow.data.contacts import contact_bins
 from prismflow.data.genes import label_name
 from prismflow.data.genome import read_chrom_sizes
+from prismflow.data.kinds.peaks import is_bigwig_name
 from prismflow.data.kinds.signal import read_windows
+from prismflow.data.windows import read_bed
 from prismflow.errors import InputError
+from prismflow.evaluation.suspicions import (
+    label_flags,
+    lone_flags,
+    peak_flags,
+    same_flags,
+    strand_flags,
+)
 from prismflow.files import read_json, read_tsv, write_json, write_tsv
 from prismflow.statistics.bootstrap import spearman
 
@@ -186,6 +195,8 @@ def check_data(
     dropped: str | Path,
     sizes: str | Path,
     outputs: Mapping[str, str | Path],
+    label_transform: str = "log10p1",
+    shared: str | Path | None = None,
 ) -> list[str]:
     """Check all tracks of a dataset against its genes and labels.
 
@@ -197,7 +208,10 @@ def check_data(
         genes, dropped: tables of the dataset.
         sizes: chromosome lengths.
         outputs: ``checks`` (one row per cell and modality), ``profiles`` and ``examples`` as TSV,
-            ``summary`` as JSON: flags, genes kept and dropped by reason, label histograms.
+            ``summary`` as JSON: flags, genes kept and dropped by reason, label histograms, genes
+            by fold whose sequence stands in another split.
+        label_transform: ``log10p1`` or ``raw``.
+        shared: table of genes whose sequence stands in another split.
 
     Returns:
         The flags: sentences on what looks wrong.
@@ -207,7 +221,7 @@ def check_data(
     """
     table = read_tsv(genes, dtype={"gene_id": str, "chrom": str})
     positions = Genes.from_table(
-        table, read_chrom_sizes(sizes), source=str(genes), lengths_source=str(sizes),
+        table, read_chrom_sizes(sizes, aliases), source=str(genes), lengths_source=str(sizes),
         aliases=dict(aliases),
     )  # fmt: skip
     strand = table["strand"].to_numpy(dtype=object)
@@ -215,6 +229,8 @@ def check_data(
     rows: list[dict[str, Any]] = []
     profiles, examples, flags = [], [], []
     levels: dict[str, dict[str, np.ndarray]] = {}
+    contacts: dict[str, dict[str, np.ndarray]] = {}
+    ids = table["gene_id"].tolist()
     for cell, tracks in cells.items():
         chosen = _example_rows(labels[cell])
         for track in tracks:
@@ -231,15 +247,27 @@ def check_data(
                 facts |= found | _summary_facts(summary)
                 levels.setdefault(name, {})[cell] = level
                 own = track_flags(name, facts)
+                if name not in REPRESSIVE:
+                    own += strand_flags(level, labels[cell], strand)
+                own += lone_flags(values.max(axis=1), ids, "the largest value at TSS +- 1000")
                 profiles.append(_profiles(values, strand).assign(cell=cell, modality=name))
                 examples += _examples(values, table, labels[cell], strand, chosen, cell, name)
             elif kind == "contacts":
                 level = _contact_level(track, positions)
                 facts["spearman"] = float(spearman(level, labels[cell]))
+                own = lone_flags(level, ids, "the contact of the TSS with itself")
+                contacts.setdefault(name, {})[cell] = level
+            elif not is_bigwig_name(track["path"]):
+                own = peak_flags(*_peak_shares(track["path"], positions), len(table))
             rows.append({**facts, "flag": " ".join(own)})
             flags += [f"{cell} {name}: {text}" for text in own]
     for name, by_cell in levels.items():
         flags += swap_flags(by_cell, {cell: labels[cell] for cell in by_cell}, name)
+    for name, by_cell in (levels | contacts).items():
+        flags += same_flags(by_cell, name)
+    flags += _table_flags(table, labels, ids, label_transform)
+    counts, shared_flags = _shared_sequence(shared)
+    flags += shared_flags
     for text in flags:
         logger.warning("%s", text)
     _write(outputs, rows, profiles, examples, {
@@ -248,9 +276,58 @@ def check_data(
             "kept": len(table),
             "dropped": read_tsv(dropped, dtype=str)["reason"].value_counts().to_dict(),
         },
+        "shared_sequence": counts,
         "labels": {cell: _histogram(values) for cell, values in labels.items()},
     })  # fmt: skip
     return flags
+
+
+def _table_flags(
+    table: pd.DataFrame, labels: Mapping[str, np.ndarray], ids: Sequence[str], transform: str
+) -> list[str]:
+    flags = []
+    for cell, values in labels.items():
+        flags += label_flags(cell, values, ids, transform)
+    flags += same_flags(labels, "label")
+    placed = ("tss", "window_start", "window_end", "n_fraction")
+    for column in table.select_dtypes("number").columns:
+        if column not in placed and not str(column).startswith("label_"):
+            flags += lone_flags(table[column].to_numpy(float), ids, f"the column {column!r}")
+    return flags
+
+
+def _peak_shares(path: str | Path, genes: Genes) -> tuple[float, float]:
+    """Share of TSS +- 500 with a peak, and of places moved by parts of the chromosome."""
+    peaks = read_bed(path, genes.aliases)
+    n_shifts, hits = 8, np.zeros((len(genes.tss), 9))
+    for chrom, rows in by_chromosome(genes.chroms):
+        own = peaks[peaks["chrom"] == chrom]
+        starts, ends = np.sort(own["start"].to_numpy()), np.sort(own["end"].to_numpy())
+        length = genes.chrom_lengths[chrom]
+        for shift in range(n_shifts + 1):
+            at = (genes.tss[rows] + shift * length // (n_shifts + 1)) % length
+            begun = np.searchsorted(starts, at + CORE_BP // 2)
+            ended = np.searchsorted(ends, at - CORE_BP // 2, side="right")
+            hits[rows, shift] = begun > ended
+    return float(hits[:, 0].mean()), float(hits[:, 1:].mean())
+
+
+def _shared_sequence(path: str | Path | None) -> tuple[dict[str, int], list[str]]:
+    """Genes per fold whose sequence stands in another split; a flag where they were kept."""
+    if path is None:
+        return {}, []
+    found = read_tsv(path, dtype=str)
+    counts = {str(k): int(v) for k, v in found.groupby("fold")["gene_id"].nunique().items()}
+    kept = found[found["action"] == "keep"]
+    if kept.empty:
+        return counts, []
+    first = kept.iloc[0]
+    return counts, [
+        f"{kept['gene_id'].nunique()} genes have the sequence of a gene in another split of their "
+        f"fold (e.g. {first['gene_id']}, {first['split']}, and {first['other_gene']}, "
+        f"{first['other_split']}): what is tested was trained on; splits.shared_sequence: drop "
+        "takes them out."
+    ]
 
 
 def _write(

@@ -100,8 +100,19 @@ def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str
             "<p><strong>These data are simulated.</strong> They show that the workflow works and "
             "what its models find in data of known causes; they say nothing about human genes.</p>"
         )
+    head += _flags(results)
     front = f"<style>{_STYLE}</style>{head}<nav>{links}</nav>{search}"
     return f'<div class="pf">{front}{"".join(shown)}</div>'
+
+
+def _flags(results: Path) -> str:
+    """What looks wrong with the data, before any result."""
+    summary = results / "checks" / "summary.json"
+    flags = read_json(summary)["flags"] if summary.is_file() else []
+    if not flags:
+        return ""
+    words = "".join(f"<li>FLAG {escape(flag)}</li>" for flag in flags)
+    return f'<section id="pf-flags"><h2>The data raise flags</h2><ul>{words}</ul></section>'
 
 
 def _part(name: str, title: str, items: Sequence[str]) -> str:

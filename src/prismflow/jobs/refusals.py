@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 _LIST = '(sinfo -o "%P %l %G %f" lists what there is)'
@@ -107,6 +110,17 @@ def _advice(message: str) -> str:
         if hit is not None:
             return f"{reason.format(*hit.groups())}; correct {key} in slurm/config.yaml {_LIST}."
     return f"correct what it names in slurm/config.yaml {_LIST}, or ask the cluster's support."
+
+
+def flags_of(datasets: Iterable[str], results: str | Path = "results") -> list[str]:
+    """Flags of the data checks of these datasets, as the last lines of a run give them."""
+    lines = []
+    for dataset in datasets:
+        path = Path(results) / dataset / "checks" / "summary.json"
+        if path.is_file():
+            found = json.loads(path.read_text(encoding="utf-8"))["flags"]
+            lines += [f"FLAG {dataset}: {flag}" for flag in found]
+    return lines
 
 
 def keep_reasons_of_groups() -> None:

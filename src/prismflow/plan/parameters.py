@@ -88,6 +88,7 @@ class Parameters(View):
                     cell: self.summaries_of(wildcards.dataset, cell) for cell in settings["cells"]
                 },
                 "aliases": settings["chrom_aliases"],
+                "label_transform": settings["label"]["transform"],
             }
         )
 

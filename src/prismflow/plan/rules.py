@@ -31,6 +31,7 @@ def start(workflow: Any, config: dict[str, Any], shipped: str) -> Plan:
 
     def planned() -> Plan:
         raw, sources = configuration.with_shipped(config, files, shipped)
+        config.update(raw)  # the scripts of a module read it too
         return make_plan(configuration.load(raw, sources, home))
 
     return or_refuse(planned)

@@ -164,7 +164,7 @@ def test_names_that_differ_print_both_sides() -> None:
     text = str(caught.value)
     assert "genes.tsv has chr1, chr2" in text
     assert "x.bw has 1, 2" in text
-    assert 'chrom_aliases: {"1": "chr1"}' in text
+    assert 'chrom_aliases: {"1": "chr1", "2": "chr2"}' in text
 
 
 def test_aliases_reconcile() -> None:

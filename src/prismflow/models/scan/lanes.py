@@ -36,6 +36,7 @@ LOG2E = 1.0 / math.log(2.0)
 SOFTPLUS_IDENTITY = 20.0
 # Contraction gives fused multiply-adds. Nothing allows sums to be reordered, or NaN and infinity
 # to be assumed away.
+_NUMBA: Any = numba.config  # its settings are made when it is imported
 _FASTMATH = {"contract", "nsz"}
 _SCOPES = ("read", "write0", "write1", "write2", "write3", "write4", "write5")
 _LN2 = math.log(2.0)
@@ -79,7 +80,7 @@ def cache_folder() -> Path | None:
     for path in sorted([Path(__file__), *here.glob("numba_*.py")]):
         digest.update(path.read_bytes())
     users = os.environ.get("XDG_CACHE_HOME") or Path("~", ".cache").expanduser()
-    given = numba.config.CACHE_DIR
+    given = _NUMBA.CACHE_DIR
     for parent in [given] if given else [here / "__pycache__", Path(users, "prismflow")]:
         folder = Path(parent) / f"kernels-{digest.hexdigest()[:16]}"
         with contextlib.suppress(OSError):
@@ -92,12 +93,12 @@ def cache_folder() -> Path | None:
 @contextlib.contextmanager
 def _numba_caches_in(folder: Path) -> Iterator[None]:
     """numba asks for its folder when a function is decorated; other users' are left as they are."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder)
+    before = _NUMBA.CACHE_DIR
+    _NUMBA.CACHE_DIR = str(folder)
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        _NUMBA.CACHE_DIR = before
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
