@@ -15,6 +15,8 @@ import copy
 import json
 import math
 import os
+import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -188,30 +190,73 @@ def check_block() -> None:
 
 
 def part_tune() -> None:
-    """Tile sizes and the number of programs, for a block of the paper's size in bfloat16."""
+    """Tiles, registers and programs, for a block of the paper's size in bfloat16."""
     from prismflow.models.scan import triton_backend
 
-    kept = (triton_backend.TILE, triton_backend.CHANNELS, triton_backend.PROGRAMS)
+    names = ("TILE", "CHANNELS", "FORWARD_REGISTERS", "BACKWARD_REGISTERS", "PROGRAMS")
+    kept = [getattr(triton_backend, name) for name in names]
+    shipped = tuple(kept[:4])
+    grid = dict.fromkeys(
+        [shipped, (8, 64, None, None), (8, 64, 96, 168), (8, 64, 128, 168), (8, 64, 96, 128),
+         (4, 64, None, None), (4, 64, None, 128), (4, 64, 96, 128), (4, 32, None, None),
+         (4, 128, None, None)]
+    )  # fmt: skip
     rows = []
-    shapes = {"B=24 L=2000": (24, 2000), "B=1 L=200000": (1, 200_000)}
-    for tile, channels in ((8, 64), (4, 64), (8, 32), (4, 128), (16, 32), (4, 32)):
-        for name, (batch, length) in shapes.items():
-            for programs in (512, 1024, 2048, 4096, 8192):
-                triton_backend.TILE, triton_backend.CHANNELS = tile, channels
-                triton_backend.PROGRAMS = programs
+    for name, (batch, length) in {"B=24 L=2000": (24, 2000), "B=4 L=200000": (4, 200_000)}.items():
+        for point in grid:
+            for programs in (2048, 4096):
+                for key, value in zip(names, (*point, programs), strict=True):
+                    setattr(triton_backend, key, value)
                 try:
                     times = time_directions(triton_backend, batch, length)
                 except Exception as error:
-                    print("tune", tile, channels, programs, name, type(error).__name__, error)
+                    print("tune", point, programs, name, type(error).__name__, error)
                     continue
-                rows.append((name, tile, channels, programs, *times))
-    triton_backend.TILE, triton_backend.CHANNELS, triton_backend.PROGRAMS = kept
-    for name in shapes:
-        mine = [row for row in rows if row[0] == name]
-        print(f"{name}: tile channels programs forward ms backward ms (bf16, both directions)")
-        for row in sorted(mine, key=lambda r: r[4] + r[5])[:8]:
-            print("  ", *row[1:4], f"{row[4]:.3f} {row[5]:.3f}")
+                rows.append((name, *point, programs, *times))
+    for key, value in zip(names, kept, strict=True):
+        setattr(triton_backend, key, value)
+    print("shape: tile channels forward-regs backward-regs programs, ms forward, backward (bf16)")
+    for row in sorted(rows, key=lambda r: (r[0], r[-1] + r[-2])):
+        print("  ", *row[:6], f"{row[6]:.3f} {row[7]:.3f}")
     RESULTS["tune"] = rows
+
+
+def part_shared() -> None:
+    """Steps per second of 1, 2 and 4 processes that share the card."""
+    for count in (1, 2, 4):
+        command = [sys.executable, __file__, "--parts", "steps"]
+        started = [
+            subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)
+        ]
+        found = [process.communicate()[0] for process in started]
+        times = [float(text.split("graph: ")[1].split(" ms")[0]) for text in found]
+        rate = sum(1000 / ms for ms in times)
+        print(f"{count} processes: {', '.join(f'{ms:.1f}' for ms in times)} ms, {rate:.0f} steps/s")
+        RESULTS[f"shared {count}"] = rate
+
+
+def part_steps() -> None:
+    """Steps of one process, for ``shared``."""
+    time_step("bf16", "graph", 500)
+
+
+def part_pass() -> None:
+    """The real 200-kb pass: four windows, forward and backward, bf16."""
+    torch.manual_seed(0)
+    model = BiMambaBackbone(128, 4).cuda()
+    x = torch.randn(4, 200_000, 128, device="cuda")
+
+    def step() -> None:
+        with torch.autocast("cuda", torch.bfloat16):
+            model(x).float().square().mean().backward()
+
+    step()
+    peak = peak_mib(step)
+    ms = milliseconds(step, 5, 1)
+    print(
+        f"200 kb, 4 windows: {ms:.0f} ms, batch of 16 {4 * ms / 1e3:.2f} s, {peak / 1024:.1f} GiB"
+    )
+    RESULTS["pass"] = (ms, peak)
 
 
 def time_directions(module, batch: int, length: int) -> tuple[float, float]:
@@ -454,7 +499,11 @@ def main() -> None:
     """Run the parts that are asked for."""
     parts = {name[5:]: part for name, part in globals().items() if name.startswith("part_")}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", default=",".join(parts), help=f"among {', '.join(parts)}")
+    parser.add_argument(
+        "--parts",
+        default=",".join(name for name in parts if name != "steps"),
+        help=f"among {', '.join(parts)}",
+    )
     chosen = parser.parse_args().parts.split(",")
     torch.set_float32_matmul_precision("high")
     for name in chosen:

@@ -47,7 +47,7 @@ def test_second_run_does_nothing(workflow: Workflow) -> None:
 
 
 def test_comment_and_docstring_rerun_nothing(workflow: Workflow) -> None:
-    for file in ("models/prism.py", "plots/main.py", "training.py", "store.py"):
+    for file in ("models/prism.py", "figures/plots/main.py", "training/run.py", "data/store.py"):
         path = workflow.folder / "src" / "prismflow" / file
         text = path.read_text()
         quotes = text.index('"""')
@@ -58,7 +58,7 @@ def test_comment_and_docstring_rerun_nothing(workflow: Workflow) -> None:
 
 
 def test_edited_plot_redraws_its_figure_only(workflow: Workflow) -> None:
-    path = workflow.folder / "src" / "prismflow" / "plots" / "main.py"
+    path = workflow.folder / "src" / "prismflow" / "figures" / "plots" / "main.py"
     path.write_text(path.read_text() + "\nEDITED = True\n")
     planned = plan(workflow)
     assert set(planned.rules) == {"plot_figure", "write_report", "all"}
@@ -67,9 +67,9 @@ def test_edited_plot_redraws_its_figure_only(workflow: Workflow) -> None:
 
 
 def test_edited_style_redraws_all_figures_only(workflow: Workflow) -> None:
-    path = workflow.folder / "src" / "prismflow" / "plots" / "style.py"
+    path = workflow.folder / "src" / "prismflow" / "figures" / "plots" / "style.py"
     path.write_text(path.read_text() + "\nEDITED = True\n")
-    figures = {"plot_figure", "plot_data_checks", "write_table", "write_report", "all"}
+    figures = {"plot_figure", "plot_data_checks", "write_report", "all"}
     assert set(plan(workflow).rules) <= figures
 
 
@@ -83,13 +83,13 @@ def test_edited_model_retrains_that_model_only(workflow: Workflow) -> None:
 
 
 def test_edited_training_loop_keeps_tabular_models(workflow: Workflow) -> None:
-    path = workflow.folder / "src" / "prismflow" / "loop.py"
+    path = workflow.folder / "src" / "prismflow" / "training" / "loop.py"
     path.write_text(path.read_text() + "\nEDITED = True\n")
     assert plan(workflow).models() == {"cnn", "caduceus", "prism"}
 
 
 def test_edited_store_rebuilds_and_retrains(workflow: Workflow) -> None:
-    path = workflow.folder / "src" / "prismflow" / "store.py"
+    path = workflow.folder / "src" / "prismflow" / "data" / "store.py"
     path.write_text(path.read_text() + "\nEDITED = True\n")
     assert plan(workflow).rules["build_store"] == 1
 

@@ -21,6 +21,10 @@ TILE = 8
 """Positions per tile; the states at tile starts are kept for the backward pass."""
 CHANNELS = 64
 """Channels per program."""
+FORWARD_REGISTERS: int | None = None
+BACKWARD_REGISTERS: int | None = None
+"""Most registers of a thread (None: as many as the compiler takes); fewer let more warps wait for
+memory at once, too few spill."""
 PROGRAMS = 2048
 """Programs that sequences are cut into segments for, where batch and channels give fewer."""
 
@@ -140,7 +144,8 @@ def forward(
     if plan.segments > 1:
         forward_kernel[plan.grid](*tensors, *sizes, OUTPUT=False, KEEP=False, **shape)
         _join(plan, matrix, carry, decay, from_end=False)
-    forward_kernel[plan.grid](*tensors, *sizes, OUTPUT=True, KEEP=keep, **shape)
+    limit = _limit(FORWARD_REGISTERS)
+    forward_kernel[plan.grid](*tensors, *sizes, OUTPUT=True, KEEP=keep, **shape, **limit)
     last = carry[:, -1].transpose(1, 2).reshape(*u.shape[:2], plan.dim, plan.state)
     return y, last, bounds
 
@@ -183,7 +188,9 @@ def backward(
             _join(plan, matrix, carry, decay, from_end=True)
         inputs = (u, delta, proj, matrix, D, bias, bounds, dy, carry)
         outputs = (du, ddelta, dbc, dmatrix, dskip, dbias)
-        backward_kernel[plan.grid](*inputs, *outputs, *where, plan.sequences, *numbers, **shape)
+        sizes = (*where, plan.sequences, *numbers)
+        limit = _limit(BACKWARD_REGISTERS)
+        backward_kernel[plan.grid](*inputs, *outputs, *sizes, **shape, **limit)
     shares = (groups, batch * plan.segments)
     dA = dmatrix.view(*shares, plan.state, plan.dim).sum(1).transpose(1, 2)
     dD, db = (x.view(*shares, plan.dim).sum(1) for x in (dskip, dbias))
@@ -203,6 +210,10 @@ def _join(plan: _Plan, matrix: Tensor, carry: Tensor, decay: Tensor, from_end: b
         FROM_END=from_end,
         num_warps=1,
     )
+
+
+def _limit(registers: int | None) -> dict[str, int]:
+    return {} if registers is None else {"maxnreg": registers}
 
 
 def _matrix(A: Tensor) -> Tensor:
