@@ -17,12 +17,12 @@ from prismflow.models.scan.triton_kernels import (
     join_kernel,
 )
 
-TILE = 8
+TILE = 4
 """Positions per tile; the states at tile starts are kept for the backward pass."""
 CHANNELS = 64
 """Channels per program."""
 FORWARD_REGISTERS: int | None = None
-BACKWARD_REGISTERS: int | None = None
+BACKWARD_REGISTERS: int | None = 128
 """Most registers of a thread (None: as many as the compiler takes); fewer let more warps wait for
 memory at once, too few spill."""
 PROGRAMS = 2048
