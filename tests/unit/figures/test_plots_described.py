@@ -214,7 +214,8 @@ def test_weight_correlations_find_what_drives_the_weights() -> None:
 def test_pseudocount_alone_fills_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """Contacts in two of the bins; the released feature is above 0 everywhere all the same."""
 
-    def bins(path, chroms, tss, *, window_bp, pseudocount, **_):
+    def bins(path, genes, *, window_bp, pseudocount, **_):
+        tss = genes.tss
         values = np.zeros((len(tss), 41))
         values[:, 20:22] = 3.0  # the TSS's own bin and the next one
         inside = contact_range.positions_per_bin(

@@ -17,7 +17,7 @@ from prismflow.jobs import code_digest
 RULES: dict[str, tuple[str, ...]] = {
     "index_genome": ("data.genome",),
     "inspect_track": ("data.tracks",),
-    "define_windows": ("data.windows", "data.splits", "data.genes"),
+    "define_windows": ("data.windows", "data.splits", "data.genes", "data.shared_sequence"),
     "build_store": ("data.store_builder",),
     "check_data": ("evaluation.data_checks",),
     "train prism": ("training.run", "training.network", "models.prism"),

@@ -174,7 +174,7 @@ def test_sheets_of_the_repository_are_used_only_without_own_ones(
     own = project.folder / "config"
     merged = merge(*(yaml.safe_load((own / f).read_text()) for f in ("config.yaml", "demo.yaml")))
     (project.folder / "config" / "config.yaml").rename(project.folder / "elsewhere.yaml")
-    loaded = configuration.load(merged, [], project.schemas)
+    loaded = configuration.load(merged, [], root)
     assert loaded.values["sheets"]["models"] == str(root / "config" / "models.yaml")
     assert loaded.values["sheets"]["cells"] == "config/demo/cells.tsv"
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from named import model_class
 
 from prismflow.errors import InputError
-from prismflow.models import model_class
 from prismflow.settings.architectures import ARCHITECTURES
 from prismflow.settings.hyperparameters import SECTIONS, check_values, settings_class
 

@@ -73,7 +73,10 @@ def test_compression_is_seen_in_the_content_not_in_the_name(tmp_path: Path, name
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (gzip.compress(b"a\tb\n" * 999, mtime=0)[:-9], "whole gzip file, found one that is damaged"),
+        (
+            gzip.compress(b"a\tb\n" * 999, mtime=0)[:-9],
+            "whole gzip file, found one that is damaged",
+        ),
         (b"\x1f\x8bnothing", "whole gzip file"),
         (b"PK\x03\x04workbook", "an Excel workbook"),
         ("gene_id\tchrom\n".encode("utf-16"), "UTF-16"),
