@@ -1,7 +1,8 @@
 """Two things in which a Snakemake session is kept from waiting, or working, for nothing.
 
 Ctrl-C: remote executors cancel their jobs at once, but their thread sleeps on until it would next
-look at the queue: with Slurm up to three minutes, and the session with its lock stays as long.
+look at the queue: with Slurm up to three minutes, and the session with its lock stays as long
+(snakemake-interface-executor-plugins, ``RemoteExecutor.sleep``).
 
 Wake-ups: to keep its limit of submissions per second, the scheduler looks again a second after each
 look, and every finished job adds one more such chain (Snakemake issue 3804). After a thousand jobs
@@ -11,9 +12,13 @@ it looks a thousand times a second, on as many threads, at all jobs that still w
 from __future__ import annotations
 
 import asyncio
+import importlib
+import logging
 import threading
 import time
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 SLICE_SECONDS = 1.0
 """How often a waiting thread looks whether the session has ended."""
@@ -52,9 +57,25 @@ def wake_once(scheduler: Any, delay: float) -> None:
 
 
 def improve_waiting() -> None:
-    """Put both in the place of Snakemake's own."""
-    from snakemake.scheduling.job_scheduler import JobScheduler
-    from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+    """Put both in the place of Snakemake's own, as versions 9.13 to 9.27 have them.
 
-    RemoteExecutor.sleep = sleep_unless_ended
-    JobScheduler._schedule_reevalutation = wake_once
+    Where a later version has moved one of these places, its own way of waiting stays: a start never
+    fails for this.
+    """
+    for module, owner, name, ours in (
+        (
+            "snakemake_interface_executor_plugins.executors.remote", "RemoteExecutor", "sleep",
+            sleep_unless_ended,
+        ),
+        (
+            "snakemake.scheduling.job_scheduler", "JobScheduler", "_schedule_reevalutation",
+            wake_once,
+        ),
+    ):  # fmt: skip
+        try:
+            place = getattr(importlib.import_module(module), owner)
+            getattr(place, name)
+        except (ImportError, AttributeError) as error:
+            logger.info("Snakemake waits in its own way (%s)", error)
+            continue
+        setattr(place, name, ours)

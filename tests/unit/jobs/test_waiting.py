@@ -65,3 +65,12 @@ def test_snakemake_still_has_what_is_replaced(monkeypatch):
     waiting.improve_waiting()
     assert RemoteExecutor.sleep is waiting.sleep_unless_ended
     assert getattr(JobScheduler, name) is waiting.wake_once
+
+
+def test_a_start_goes_on_where_an_internal_place_has_moved(monkeypatch, caplog):
+    monkeypatch.delattr(JobScheduler, "_schedule_reevalutation")
+    with caplog.at_level("INFO", logger="prismflow"):
+        waiting.improve_waiting()
+    assert not hasattr(JobScheduler, "_schedule_reevalutation")
+    assert "_schedule_reevalutation" in caplog.text
+    assert RemoteExecutor.sleep is waiting.sleep_unless_ended
