@@ -4,6 +4,12 @@ STEADY = ["steady1", "steady2"]
 WAIT = "echo try >> tries/{wildcards.name}; if [ $(wc -l < tries/{wildcards.name}) = 1 ]; then exec sleep 3000; fi; "
 
 
+# What is said at a session's end reads the plan's datasets; here there are none.
+from types import SimpleNamespace
+
+PLAN = SimpleNamespace(config=SimpleNamespace(datasets={}))
+
+
 include: "rules/refusals.smk"
 
 
