@@ -42,11 +42,11 @@ def test_any_bytes_are_a_sheet_or_a_sentence(tmp_path: Path, content: bytes) -> 
             assert "\n" not in str(error) and "sheet.tsv" in str(error)
 
 
-def test_a_cell_without_end_is_a_sentence(tmp_path: Path) -> None:
+def test_a_very_long_cell_is_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "sheet.tsv"
     path.write_text("cell\tmodality\nK562\t" + "x" * 200_000 + "\n")
-    with pytest.raises(InputError, match=r"sheet\.tsv, line 2: .*field larger than field limit"):
-        read_sheet(path, ("cell",), ("modality",), key=("cell",))
+    (row,) = read_sheet(path, ("cell",), ("modality",), key=("cell",))
+    assert row["modality"] == "x" * 200_000
 
 
 @STEADY
@@ -177,7 +177,8 @@ def test_peaks_at_edges(
         for rows, mask in peak_windows(path, Genes(chroms, positions, LENGTHS), 2 * half):
             found[rows] = mask
     except InputError as error:
-        assert "chromosome names differ" in str(error)
+        beyond = any(start >= LENGTHS[chrom] for chrom, start, _ in regions)
+        assert "chromosome names differ" in str(error) or (beyond and "begin behind" in str(error))
         return
     for row, (chrom, position) in enumerate(zip(chroms, positions.tolist(), strict=True)):
         bases = range(position - half, position + half)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -113,11 +114,14 @@ def _advice(message: str) -> str:
 
 
 def flags_of(datasets: Iterable[str], results: str | Path = "results") -> list[str]:
-    """Flags of the data checks of these datasets, as the last lines of a run give them."""
+    """Flags of the data checks of these datasets, as the last lines of a run give them.
+
+    A summary that is not there or not whole has none: the last lines never fail a session.
+    """
     lines = []
     for dataset in datasets:
         path = Path(results) / dataset / "checks" / "summary.json"
-        if path.is_file():
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
             found = json.loads(path.read_text(encoding="utf-8"))["flags"]
             lines += [f"FLAG {dataset}: {flag}" for flag in found]
     return lines

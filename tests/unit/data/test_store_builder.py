@@ -194,7 +194,7 @@ def test_float16_and_its_limit(files: dict[str, Any]) -> None:
     assert store.arrays["a"].dtype == np.float16
     with pyBigWig.open(str(files["folder"] / "big.bw"), "w") as out:
         out.addHeader(list(LENGTHS.items()))
-        out.addEntries(["chr1"], [14_900], ends=[14_950], values=[70_000.0])
+        out.addEntries(["chr1", "chr2"], [14_900, 10], ends=[14_950, 20], values=[70_000.0, 1.0])
     track = {"modality": "big", "kind": "signal", "path": files["folder"] / "big.bw"}
     with pytest.raises(InputError, match="the value 70000 does not fit into float16"):
         build(files, signal_dtype="float16", tracks=[track])

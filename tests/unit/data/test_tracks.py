@@ -222,7 +222,7 @@ def test_entries_of_nan_are_missing_values(tmp_path: Path) -> None:
 def test_peaks_of_another_assembly_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.bed"
     path.write_text("chr1\t10\t20\nchr2\t9000\t9100\n")
-    with pytest.raises(InputError, match=r"1 of 2 peaks end behind .*chr2:9000-9100.*assembly"):
+    with pytest.raises(InputError, match=r"1 of 2 peaks begin behind .*chr2:9000-9100.*assembly"):
         inspect_track(path, "peaks", genes(["chr1"], [15]))
 
 

@@ -119,8 +119,9 @@ def test_flags_are_the_last_lines_of_a_run(tmp_path: Path) -> None:
 
 
 def test_the_real_tss_are_sound_and_starts_in_their_place_are_not(realdata_dir: Path) -> None:
-    from prismflow.data import tracks as reading
+    from prismflow.data.chromosomes import Genes
     from prismflow.data.genome import Genome
+    from prismflow.data.promoters import core_means
 
     table = pd.read_csv(realdata_dir / "genes" / "genes_K562_chr22.tsv", sep="\t")
     with Genome(realdata_dir / "genome" / "chr22.fa.gz") as genome:
@@ -129,9 +130,9 @@ def test_the_real_tss_are_sound_and_starts_in_their_place_are_not(realdata_dir: 
     strand = table["strand"].to_numpy(dtype=object)
     flags = {}
     for column in ("tss", "start"):
-        genes = reading.Genes(np.full(len(table), "chr22", dtype=object),
+        genes = Genes(np.full(len(table), "chr22", dtype=object),
                               table[column].to_numpy(), lengths)  # fmt: skip
-        level = reading.core_means(realdata_dir / "signals" / "K562_accessibility.chr22.bw", genes)
+        level = core_means(realdata_dir / "signals" / "K562_accessibility.chr22.bw", genes)
         flags[column] = suspicions.strand_flags(level, label, strand)
     assert flags["tss"] == []
     assert "the TSS of minus genes have no signal" in flags["start"][0]

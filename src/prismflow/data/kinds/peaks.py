@@ -37,17 +37,18 @@ def read_peaks(path: str | Path, genes: Genes) -> pd.DataFrame:
     A BED lists only what it found: a chromosome without peaks is no fault, other names are.
 
     Raises:
-        InputError: unreadable file, names that differ, or peaks that end behind a chromosome.
+        InputError: unreadable file, names that differ, or peaks that begin behind a chromosome's
+            end; one that only reaches over it was widened, and the rest of it is cut off.
     """
     regions = read_bed(path, genes.aliases)
     found = regions["chrom"].unique()
     match_chromosomes(genes.source, genes.counts(), path, found, None, "missing")
     length = regions["chrom"].map(dict(genes.chrom_lengths))
-    behind = regions[regions["end"] > length]
+    behind = regions[regions["start"] >= length]
     if len(behind):
         first = behind.iloc[0]
         raise InputError(
-            f"{path}: {len(behind)} of {len(regions)} peaks end behind their chromosome "
+            f"{path}: {len(behind)} of {len(regions)} peaks begin behind their chromosome "
             f"({', '.join(behind['chrom'].unique()[:6])}), the first at {first['chrom']}:"
             f"{first['start']}-{first['end']}, where {genes.lengths_source} has "
             f"{genes.chrom_lengths[first['chrom']]} bases: they are of another assembly; use files "
