@@ -172,7 +172,7 @@ def read_sheet(
         identity = tuple(values[column] for column in key)
         if identity in seen:
             raise InputError(
-                f"{row.where}: the row {' / '.join(identity)} stands already in line "
+                f"{row.where}: the row {' / '.join(identity)} stands twice, first in line "
                 f"{seen[identity]}; remove one of the two."
             )
         seen[identity] = number

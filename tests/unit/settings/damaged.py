@@ -296,7 +296,7 @@ WRONG_SHEETS = {
         "demo/tracks.tsv",
         "simB\th3k27ac\t",
         "simA\th3k27ac\t",
-        r"demo/tracks\.tsv, line 5: the row simA / h3k27ac stands already in line 2",
+        r"demo/tracks\.tsv, line 5: the row simA / h3k27ac stands twice, first in line 2",
     ),
     "missing column": (
         "demo/tracks.tsv",
