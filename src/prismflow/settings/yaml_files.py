@@ -62,7 +62,7 @@ def _refuse_twins(path: str, node: yaml.Node | None, location: Location) -> None
         if (name.tag, name.value) in lines:
             raise InputError(
                 f"{path}, line {line} ({'.'.join(map(str, here))}): the key {name.value!r} stands "
-                f"already in line {lines[name.tag, name.value]}; remove one of the two."
+                f"twice, first in line {lines[name.tag, name.value]}; remove one of the two."
             )
         lines[name.tag, name.value] = line
         _refuse_twins(path, value, here)

@@ -138,7 +138,8 @@ def test_a_key_given_twice_is_refused_with_both_lines(project: Project) -> None:
     project.replace("demo.yaml", "seeds: [2, 22]", "seeds: [2, 22]\nseeds: [3]")
     lines = Path("config/demo.yaml").read_text().splitlines()
     first = lines.index("seeds: [2, 22]") + 1
-    sentence = rf"demo\.yaml, line {first + 1} \(seeds\): the key 'seeds' stands twice, first in line {first}"
+    place = rf"demo\.yaml, line {first + 1} \(seeds\)"
+    sentence = f"{place}: the key 'seeds' stands twice, first in line {first}"
     with pytest.raises(InputError, match=sentence):
         project.plan()
 

@@ -24,7 +24,7 @@ def test_shipped_files_are_read_as_pyyaml_reads_them(root: Path, name: str) -> N
             "a: 1\nb: 2\na: 3\n",
             r"line 3 \(a\): the key 'a' stands twice, first in line 1; remove one",
         ),
-        ("a:\n  b: 1\n  c: {b: 1, d: 2, b: 3}\n", r"line 3 \(a\.c\.b\): .*already in line 3"),
+        ("a:\n  b: 1\n  c: {b: 1, d: 2, b: 3}\n", r"line 3 \(a\.c\.b\): .*twice, first in line 3"),
         ("- x: 1\n- y: 1\n  y: 2\n", r"line 3 \(1\.y\): the key 'y' stands twice, first in line 2"),
     ],
 )
