@@ -107,7 +107,9 @@ class Machine(Workflow):
     def digests(self) -> dict[str, str]:
         """Digest of every result but the report, which holds the time."""
         results = self.folder / "results"
-        files = [p for p in results.rglob("*") if p.is_file() and p.name != "report.html"]
+        files = [
+            p for p in results.rglob("*") if p.is_file() and not p.name.endswith("report.html")
+        ]
         names = {path.relative_to(results).as_posix(): path for path in sorted(files)}
         # Names with a dot are what killed writers leave; no reader looks at them.
         return {n: sha256(p) for n, p in names.items() if not n.startswith(".") and "/." not in n}

@@ -156,3 +156,16 @@ def code_digest(*modules: str) -> str:
     reached = modules_reached(*modules)
     text = "\n".join(f"{name} {digest}" for name, digest in sorted(reached.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@functools.cache
+def files_digest(folder: str) -> str:
+    """Short digest over the files of a folder of the package that aren't Python.
+
+    Args:
+        folder: below the package, such as ``figures/page``.
+    """
+    digest = hashlib.sha256()
+    for path in sorted((_root() / folder).iterdir()):
+        digest.update(f"{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -187,3 +187,17 @@ def test_all_that_a_job_really_loads_counts_or_is_neutral(
         counted = code_digest.modules_reached(*RULES[f"{rule} {architecture}"])
         assert f"prismflow.models.{'tabular' if architecture == 'gbm' else 'prism'}" in loaded
         assert loaded - set(counted) - set(code_digest.NEUTRAL) == set()
+
+
+def test_an_edit_of_the_reports_template_writes_the_report_anew(
+    package: Path, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    assert 'files_digest("figures/page")' in (root / "rules" / "figures.smk").read_text()
+    monkeypatch.setattr(code_digest, "_root", lambda: package)
+    code_digest.files_digest.cache_clear()
+    before = code_digest.files_digest("figures/page")
+    style = package / "figures" / "page" / "report.css"
+    style.write_text(style.read_text() + "/* edited */\n")
+    code_digest.files_digest.cache_clear()
+    assert code_digest.files_digest("figures/page") != before
+    code_digest.files_digest.cache_clear()
