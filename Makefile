@@ -20,11 +20,9 @@ setup:
 
 demo: setup
 	$(SNAKEMAKE) --cores $(CORES) --configfile config/demo.yaml
-	@echo "report: $(CURDIR)/results/demo/report.html"
 
 demo-full: setup
 	$(SNAKEMAKE) --cores $(CORES) --configfile config/demo.yaml config/demo_full.yaml
-	@echo "reports: $(CURDIR)/results/demo/report.html and $(CURDIR)/results/demo_rna/report.html"
 
 test: setup triton
 	CORES=$(CORES) $(PYTEST) -m "not long"

@@ -1,11 +1,14 @@
 # What Snakemake's session does while it waits; after a failure, what to correct in the profile where a cluster
 # refused jobs.
-import sys
+import time
 from pathlib import Path
 
-from prismflow.jobs.refusals import flags_of, keep_reasons_of_groups, refusals
+from prismflow.jobs.console import say_last
+from prismflow.jobs.last_lines import last_lines
+from prismflow.jobs.refusals import keep_reasons_of_groups, refusals
 from prismflow.jobs.waiting import improve_waiting
 
+STARTED = time.time()
 improve_waiting()
 keep_reasons_of_groups()
 
@@ -13,11 +16,11 @@ keep_reasons_of_groups()
 onerror:
     for file in log:  # Snakemake gives a list of its log files
         for sentence in refusals(Path(file).read_text(errors="replace")):
-            print(sentence, file=sys.stderr)
-    for sentence in flags_of(PLAN.config.datasets):
-        print(sentence, file=sys.stderr)
+            say_last(sentence)
+    for sentence in last_lines(PLAN.config.datasets, STARTED):
+        say_last(sentence)
 
 
 onsuccess:
-    for sentence in flags_of(PLAN.config.datasets):
-        print(sentence, file=sys.stderr)
+    for sentence in last_lines(PLAN.config.datasets, STARTED):
+        say_last(sentence)

@@ -74,7 +74,15 @@ class Machine(Workflow):
             "OMP_WAIT_POLICY": "PASSIVE",
             "PATH": f"{Path(self.python).parent}{os.pathsep}{os.environ['PATH']}",
         }
-        command = [self.python, "-m", "snakemake", *arguments, "--cores", cores]
+        command = [
+            self.python,
+            "-m",
+            "snakemake",
+            *arguments,
+            "--cores",
+            cores,
+            "--logger-prismflow-full",
+        ]
         command += ["--configfile", *self.configs]
         if before:
             script = f'set -e; {before}; exec "$@"'

@@ -23,6 +23,7 @@ NEUTRAL: dict[str, str] = {
     "prismflow.errors": "the sentence that ends a job, which then has no result",
     "prismflow.jobs": "a docstring",
     "prismflow.jobs.code_digest": "names code, computes nothing that is written",
+    "prismflow.jobs.terminal": "says whether a job prints beside its log",
     "prismflow.settings.architectures": "a job gets the class of its model in its settings, and "
     "its rule names the class's module",
     "prismflow.settings.yaml_files": "a job gets settings as parameters, which Snakemake compares",
