@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from prismflow.arrays import load_arrays, save_arrays
 from prismflow.data.inputs import READ_GENES, GeneInputs
 from prismflow.errors import InputError
+from prismflow.jobs.patches.trees import trees_of
 from prismflow.models import class_of
 from prismflow.statistics.agreement import regression_metrics
 
@@ -214,7 +215,7 @@ class GradientBoosting:
     @classmethod
     def from_estimator(cls, estimator: Any, n_trees: int) -> GradientBoosting:
         """The first ``n_trees`` trees of a fitted ``HistGradientBoostingRegressor``."""
-        trees = [stage[0].nodes for stage in estimator._predictors[:n_trees]]
+        trees, baseline = trees_of(estimator, n_trees)
         offsets = np.cumsum([0, *(len(tree) for tree in trees)]).astype(np.int64)
         nodes = {
             name: np.concatenate([tree[name] for tree in trees]).astype(
@@ -222,7 +223,7 @@ class GradientBoosting:
             )
             for name in _NODE_FIELDS
         }
-        return cls(nodes, offsets, float(np.ravel(estimator._baseline_prediction)[0]))
+        return cls(nodes, offsets, baseline)
 
     @staticmethod
     def inputs(inputs: GeneInputs) -> GeneInputs:

@@ -156,7 +156,7 @@ def _add(
 
 def write_contacts(path: Path, sizes: dict[str, int], seed: int) -> None:
     """A cooler of 5-kb bins with counts within 110 kb of the diagonal."""
-    from prismflow.data.hictk import hictkpy
+    from prismflow.jobs.patches.hictk import hictkpy
 
     path.unlink(missing_ok=True)  # the writer refuses to replace a file
     rng = np.random.default_rng([seed, 3])

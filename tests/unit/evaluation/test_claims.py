@@ -33,7 +33,9 @@ from prismflow.settings.claims import counted_models, experiments_of, read_claim
 SEEDS = (2, 22, 222, 2222, 22222)
 PARAMETERS = {"prism": 585_681, "caduceus_signals": 574_593}
 CONTEXT = {"dataset": "demo", "title": "simulated genome", "simulated": True,
-           "model_lengths": {"prism": 300}}  # fmt: skip
+           "model_lengths": {"prism": 300},
+           "names": {"caduceus_signals": "Caduceus w/ signals", "gbm": "Gradient boosting"},
+           }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
