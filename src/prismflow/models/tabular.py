@@ -228,9 +228,9 @@ class GradientBoosting:
     @staticmethod
     def inputs(inputs: GeneInputs) -> GeneInputs:
         """The inputs as this model reads them: raw tracks as log(1 + x)."""
-        kinds = {name: inputs.store.modality(name)["kind"] for name in inputs.modalities}
+        per_base = {m for m in inputs.modalities if "n_bins" not in inputs.store.modality(m)}
         transforms = {
-            name: "log1p" if transform == "raw" and kinds[name] == "signal" else transform
+            name: "log1p" if transform == "raw" and name in per_base else transform
             for name, transform in inputs.transforms.items()
         }
         return dataclasses.replace(inputs, transforms=transforms)

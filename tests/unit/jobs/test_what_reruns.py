@@ -76,7 +76,7 @@ ROWS: dict[str, set[str]] = {
     },
     "jobs/patches/trees.py": {"train gbm", "evaluate gbm"},
     # Applied whenever a batch is made, and it knows which kinds there are.
-    "data/transforms.py": EVERY_MODEL
+    "data/transforms.py": EVERY_MODEL - {"judge_claims"}
     | {"inspect_track", "build_store", "check_data", "adopt_checkpoint prism"},
     "evaluation/comparisons.py": {"compare_models"},
     "evaluation/claims.py": {"judge_claims"},
