@@ -97,9 +97,7 @@ rule judge_claims:
     params:
         claims=plain(CLAIMS),
         request=lambda wildcards: REQUESTS.claims(wildcards, CLAIMS),
-        code=code_digest(
-            "evaluation.claims", *map(module_of, counted_models(CLAIMS))
-        ),
+        code=code_digest("evaluation.claims", *map(module_of, counted_models(CLAIMS))),
     script:
         "../workflow/scripts/judge_claims.py"
 
