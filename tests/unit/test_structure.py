@@ -108,8 +108,6 @@ NOT_OF_ONE_MODULE = {
     "models/test_prism_random": "prism: its variants that draw at random",
     "portals/test_shared_files": "reference_files with the sheet that settings reads",
     "settings/test_rows": "rows of every table of settings",
-    "simulate/test_simulate": "the files that a simulation writes, all modules together",
-    "statistics/test_statistics": "agreement, bootstrap, seeds and permutation on the same data",
 }
 
 
