@@ -102,6 +102,8 @@ NOT_OF_ONE_MODULE = {
     "figures/test_plots_described": "all renderers that describe data, models and runs",
     "jobs/test_accidents": "script, files and portals where a disk is full or a job is killed",
     "jobs/test_what_reruns": "code_digest over the whole package, row by row",
+    "models/test_ahead_of_time": "kernels of scan, compiled for cards that are not there",
+    "models/test_gpu_command": "the command in benchmarks that checks and measures a GPU",
     "models/test_kernel_cache": "the cache of all kernels of scan",
     "models/test_networks": "promises that every network keeps",
     "models/test_prism_contexts": "prism: its contexts",
