@@ -5,8 +5,9 @@ from pathlib import Path
 
 from prismflow.jobs.console import say_last
 from prismflow.jobs.last_lines import last_lines
-from prismflow.jobs.refusals import keep_reasons_of_groups, refusals
-from prismflow.jobs.waiting import improve_waiting
+from prismflow.jobs.patches.group_errors import keep_reasons_of_groups
+from prismflow.jobs.patches.waiting import improve_waiting
+from prismflow.jobs.refusals import refusals
 
 STARTED = time.time()
 improve_waiting()
