@@ -1,0 +1,46 @@
+# What drives predictions: attributions of trained runs, and variants scored with them.
+from prismflow.plan.explanations import Explanations, attribution_files
+from prismflow.plan.rules import or_refuse
+
+EXPLANATIONS = Explanations(PLAN)
+
+
+localrules:
+    attributions,
+
+
+rule attributions:
+    input:
+        lambda wildcards: or_refuse(attribution_files, PLAN),
+
+
+rule attribute:
+    input:
+        store="results/{dataset}/{cell}/store",
+        splits="results/{dataset}/splits.tsv",
+        weights="results/{dataset}/{cell}/{model}/{run}/model.safetensors",
+        model="results/{dataset}/{cell}/{model}/{run}/model.json",
+        sizes="results/{dataset}/genome/chrom.sizes",
+    output:
+        directory("results/{dataset}/{cell}/{model}/{run}/attributions"),
+    log:
+        "logs/{dataset}/{cell}/{model}/{run}/attribute.log",
+    benchmark:
+        "benchmarks/{dataset}/{cell}/{model}/{run}/attribute.tsv"
+    wildcard_constraints:
+        model=one_of(set(PLAN.models) - PLAN.tabular),
+    conda:
+        ENVIRONMENT
+    threads: PLAN.config.values["run"]["train_threads"]
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(240),
+    params:
+        settings=EXPLANATIONS.attributions,
+        device=PLAN.config.values["run"]["device"],
+        code=lambda wildcards: code_digest(
+            "explain.attributions",
+            module_of(PLAN.models[wildcards.model]["architecture"]),
+        ),
+    script:
+        "../workflow/scripts/attribute.py"
