@@ -1,5 +1,9 @@
 # What drives predictions: attributions of trained runs, and variants scored with them.
-from prismflow.plan.explanations import Explanations, attribution_files
+from prismflow.plan.explanations import (
+    Explanations,
+    attribution_files,
+    variant_files,
+)
 from prismflow.plan.rules import or_refuse
 
 EXPLANATIONS = Explanations(PLAN)
@@ -7,11 +11,17 @@ EXPLANATIONS = Explanations(PLAN)
 
 localrules:
     attributions,
+    variants,
 
 
 rule attributions:
     input:
         lambda wildcards: or_refuse(attribution_files, PLAN),
+
+
+rule variants:
+    input:
+        lambda wildcards: or_refuse(variant_files, PLAN),
 
 
 rule attribute:
@@ -44,3 +54,38 @@ rule attribute:
         ),
     script:
         "../workflow/scripts/attribute.py"
+
+
+rule score_variants:
+    input:
+        vcf=EXPLANATIONS.vcf,
+        fasta=INPUTS.genome,
+        index="results/{dataset}/genome/index",
+        store="results/{dataset}/{cell}/store",
+        splits="results/{dataset}/splits.tsv",
+        trained=EXPLANATIONS.trained,
+    output:
+        "results/{dataset}/variants/{cell}/{model}.tsv.gz",
+    log:
+        "logs/{dataset}/variants/{cell}/{model}.log",
+    benchmark:
+        "benchmarks/{dataset}/variants/{cell}/{model}.tsv"
+    wildcard_constraints:
+        model=one_of(set(PLAN.models) - PLAN.tabular),
+    conda:
+        ENVIRONMENT
+    threads: PLAN.config.values["run"]["train_threads"]
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(240),
+    params:
+        runs=EXPLANATIONS.folders,
+        settings=EXPLANATIONS.variants,
+        aliases=PARAMETERS.aliases,
+        device=PLAN.config.values["run"]["device"],
+        code=lambda wildcards: code_digest(
+            "explain.variants",
+            module_of(PLAN.models[wildcards.model]["architecture"]),
+        ),
+    script:
+        "../workflow/scripts/score_variants.py"

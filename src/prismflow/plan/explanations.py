@@ -42,8 +42,49 @@ def attribution_files(plan: Plan) -> list[str]:
     return [f"results/{run.folder}/attributions" for run in runs]
 
 
+def variant_files(plan: Plan) -> list[str]:
+    """What the target ``variants`` makes: a table per cell and model.
+
+    Raises:
+        InputError: see :func:`chosen_runs`; no VCF is named.
+    """
+    if plan.config.values["variants"]["vcf"] is None:
+        raise InputError(
+            f"{yaml_files.where(plan.config.files, ('variants',))}: expected the path of a VCF in "
+            "`variants.vcf`, found none; name it."
+        )
+    runs = chosen_runs(plan, "variants")
+    found = [f"results/{run.dataset}/variants/{run.cell}/{run.model}.tsv.gz" for run in runs]
+    return list(dict.fromkeys(found))
+
+
 class Explanations(View):
-    """Parameters of the rules that explain."""
+    """Inputs and parameters of the rules that explain."""
+
+    def vcf(self, wildcards: Wildcards) -> str | list[str]:
+        """The variants."""
+        return self.plan.config.values["variants"]["vcf"] or []
+
+    def trained(self, wildcards: Wildcards) -> list[str]:
+        """Weights and records of all runs of a model in a cell."""
+        return [
+            f"{folder}/{file}"
+            for folder in self.folders(wildcards)
+            for file in ("model.safetensors", "model.json")
+        ]
+
+    def folders(self, wildcards: Wildcards) -> list[str]:
+        """Folders of all runs of a model in a cell."""
+        return [
+            f"results/{run.folder}"
+            for run in self.plan.runs(wildcards.dataset)
+            if (run.cell, run.model) == (wildcards.cell, wildcards.model)
+        ]
+
+    def variants(self, wildcards: Wildcards) -> dict[str, Any]:
+        """How variants are scored."""
+        section = self.plan.config.values["variants"]
+        return plain({name: section[name] for name in ("percentile", "pass_bp")})
 
     def attributions(self, wildcards: Wildcards) -> dict[str, Any]:
         """Which genes are explained, and how."""
