@@ -56,6 +56,34 @@ rule attribute:
         "../workflow/scripts/attribute.py"
 
 
+rule plot_attributions:
+    input:
+        "results/{dataset}/{cell}/{model}/{run}/attributions",
+    output:
+        pdf="results/{dataset}/{cell}/{model}/{run}/attributions.pdf",
+        png=report(
+            "results/{dataset}/{cell}/{model}/{run}/attributions.png",
+            caption="../workflow/report/attributions.rst",
+            category="Explanations",
+            labels={"cell": "{cell}", "model": "{model}", "run": "{run}"},
+        ),
+    log:
+        "logs/{dataset}/{cell}/{model}/{run}/plot_attributions.log",
+    benchmark:
+        "benchmarks/{dataset}/{cell}/{model}/{run}/plot_attributions.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        context=REQUESTS.context,
+        shown=EXPLANATIONS.shown,
+        code=code_digest("figures.draw_figure", "figures.plots.attributions"),
+    script:
+        "../workflow/scripts/plot_attributions.py"
+
+
 rule score_variants:
     input:
         vcf=EXPLANATIONS.vcf,

@@ -36,8 +36,9 @@ def gather(
     Files: ``genes.tsv`` (where each window lies, predictions, completeness), ``totals.tsv`` (per
     gene, output and input), ``occlusion.tsv.gz``, ``contexts.tsv.gz`` (Prism with contexts),
     ``attributions.safetensors`` (per output: ``sequence`` (n, L, 4), ``signals`` (n, L, M),
-    ``substitutions`` (n, L, 4)), and per output one bigWig per signal, one of the sequence, and
-    one of the substitutions.
+    ``substitutions`` (n, L, 4); of the window: ``codes`` (n, L), transformed ``signals``
+    (n, L, M)), and per output one bigWig per signal, one of the sequence, and one of the
+    substitutions.
     """
     temporary = out_dir.with_name(f"{out_dir.name}.writing")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -86,6 +87,8 @@ def _arrays(
     for number, row in enumerate(rows.tolist()):
         for name, values in load_arrays(state / f"{row}.safetensors").items():
             arrays[name][number] = values
+    arrays["window.codes"] = trained.inputs.codes(rows)
+    arrays["window.signals"] = trained.inputs.signals(rows)
     return arrays
 
 

@@ -39,7 +39,8 @@ def attribution_files(plan: Plan) -> list[str]:
         InputError: see :func:`chosen_runs`.
     """
     runs = chosen_runs(plan, "attributions")
-    return [f"results/{run.folder}/attributions" for run in runs]
+    kinds = ("", ".pdf", ".png")
+    return [f"results/{run.folder}/attributions{kind}" for run in runs for kind in kinds]
 
 
 def variant_files(plan: Plan) -> list[str]:
@@ -60,6 +61,12 @@ def variant_files(plan: Plan) -> list[str]:
 
 class Explanations(View):
     """Inputs and parameters of the rules that explain."""
+
+    def shown(self, wildcards: Wildcards) -> dict[str, Any]:
+        """What the figure of a run's attributions shows."""
+        genes = self.plan.config.values["attributions"]["figure_genes"]
+        names = {"model": wildcards.model, "cell": wildcards.cell, "run": wildcards.run}
+        return plain({**names, "figure_genes": genes})
 
     def vcf(self, wildcards: Wildcards) -> str | list[str]:
         """The variants."""

@@ -12,7 +12,7 @@ from prismflow.plan.explanations import Explanations, attribution_files, variant
 def test_every_run_of_the_models_named_is_explained(files) -> None:
     plan = files.plan(attributions={"models": ["prism", "cnn"]})
     found = attribution_files(plan)
-    assert len(found) == 2 * 2 * 2
+    assert len(found) == 2 * 2 * 2 * 3
     assert "results/demo/simB/cnn/fold11_seed22/attributions" in found
 
 
