@@ -36,6 +36,9 @@ COLUMNS = (
     "chrom", "pos", "id", "ref", "alt", "gene_id", "strand", "distance", "model", "fold", "seed",
     "output", "reference", "difference", "difference_both_strands", "percentile", "note",
 )  # fmt: skip
+ROUNDING = 1e-6
+"""Differences below this, times the size of the prediction where it is above 1, are rounding."""
+BELOW = "difference within the rounding of float32; its sign and percentile mean nothing"
 _NUMBERS = ["reference", "difference", "difference_both_strands", "percentile"]
 
 
@@ -108,9 +111,13 @@ def with_means(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of the mean over seeds behind those of the seeds, per allele, gene, model and output."""
     if table.empty:
         return table
-    keys = [column for column in COLUMNS if column not in (*_NUMBERS, "seed")]
-    means = table.groupby(keys, sort=False, dropna=False)[_NUMBERS].mean().reset_index()
-    return pd.concat([table, means.assign(seed="mean")[list(COLUMNS)]], ignore_index=True)
+    keys = [column for column in COLUMNS if column not in (*_NUMBERS, "seed", "note")]
+    grouped = table.groupby(keys, sort=False, dropna=False)
+    means = grouped[_NUMBERS].mean()
+    # What is said of every seed is said of their mean.
+    means["note"] = grouped["note"].agg(lambda notes: notes.iloc[0] if notes.nunique() == 1 else "")
+    means = means.reset_index().assign(seed="mean")
+    return pd.concat([table, means[list(COLUMNS)]], ignore_index=True)
 
 
 def _pairs(trained: Trained, alleles: list[Allele]) -> dict[int, list[Allele]]:
@@ -157,6 +164,7 @@ def _score_gene(
     for allele, (found, note) in zip(alleles, changed, strict=True):
         for number, output in enumerate(trained.outputs):
             scored: dict[str, Any] = dict.fromkeys(_NUMBERS, np.nan)
+            said = note
             if found is not None:
                 value = forward[done, number]
                 scored = {
@@ -167,8 +175,10 @@ def _score_gene(
                     if background is None
                     else percentile_of(value, background[number]),
                 }
+                if abs(value) <= ROUNDING * max(1.0, abs(own[number])):
+                    said = BELOW
             rows.append({**_identity(trained, place, allele), "output": output, **scored,
-                         "note": note})  # fmt: skip
+                         "note": said})  # fmt: skip
         done += found is not None
     return rows
 

@@ -11,14 +11,16 @@ from prismflow.plan.runs import Plan
 from prismflow.plan.view import View, Wildcards
 from prismflow.settings import yaml_files
 
+DEFAULT_MODEL = "prism"
+
 
 def chosen_runs(plan: Plan, section: str) -> list[Run]:
     """Runs of the models that a section (``attributions``, ``variants``) names, of all datasets.
 
     Raises:
-        InputError: a model that no experiment trains, or that is no network.
+        InputError: a model that no experiment trains.
     """
-    names = plan.config.values[section]["models"]
+    names = plan.config.values[section]["models"] or [DEFAULT_MODEL]
     runs = [run for dataset in plan.config.datasets for run in plan.runs(dataset)]
     trained = sorted({run.model for run in runs} - plan.tabular)
     for position, name in enumerate(names):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from prismflow.settings.keys import Flag, Keys, Names, SomeNames, Whole, key
+from prismflow.settings.keys import Flag, Keys, Names, Whole, key
 
 
 class Attributions(Keys):
     """What the target `attributions` makes: which genes, and by which means."""
 
-    models: SomeNames = key(
-        "Models whose runs are explained; each must be trained here.", ["prism"]
-    )
+    models: Names = key("Networks whose runs are explained; empty for `prism`.", [])
     genes: Names = key("Genes by identifier; empty for those of `split`.", [])
     split: Literal["train", "valid", "test"] = key("Genes of this part of the fold.", "test")
     at_most: Whole | None = key(
@@ -43,7 +41,7 @@ class Variants(Keys):
     """What the target `variants` makes: a VCF scored with all seeds of some models."""
 
     vcf: str | None = key("Variants on the dataset's genome (plain or gz).", None)
-    models: SomeNames = key("Models with which they are scored.", ["prism"])
+    models: Names = key("Networks with which they are scored; empty for `prism`.", [])
     percentile: Flag = key(
         "Compare each variant with every substitution of its window (three passes per base).", True
     )

@@ -15,6 +15,7 @@ from prismflow.errors import InputError
 from prismflow.explain.alleles import REMOVED, SYMBOL, touches, with_allele
 from prismflow.explain.substitutions import substitutions
 from prismflow.explain.variants import (
+    BELOW,
     main,
     percentile_of,
     read_scores,
@@ -120,6 +121,16 @@ def test_several_alleles_seeds_and_a_packed_file_give_a_row_each_and_the_mean_of
     assert packed.equals(table)
     head = (tmp_path / "out.tsv").read_text().split("\n")[0]
     assert "signals and gene features are held fixed" in head
+
+
+def test_a_difference_within_rounding_is_marked(score, fasta, data) -> None:
+    tss = int(Store.open(data[0]).genes["tss"][0])
+    here = base_at(fasta, tss)
+    table = score(("chr1", tss + 1, ".", here, f"{other(here)},{here}"), percentile=False)
+    same = table["alt"] == here
+    assert set(table.loc[same, "note"]) == {BELOW}
+    assert set(table.loc[~same, "note"]) == {""}
+    assert (table.loc[same, "difference"] == 0).all()
 
 
 def gene_at(tss, strand="+"):

@@ -66,3 +66,14 @@ def test_highest_places_are_apart_and_in_order() -> None:
     assert (np.diff(places) >= PLACE_BP).all()
     for base in (20, 62, 150):
         assert any(place <= base < place + PLACE_BP for place in places)
+
+
+@pytest.mark.parametrize("effects", [np.nan, 5e-7])
+def test_a_window_whose_bases_are_unknown_or_do_nothing_has_no_letters(effects) -> None:
+    data = explained(("prediction",), ("dnase",), True)
+    data["arrays"]["prediction.substitutions"][:] = effects
+    shown = {"model": "cnn", "cell": "K562", "run": "fold11_seed2", "figure_genes": 1}
+    figure = attributions.draw(data, shown, CONTEXT)
+    check_whole(figure)
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert any("no base of this window has" in text for text in texts)

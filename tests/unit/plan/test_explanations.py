@@ -16,11 +16,19 @@ def test_every_run_of_the_models_named_is_explained(files) -> None:
     assert "results/demo/simB/cnn/fold11_seed22/attributions" in found
 
 
-@pytest.mark.parametrize("name", ["gbm", "enformer"])
-def test_a_model_that_is_no_trained_network_is_refused(files, name) -> None:
-    plan = files.plan(attributions={"models": ["prism", name]})
-    with pytest.raises(InputError, match=rf"expected a network .*prism.*, found '{name}'"):
+def test_prism_is_explained_where_no_model_is_named(files) -> None:
+    assert {path.split("/")[3] for path in attribution_files(files.plan())} == {"prism"}
+
+
+def test_a_network_that_no_experiment_trains_is_refused(files) -> None:
+    plan = files.plan(attributions={"models": ["prism", "enformer"]})
+    with pytest.raises(InputError, match=r"expected a network .*prism.*, found 'enformer'"):
         attribution_files(plan)
+
+
+def test_what_is_no_network_is_refused_while_planning(files) -> None:
+    with pytest.raises(InputError, match=r"expected networks.*caduceus.*, found 'gbm'"):
+        files.plan(attributions={"models": ["prism", "gbm"]})
 
 
 def test_a_figures_size_does_not_explain_genes_again(files) -> None:

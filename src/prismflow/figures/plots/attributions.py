@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
+from matplotlib.ticker import FuncFormatter
 from matplotlib.transforms import Affine2D
 
 from prismflow.figures.plots import common, style
@@ -26,6 +27,8 @@ SECOND_COLOUR = "#222222"
 PLACES = 3
 """Places whose bases are drawn, per gene."""
 PLACE_BP = 18
+SMALLEST_EFFECT = 1e-5
+"""Where no base has a larger effect (unit of the label), what is left is rounding of float32."""
 _BINS = 100
 _ROW_IN, _LETTERS_IN, _ROOM_IN = 0.42, 0.55, 0.75
 
@@ -53,10 +56,16 @@ def draw(
     for column, row in enumerate(shown):
         own = slice(column * PLACES, (column + 1) * PLACES)
         axes = [figure.add_subplot(grid[level, own]) for level in range(len(rows) - 1)]
-        places = highest_places(_importance(arrays, outputs[0], row))
+        importance = _importance(arrays, outputs[0], row)
+        places = highest_places(importance) if _matters(importance) else []
         _gene(axes, arrays, outputs, names, row, places, context, labelled=column == 0)
         # Above a window without signals stand the names of the places.
         _title(axes[0], genes.iloc[row], outputs, 4 if names else 12)
+        if not places:
+            empty = figure.add_subplot(grid[len(rows) - 1, own])
+            empty.set_axis_off()
+            empty.text(0.5, 0.5, "no base of this window has an effect above 0.00001", ha="center",
+                       va="center", color=style.MUTED)  # fmt: skip
         for number, place in enumerate(places):
             letters = figure.add_subplot(grid[len(rows) - 1, column * PLACES + number])
             _letters(letters, arrays, outputs[0], row, place, labelled=column + number == 0)
@@ -85,7 +94,7 @@ def _gene(
         parts = [arrays[f"{output}.signals"][row, :, channel] for output in outputs]
         _bars(given, bp, parts, colour)
         if labelled:
-            signal.set_ylabel(style.wrap(modality_label(name, context), 12), rotation=0,
+            signal.set_ylabel(style.wrap(modality_label(name, context), 14), rotation=0,
                               ha="right", va="center")  # fmt: skip
             given.set_ylabel("contri-\nbution", rotation=0, ha="right", va="center")
     parts = [arrays[f"{output}.sequence"][row].sum(axis=-1) for output in outputs]
@@ -100,6 +109,8 @@ def _gene(
         one.axvline(0, color=style.MUTED, linewidth=0.6, linestyle=(0, (2, 2)), zorder=0)
         one.set_xlim(bp[0], bp[-1])
         one.locator_params(axis="y", nbins=3)
+        # A common factor above the axis would stand in the way of the title and the places.
+        one.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
         if one is not axes[-1]:
             one.tick_params(labelbottom=False)
     axes[-1].set_xlabel("bp from TSS, forward strand")
@@ -132,16 +143,23 @@ def _importance(arrays: Mapping[str, np.ndarray], output: str, row: int) -> np.n
 
 
 def highest_places(importance: np.ndarray) -> list[int]:
-    """First bases of the windows of :data:`PLACE_BP` with the largest sums of sizes, apart."""
+    """First bases of the windows of :data:`PLACE_BP` with the largest sums of sizes, apart.
+
+    Fewer than :data:`PLACES` where the others are 0 or unknown.
+    """
     if len(importance) < PLACE_BP:
-        return [0]
+        return [0] if importance.any() else []
     sums = np.convolve(np.abs(importance), np.ones(PLACE_BP), mode="valid")
     found: list[int] = []
-    while len(found) < PLACES and np.isfinite(sums).any() and sums.max() >= 0:
+    while len(found) < PLACES and sums.max() > 0:
         best = int(np.argmax(sums))
         found.append(best)
         sums[max(best - PLACE_BP + 1, 0) : best + PLACE_BP] = -1
     return sorted(found)
+
+
+def _matters(importance: np.ndarray) -> bool:
+    return float(np.abs(importance).max()) > SMALLEST_EFFECT
 
 
 def _letters(
