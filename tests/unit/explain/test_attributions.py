@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyBigWig
 import pytest
+from make_store import settings
 
 from prismflow.arrays import load_arrays
 from prismflow.errors import InputError
@@ -13,6 +14,7 @@ from prismflow.explain import attributions
 from prismflow.explain.attributions import explain_run, state_folder
 from prismflow.explain.tracks import BaseTrack, write_track
 from prismflow.files import read_tsv
+from prismflow.training.run import train_run
 
 FILES = ("model.safetensors", "model.json")
 SETTINGS = {
@@ -26,8 +28,8 @@ def explain(data, run_of, tmp_path):
     sizes = tmp_path / "chrom.sizes"
     sizes.write_text("chrom\tlength\nchr1\t1000000\nchr2\t500\n")
 
-    def call(architecture="prism", out="out", **changes):
-        folder = run_of(architecture)
+    def call(architecture="prism", out="out", folder=None, **changes):
+        folder = folder or run_of(architecture)
         explain_run(*data, *(folder / name for name in FILES), sizes, SETTINGS | changes,
                     tmp_path / out, device="cpu")  # fmt: skip
         return tmp_path / out
@@ -145,3 +147,19 @@ def test_a_gene_that_is_not_there_and_a_model_without_bases_end_in_a_sentence(ex
         explain(genes=["BRCA1"])
     with pytest.raises(InputError, match=r"model\.json: expected a network.*found gbm"):
         explain("gbm")
+
+
+def test_the_signal_that_the_labels_were_made_of_has_the_largest_total(
+    data, tmp_path_factory, explain
+) -> None:
+    # The store's labels are half the level of h3k27ac; dnase and contacts are noise.
+    folder = tmp_path_factory.mktemp("longer")
+    chosen = settings("cnn", training={"steps": 200, "batch_size": 16})
+    train_run(*data, "fold11", 5, chosen, *(folder / name for name in FILES),
+              folder / "history.tsv", device="cpu")  # fmt: skip
+    out = explain(folder=folder, at_most=None, mutagenesis=False)
+    totals = read_tsv(out / "totals.tsv")
+    totals = totals[totals["input"] != "sequence"]
+    sizes = totals["integrated_gradients"].abs().groupby(totals["input"]).mean()
+    assert sizes.idxmax() == "h3k27ac"
+    assert sizes["h3k27ac"] > 3 * sizes.drop("h3k27ac").max(), sizes

@@ -222,7 +222,7 @@ def test_variants_that_break_an_activating_motif_rank_high_and_lower_the_predict
     assert interval(lowered)[1] > LOWERED_BOUND
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_causal_signal_has_the_largest_total_without_the_shortcut(
     tmp_path: Path, root: Path, seed: int, capsys: pytest.CaptureFixture
