@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import sys
 import time
@@ -128,6 +129,8 @@ def main() -> None:
         what = "substitutions, " if name in ways else "integrated gradients, 50 steps, "
         low, middle, high = min(values), statistics.median(values), max(values)
         print(f"{what}{name}: {middle:.2f} s per gene ({low:.2f} to {high:.2f})")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"largest resident memory: {peak:.1f} GB")
     ratios = [b / a for a, b in zip(times["batched"], times["loop"], strict=True)]
     print(
         f"loop / batched: {statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
