@@ -213,7 +213,7 @@ def soften_bases(model: torch.nn.Module) -> None:
     """
     for module in model.modules():
         if isinstance(module, BaseEmbedding):
-            module.forward = _mixture(module)  # type: ignore[method-assign]
+            module.forward = _mixture(module)  # type: ignore[method-assign]  # this one object
 
 
 def _mixture(table: BaseEmbedding) -> Any:
