@@ -40,8 +40,12 @@ def resolve(wanted: list[str], within: Path | None = None) -> str:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "requirements.in"
         source.write_text("\n".join(wanted) + "\n")
+        # captum needs torch, which is installed apart: here no system asks for it or its needs.
+        without = Path(folder) / "overrides.txt"
+        without.write_text("torch ; sys_platform == 'none'\n")
         command = ["uv", "pip", "compile", str(source), "--universal", "--python-version", "3.11"]
         command += ["--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
+        command += ["--override", str(without), "--no-emit-package", "torch"]
         command += ["--constraint", str(within)] if within else []
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 

@@ -17,10 +17,12 @@ RULE = re.compile(r"^(?:    )?rule ?(\w*):\n((?:(?:    .*)?\n)+)", re.MULTILINE)
 #: A room imports what stands before it; these five modules may be imported by all.
 ROOMS = [
     "jobs", "settings", "plan", "statistics", "portals", "data",
-    "simulate", "models", "training", "evaluation", "figures", "released",
+    "simulate", "models", "training", "evaluation", "explain", "figures", "released",
 ]  # fmt: skip
 SHARED = {"errors", "files", "rows", "labels", "arrays"}
-LOCAL = {"all", "figures", "tables", "stores", "downloads", "report"}
+LOCAL = {
+    "all", "figures", "tables", "stores", "downloads", "report", "attributions", "variants",
+}  # fmt: skip
 
 
 def rules(root: Path) -> dict[str, tuple[Path, str]]:
@@ -98,6 +100,8 @@ def test_tests_stand_in_the_room_that_they_test(root: Path) -> None:
 #: Tests of more than one module of their room, or of one thing in several files.
 NOT_OF_ONE_MODULE = {
     "data/test_peaks_path": "peaks from the sheet of tracks to the mask that a model reads",
+    "explain/test_methods": "gradients, substitutions, occlusion, contexts on known networks",
+    "explain/test_truth": "the whole room against the truth of the simulator",
     "figures/test_plots_comparisons": "all renderers that compare models",
     "figures/test_plots_described": "all renderers that describe data, models and runs",
     "jobs/test_accidents": "script, files and portals where a disk is full or a job is killed",

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from prismflow.settings.downloads import Downloads
 from prismflow.settings.elements import ElementKeys
+from prismflow.settings.explanations import Attributions, Variants
 from prismflow.settings.keys import (
     UNIQUE,
     Flag,
@@ -235,3 +236,5 @@ class ConfigFile(Keys):
     experiment_overrides: dict[str, dict[str, Any]] = key(
         "Experiment id -> keys of its entry in experiments.yaml to replace.", {}
     )
+    attributions: Attributions = key("What the target `attributions` makes.", {})
+    variants: Variants = key("What the target `variants` makes.", {})

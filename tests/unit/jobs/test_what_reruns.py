@@ -41,16 +41,23 @@ RULES: dict[str, tuple[str, ...]] = {
     "plot_figure main": ("figures.draw_figure", "figures.plots.main", "figures.read.runs"),
     "plot_figure scm": ("figures.draw_figure", "figures.plots.scm", "figures.read.settings"),
     "plot_data_checks": ("figures.draw_figure", "figures.plots.data_checks"),
+    "attribute prism": ("explain.attributions", "models.prism"),
+    "attribute cnn": ("explain.attributions", "models.cnn"),
+    "score_variants prism": ("explain.variants", "models.prism"),
+    "plot_attributions": ("figures.draw_figure", "figures.plots.attributions"),
     "write_table main": ("figures.write_table", "figures.tables.main", "figures.read.runs"),
 }
 """Digests of rules, as the rules ask for them with the demo's models and two of its figures."""
 
-PRISM = {"train prism", "evaluate prism", "measure_cost prism", "train_in_world", "judge_claims"}
-NETWORKS = PRISM | {"train cnn", "evaluate cnn", "measure_cost cnn"}
+PRISM = {
+    "train prism", "evaluate prism", "measure_cost prism", "train_in_world", "judge_claims",
+    "attribute prism", "score_variants prism",
+}  # fmt: skip
+NETWORKS = PRISM | {"train cnn", "evaluate cnn", "measure_cost cnn", "attribute cnn"}
 EVERY_MODEL = NETWORKS | {"train gbm", "evaluate gbm"}
 # Costs count the scan's operations themselves, and so depend on it for every model.
 SCAN = PRISM | {"adopt_checkpoint prism", "measure_cost cnn"}
-FIGURES = {"plot_figure main", "plot_figure scm", "plot_data_checks"}
+FIGURES = {"plot_figure main", "plot_figure scm", "plot_data_checks", "plot_attributions"}
 PRINTED = {"write_table main", "write_comparisons", "write_claims"}
 
 ROWS: dict[str, set[str]] = {
@@ -99,7 +106,7 @@ ROWS: dict[str, set[str]] = {
     "training/network.py": {"train prism", "train cnn", "train_in_world"},
     "training/table.py": {"train gbm", "train_in_world"},
     "models/prism.py": PRISM | {"adopt_checkpoint prism"},
-    "models/cnn.py": {"train cnn", "evaluate cnn", "measure_cost cnn"},
+    "models/cnn.py": {"train cnn", "evaluate cnn", "measure_cost cnn", "attribute cnn"},
     "models/tabular.py": {"train gbm", "evaluate gbm"},
 }
 

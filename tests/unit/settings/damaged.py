@@ -76,6 +76,11 @@ WRONG_YAML = {
         setting("trainign", value={}),
         r"config/demo\.yaml, line \d+ \(trainign\): unknown key 'trainign': expected only .*train",
     ),
+    "explained model that is no network": (
+        "demo.yaml",
+        setting("attributions", value={"models": ["gbm"]}),
+        r"demo\.yaml, line \d+ \(attributions\.models\.0\): expected networks.*found 'gbm'",
+    ),
     "unknown nested key": (
         "config.yaml",
         setting("training", "learning_rte", value=0.1),
