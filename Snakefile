@@ -26,11 +26,13 @@ include: "rules/claims.smk"
 include: "rules/confounding.smk"
 include: "rules/figures.smk"
 include: "rules/plan.smk"
+include: "rules/checks.smk"
 include: "rules/refusals.smk"
 
 
 localrules:
     all,
+    checks,
     plan,
     figures,
     tables,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from prismflow.jobs.refusals import flags_of, keep_reasons_of_groups, refusals
 from prismflow.jobs.waiting import improve_waiting
+from prismflow.plan.checks import tell_what_was_refused
 
 improve_waiting()
 keep_reasons_of_groups()
@@ -16,6 +17,7 @@ onerror:
             print(sentence, file=sys.stderr)
     for sentence in flags_of(PLAN.config.datasets):
         print(sentence, file=sys.stderr)
+    tell_what_was_refused(workflow, PLAN)
 
 
 onsuccess:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prismflow.data import constant_inputs
 from prismflow.data.chromosomes import Genes, by_chromosome
 from prismflow.data.contacts import contact_bins
 from prismflow.data.genes import label_name
@@ -23,6 +24,7 @@ from prismflow.data.kinds.signal import read_windows
 from prismflow.data.windows import read_bed
 from prismflow.errors import InputError
 from prismflow.evaluation.suspicions import (
+    file_flags,
     label_flags,
     lone_flags,
     peak_flags,
@@ -197,6 +199,7 @@ def check_data(
     outputs: Mapping[str, str | Path],
     label_transform: str = "log10p1",
     shared: str | Path | None = None,
+    stores: Mapping[str, str | Path] | None = None,
 ) -> list[str]:
     """Check all tracks of a dataset against its genes and labels.
 
@@ -212,6 +215,7 @@ def check_data(
             by fold whose sequence stands in another split.
         label_transform: ``log10p1`` or ``raw``.
         shared: table of genes whose sequence stands in another split.
+        stores: cell -> JSON that :func:`prismflow.data.store_builder.build_store` has reported.
 
     Returns:
         The flags: sentences on what looks wrong.
@@ -263,8 +267,18 @@ def check_data(
             flags += [f"{cell} {name}: {text}" for text in own]
     for name, by_cell in levels.items():
         flags += swap_flags(by_cell, {cell: labels[cell] for cell in by_cell}, name)
+    flags += constant_inputs.flags(
+        [pd.DataFrame(read_json(path)["shares"], columns=list(constant_inputs.COLUMNS))
+         for path in (stores or {}).values()]
+    )  # fmt: skip
+    files = {
+        (cell, name): read_json(path)
+        for cell, own in summaries.items()
+        for name, path in own.items()
+    }
+    flags += file_flags(files)
     for name, by_cell in (levels | contacts).items():
-        flags += same_flags(by_cell, name)
+        flags += same_flags(_of_different_files(by_cell, name, files), name)
     flags += _table_flags(table, labels, ids, label_transform)
     counts, shared_flags = _shared_sequence(shared)
     flags += shared_flags
@@ -280,6 +294,14 @@ def check_data(
         "labels": {cell: _histogram(values) for cell, values in labels.items()},
     })  # fmt: skip
     return flags
+
+
+def _of_different_files(
+    values: Mapping[str, np.ndarray], modality: str, files: Mapping[tuple[str, str], Any]
+) -> dict[str, np.ndarray]:
+    """Of cells with the same file only the first: the file itself is flagged already."""
+    by_digest = {files[cell, modality]["md5"]: cell for cell in reversed(list(values))}
+    return {cell: found for cell, found in values.items() if cell in by_digest.values()}
 
 
 def _table_flags(

@@ -6,6 +6,7 @@ Each check gives sentences with the evidence and the likely cause; none where th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -141,6 +142,24 @@ def same_flags(values: Mapping[str, np.ndarray], what: str) -> list[str]:
                     "named for both cells?"
                 )
     return flags
+
+
+def file_flags(summaries: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:
+    """Sentences on one file that stands for two cells, under one path or two.
+
+    Args:
+        summaries: (cell, modality) -> ``md5`` and ``file`` of its track.
+    """
+    users: dict[tuple[str, str], list[str]] = {}
+    for (cell, modality), summary in summaries.items():
+        users.setdefault((modality, summary["md5"]), []).append(cell)
+    return [
+        f"{modality}: {', '.join(cells)} have one file ({summaries[cells[0], modality]['file']}, "
+        f"md5 {digest}): is each cell's own meant? Contacts averaged over cells are the one thing "
+        "that is shared on purpose."
+        for (modality, digest), cells in users.items()
+        if len(cells) > 1
+    ]
 
 
 def peak_flags(at_tss: float, elsewhere: float, n_genes: int) -> list[str]:

@@ -181,6 +181,10 @@ def _checks(request: Mapping[str, Any], results: Path) -> list[str]:
     checks = results / "checks" / "checks.tsv"
     if checks.is_file():
         items.append(_item("Numbers of the checks", facts.html_table(read_tsv(checks))))
+    summary = results / "input_summary.tsv"
+    if summary.is_file():
+        table = read_tsv(summary)
+        items.append(_item("What was read, kept and skipped", facts.html_table(table.fillna(""))))
     items.append(
         _item("Tracks and their sources", facts.html_table(facts.tracks(request["tracks"])))
     )
