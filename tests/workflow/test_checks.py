@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from prismflow.files import read_tsv
+from prismflow.files import read_json, read_tsv
 from prismflow.simulate import simulate
 
 from .conftest import Workflow
@@ -80,3 +80,40 @@ def test_what_was_read_is_in_the_summary_and_training_uses_the_stores(project: W
     planned = project.plan(configfiles=CONFIGS)
     assert "train" in planned.rules
     assert not {"build_store", "inspect_track", "check_data"} & set(planned.rules)
+
+
+def on_real_data(
+    base: Path, root: Path, shared: Path, name: str
+) -> tuple[Workflow, pd.DataFrame, list[str]]:
+    """The target on a configuration of real data: the project, its tables and its flags."""
+    (base / "shared").mkdir()
+    (base / "shared" / shared.name).symlink_to(shared)
+    project = Workflow(base / "project", root)
+    shutil.copytree(root / "tests" / name, project.folder / "tests" / name)
+    done = project.run("checks", configfiles=(f"tests/{name}/{name}.yaml",))
+    assert done.returncode == 0, done.stderr[-3000:]
+    folders = sorted((project.folder / "results").glob("*/checks"))
+    tables = pd.concat([read_tsv(folder / "inputs.tsv") for folder in folders])
+    flags = [flag for folder in folders for flag in read_json(folder / "summary.json")["flags"]]
+    return project, tables, flags
+
+
+def test_real_data_of_one_chromosome_raise_two_flags_that_are_right(
+    tmp_path: Path, root: Path, realdata_dir: Path
+) -> None:
+    _, inputs, flags = on_real_data(tmp_path, root, realdata_dir, "real_chr22")
+    assert not set(inputs["state"]) & {"refused", "not read"}
+    # All bases of this FASTA lie in the train block: see docs/data_checks.md.
+    assert [flag.partition(" (")[0] for flag in flags] == [
+        "sequence: 100 of 100 valid genes", "sequence: 115 of 115 test genes",
+    ]  # fmt: skip
+
+
+def test_real_data_of_the_whole_genome_raise_no_flag(
+    tmp_path: Path, root: Path, realdata_genomewide_dir: Path
+) -> None:
+    project, inputs, flags = on_real_data(tmp_path, root, realdata_genomewide_dir, "real_genome")
+    assert set(inputs["state"]) == {"ok"} and flags == []
+    summary = read_tsv(project.folder / "results" / "real_k562" / "input_summary.tsv")
+    dropped = summary[summary["reason"] == "missing_label:K562_TPM"]
+    assert dropped["n"].tolist() == [901]

@@ -46,7 +46,7 @@ def constant_rows(path: str | Path, is_binned: bool = False) -> np.ndarray:
         path: an ``.npy`` of two dimensions, a row per gene.
         is_binned: whether its columns are bins of contacts.
     """
-    array = np.load(path, mmap_mode="r")
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
     n_rows, width = array.shape
     result = np.ones(n_rows, dtype=bool)
     step = max(1, _BLOCK_BYTES // max(width * array.itemsize, 1))

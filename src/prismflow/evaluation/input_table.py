@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prismflow.data import steps
 from prismflow.data.chromosomes import Genes
 from prismflow.data.counts import rows_of
 from prismflow.data.genome import read_chrom_sizes
@@ -172,8 +173,23 @@ def _alone(
     cell: str,
     said: str,
 ) -> tuple[str, str]:
-    """A track against the genome alone: a gene in the middle of every sequence."""
+    """A track whose job did not run: against the genes, or the genome alone where they are refused.
+
+    Then a gene is put in the middle of every sequence.
+    """
     track = next(t for t in dataset["tracks"][cell] if t["modality"] == modality)
+    folder = Path(dataset["folder"])
+    if states["define_windows"][0] == OK:
+        # On a cluster it is one submission with others, which ended with the first refusal.
+        with tempfile.TemporaryDirectory() as place:
+            try:
+                steps.inspect_track(
+                    track, dataset["aliases"], genes=folder / "genes.tsv",
+                    sizes=folder / "genome" / "chrom.sizes", summary=Path(place) / "summary.json",
+                )  # fmt: skip
+            except InputError as error:
+                return REFUSED, str(error)
+        return OK, f"read by itself, {said}"
     if states["index_genome"][0] != OK or not Path(track["path"]).exists():
         return UNREAD, said
     sizes = dataset["jobs"]["index_genome"]["output"]

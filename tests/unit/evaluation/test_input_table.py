@@ -139,6 +139,21 @@ def test_a_damaged_track_is_found_beside_refused_genes(made: Path, tmp_path: Pat
     assert rows["dnase"].said.startswith(f"tracks.tsv line 2: {bad}")
 
 
+def test_a_track_whose_submission_ended_with_another_is_read(made: Path, tmp_path: Path) -> None:
+    request = dataset(made, tmp_path, {"inspect simA h3k27ac"})
+    job = request["jobs"]["inspect simA dnase"]
+    job["output"] = str(tmp_path / "never written")
+    rows = by_input(dataset_table(request))
+    assert rows["h3k27ac"].state == "refused"
+    assert (
+        rows["dnase"].state == "ok" and "read by itself, its job did not end" in rows["dnase"].said
+    )
+    request["tracks"]["simA"][1]["path"] = str(made / "genes.tsv")
+    rows = by_input(dataset_table(request))
+    assert rows["dnase"].state == "refused"
+    assert rows["dnase"].said.startswith("tracks.tsv line 2: ")
+
+
 def test_flags_of_the_other_tracks_stand_beside_a_refused_one(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
