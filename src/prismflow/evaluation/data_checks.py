@@ -24,12 +24,12 @@ from prismflow.data.kinds.signal import read_windows
 from prismflow.data.windows import read_bed
 from prismflow.errors import InputError
 from prismflow.evaluation.suspicions import (
-    file_flags,
     label_flags,
     lone_flags,
     peak_flags,
     same_flags,
     strand_flags,
+    twin_flags,
 )
 from prismflow.files import read_json, read_tsv, write_json, write_tsv
 from prismflow.statistics.bootstrap import spearman
@@ -271,14 +271,8 @@ def check_data(
         [pd.DataFrame(read_json(path)["shares"], columns=list(constant_inputs.COLUMNS))
          for path in (stores or {}).values()]
     )  # fmt: skip
-    files = {
-        (cell, name): read_json(path)
-        for cell, own in summaries.items()
-        for name, path in own.items()
-    }
-    flags += file_flags(files)
-    for name, by_cell in (levels | contacts).items():
-        flags += same_flags(_of_different_files(by_cell, name, files), name)
+    files = {(c, m): read_json(path) for c, own in summaries.items() for m, path in own.items()}
+    flags += twin_flags(levels | contacts, files)
     flags += _table_flags(table, labels, ids, label_transform)
     counts, shared_flags = _shared_sequence(shared)
     flags += shared_flags
@@ -294,14 +288,6 @@ def check_data(
         "labels": {cell: _histogram(values) for cell, values in labels.items()},
     })  # fmt: skip
     return flags
-
-
-def _of_different_files(
-    values: Mapping[str, np.ndarray], modality: str, files: Mapping[tuple[str, str], Any]
-) -> dict[str, np.ndarray]:
-    """Of cells with the same file only the first: the file itself is flagged already."""
-    by_digest = {files[cell, modality]["md5"]: cell for cell in reversed(list(values))}
-    return {cell: found for cell, found in values.items() if cell in by_digest.values()}
 
 
 def _table_flags(

@@ -25,6 +25,7 @@ from prismflow.data.chromosomes import Genes
 from prismflow.data.counts import rows_of
 from prismflow.data.genome import read_chrom_sizes
 from prismflow.data.tracks import inspect_track
+from prismflow.data.windows import read_bed
 from prismflow.errors import InputError
 from prismflow.evaluation.data_checks import check_data
 from prismflow.files import read_json, read_tsv, write_text, write_tsv
@@ -92,7 +93,9 @@ def dataset_table(dataset: Mapping[str, Any]) -> pd.DataFrame:
     for entry in dataset["rows"]:
         cell, job = entry.get("cell", ""), entry["job"]
         state, said = states[job]
-        if state == REFUSED and job in first:
+        if entry["input"] == "blacklist" and state != OK:
+            state, said = _blacklist(entry["file"], said)
+        elif state == REFUSED and job in first:
             # One file holds genes, labels and splits; which of them was wrong is in the sentence.
             state, said = UNREAD, f"see {first[job]}"
         elif state == UNREAD and job.startswith("inspect "):
@@ -115,6 +118,17 @@ def dataset_table(dataset: Mapping[str, Any]) -> pd.DataFrame:
             "counts": counts.get((entry["input"], cell), ""), "file": entry["file"], "said": said,
         })  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _blacklist(path: str, said: str) -> tuple[str, str]:
+    """State of the blacklist where windows could not be placed."""
+    if not Path(path).exists():
+        return UNREAD, said
+    try:
+        read_bed(path)
+    except InputError as error:
+        return REFUSED, str(error)
+    return OK, "read by itself"
 
 
 def _flags_of(flags: Iterable[str], name: str, cell: str) -> list[str]:
@@ -173,9 +187,10 @@ def _alone(
     cell: str,
     said: str,
 ) -> tuple[str, str]:
-    """A track whose job did not run: against the genes, or the genome alone where they are refused.
+    """A track whose job did not run: against the genes, the genome, or nothing.
 
-    Then a gene is put in the middle of every sequence.
+    Where the genes were refused a gene is put in the middle of every sequence, where the genome
+    was refused the file is read without any.
     """
     track = next(t for t in dataset["tracks"][cell] if t["modality"] == modality)
     folder = Path(dataset["folder"])
@@ -190,10 +205,11 @@ def _alone(
             except InputError as error:
                 return REFUSED, str(error)
         return OK, f"read by itself, {said}"
-    if states["index_genome"][0] != OK or not Path(track["path"]).exists():
+    if not Path(track["path"]).exists():
         return UNREAD, said
     sizes = dataset["jobs"]["index_genome"]["output"]
-    lengths = read_chrom_sizes(sizes, dataset["aliases"])
+    has_genome = states["index_genome"][0] == OK
+    lengths = read_chrom_sizes(sizes, dataset["aliases"]) if has_genome else {}
     middles = np.array([length // 2 for length in lengths.values()], dtype=np.int64)
     genes = Genes(
         np.array(list(lengths), dtype=object), middles, lengths, source=sizes,
@@ -206,7 +222,7 @@ def _alone(
         )  # fmt: skip
     except InputError as error:
         return REFUSED, f"{track['where']}: {error}"
-    return OK, f"read against the genome alone, {said}"
+    return OK, f"read {'against the genome alone' if has_genome else 'by itself'}, {said}"
 
 
 def _counts(

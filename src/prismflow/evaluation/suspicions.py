@@ -162,6 +162,25 @@ def file_flags(summaries: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[s
     ]
 
 
+def twin_flags(
+    values: Mapping[str, Mapping[str, np.ndarray]],
+    summaries: Mapping[tuple[str, str], Mapping[str, Any]],
+) -> list[str]:
+    """Sentences on cells that share a file, and on other cells that have the same values.
+
+    Args:
+        values: modality -> cell -> value per gene (N,).
+        summaries: (cell, modality) -> ``md5`` and ``file`` of its track.
+    """
+    flags = file_flags(summaries)
+    for modality, by_cell in values.items():
+        # Of cells with one file only the first: the file itself is flagged already.
+        first = {summaries[cell, modality]["md5"]: cell for cell in reversed(list(by_cell))}
+        own = {cell: found for cell, found in by_cell.items() if cell in first.values()}
+        flags += same_flags(own, modality)
+    return flags
+
+
 def peak_flags(at_tss: float, elsewhere: float, n_genes: int) -> list[str]:
     """Sentences on peaks that do not stand at promoters.
 

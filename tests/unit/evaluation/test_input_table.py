@@ -139,6 +139,29 @@ def test_a_damaged_track_is_found_beside_refused_genes(made: Path, tmp_path: Pat
     assert rows["dnase"].said.startswith(f"tracks.tsv line 2: {bad}")
 
 
+def test_tracks_are_read_although_the_genome_was_refused(made: Path, tmp_path: Path) -> None:
+    request = dataset(made, tmp_path, {"index_genome"})
+    bad = tmp_path / "bad.bw"
+    bad.write_bytes(Path(request["tracks"]["simA"][0]["path"]).read_bytes()[:2000])
+    request["tracks"]["simA"][0]["path"] = str(bad)
+    rows = by_input(dataset_table(request))
+    assert rows["genome"].state == rows["h3k27ac"].state == "refused"
+    assert rows["genes"].state == "not read"
+    assert rows["dnase"].state == "ok" and "read by itself" in rows["dnase"].said
+
+
+@pytest.mark.parametrize(("text", "state"), [("chr1\t5\t9\n", "ok"), ("chr1\t9\n", "refused")])
+def test_a_blacklist_is_read_although_the_genes_were_refused(
+    made: Path, tmp_path: Path, text: str, state: str
+) -> None:
+    request = dataset(made, tmp_path, {"define_windows"})
+    path = tmp_path / "bad.bed"
+    path.write_text(text)
+    request["rows"].insert(3, {"input": "blacklist", "job": "define_windows", "file": str(path)})
+    rows = by_input(dataset_table(request))
+    assert (rows["genes"].state, rows["blacklist"].state) == ("refused", state)
+
+
 def test_a_track_whose_submission_ended_with_another_is_read(made: Path, tmp_path: Path) -> None:
     request = dataset(made, tmp_path, {"inspect simA h3k27ac"})
     job = request["jobs"]["inspect simA dnase"]

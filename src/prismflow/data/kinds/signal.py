@@ -192,7 +192,7 @@ def _even_positions(
 
 
 def _quantiles(values: np.ndarray) -> dict[str, float]:
-    found = np.quantile(values, _PROBABILITIES)
+    found = np.quantile(values if len(values) else np.zeros(1), _PROBABILITIES)
     return {f"{p:g}": float(v) for p, v in zip(_PROBABILITIES, found, strict=True)}
 
 
