@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+from prismflow.jobs.patches.keep_going import keep_going, targets_of
 from prismflow.plan.parameters import track_settings
 from prismflow.plan.plain import plain
 from prismflow.plan.results import stores
@@ -23,17 +24,10 @@ def checked(plan: Plan) -> list[str]:
     ]
 
 
-def is_asked(workflow: Any) -> bool:
-    """Whether this start of Snakemake asks for the target; known once its jobs are about to run."""
-    return TARGET in (getattr(workflow.dag_settings, "targets", None) or ())
-
-
 def go_on_where_asked(workflow: Any) -> None:
-    """Let jobs that don't wait for a failed one run all the same: no refusal hides another."""
-    if is_asked(workflow):
-        # The scheduler has copied the setting already; versions 9.13 to 9.27 of Snakemake.
-        workflow.execution_settings.keep_going = True
-        workflow.scheduler.keepgoing = True
+    """Let a refused input hide no other one where this start of Snakemake asks for the target."""
+    if TARGET in targets_of(workflow):
+        keep_going(workflow)
 
 
 def checks_request(plan: Plan) -> dict[str, Any]:
@@ -116,7 +110,7 @@ def tell_what_was_refused(workflow: Any, plan: Plan) -> None:
 
     In a process of its own: this one imports no numeric library.
     """
-    if not is_asked(workflow):
+    if TARGET not in targets_of(workflow):
         return
     command = [sys.executable, "-m", "prismflow.evaluation.input_table"]
     subprocess.run(command, input=json.dumps(checks_request(plan)), text=True, check=False)
