@@ -27,11 +27,13 @@ include: "rules/confounding.smk"
 include: "rules/explain.smk"
 include: "rules/figures.smk"
 include: "rules/plan.smk"
+include: "rules/checks.smk"
 include: "rules/refusals.smk"
 
 
 localrules:
     all,
+    checks,
     plan,
     figures,
     tables,

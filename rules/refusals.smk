@@ -8,6 +8,7 @@ from prismflow.jobs.last_lines import last_lines
 from prismflow.jobs.patches.group_errors import keep_reasons_of_groups
 from prismflow.jobs.patches.waiting import improve_waiting
 from prismflow.jobs.refusals import refusals
+from prismflow.plan.checks import tell_what_was_refused
 
 STARTED = time.time()
 improve_waiting()
@@ -20,6 +21,7 @@ onerror:
             say_last(sentence)
     for sentence in last_lines(PLAN.config.datasets, STARTED):
         say_last(sentence)
+    tell_what_was_refused(workflow, PLAN)
 
 
 onsuccess:

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from fuzz.mutants import mutant
 from fuzz.samples import LENGTHS, RESOLUTION_BP, WRITERS, arrays
 from unit.make_store import make_store
 
 from prismflow.arrays import load_arrays
+from prismflow.data import constant_inputs
 from prismflow.data.chromosomes import Genes
 from prismflow.data.contact_guard import inspect_contacts
 from prismflow.data.genes import read_genes
@@ -33,6 +35,17 @@ from prismflow.portals.archives import extract_member
 from prismflow.portals.network import Network
 from prismflow.settings import config as configuration
 from prismflow.simulate import SimulationSettings
+
+
+def _constant() -> None:
+    """Judge a track that holds nothing on the chromosome of the test genes."""
+    chroms = np.repeat(["chr1", "chr2"], [60, 30]).astype(object)
+    splits = pd.DataFrame({"gene_id": range(90), "fold1": np.repeat(["train", "test"], [60, 30])})
+    lacks = chroms == "chr2"
+    found = constant_inputs.shares("K562", {"hic": lacks}, chroms, splits, {"hic": "error"})
+    where = {"hic": constant_inputs.varying_on(lacks, chroms)}
+    constant_inputs.refuse(found, {"hic": "K562.hic"}, where)
+
 
 HEADER = "gene_id\tchrom\ttss\tstrand\tcds_gc\tK562_cage"
 ROWS = ("GENE1\tchr1\t40000\t+\t0.4\t7", "GENE2\tchr1\t150000\t-\t0.5\t0",
@@ -342,6 +355,10 @@ CASES: tuple[Case, ...] = (
          "line 1"),
     Case(PEAKS, "broken gzip", _written("peaks.bed.gz", b"\x1f\x8b\x08\x00broken", read_bed),
          "expected a whole gzip file"),
+    Case(PEAKS, "no peak on a chromosome with genes",
+         _written("peaks.bed", "chr1\t5\t9\n", lambda name: inspect_track(name, "peaks", _where())),
+         r"no data for chr2 \(1 genes\) of genes\.tsv; it has chr1"),
+    Case(STORE, "a split without any input", _constant, "found one value only in all 30 of them"),
     Case(STORE, "absent folder", lambda: Store.open("results/demo/simA/store"), "no such folder"),
     Case(STORE, "absent file", _store(lambda path: (path / "labels.npy").unlink()), "no such file"),
     Case(STORE, "truncated array", _store(_cut_array), "expected a complete array file"),

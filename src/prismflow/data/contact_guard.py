@@ -23,6 +23,7 @@ import numpy as np
 from prismflow.data.chromosomes import Genes, check_lengths, match_chromosomes
 from prismflow.data.contact_bins import bins_per_window
 from prismflow.data.contacts import COVERAGE_HALF_BP, ContactFile
+from prismflow.data.counts import Count
 from prismflow.errors import InputError
 
 #: Contacts up to this distance are read at least; candidate enhancers need 100 kb.
@@ -57,7 +58,7 @@ def inspect_contacts(
 
     Returns:
         chromosomes (name -> length), resolutions, normalisations, resolution_bp, normalisation,
-        n_records (contacts read) and n_genes_without_chromosome.
+        n_records (contacts read), n_genes_without_chromosome and counts.
 
     Raises:
         InputError: the file can't be used; or reading it crashed or passed a limit.
@@ -124,13 +125,15 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     half_bins = max(
         bins_per_window(reach, file.resolution_bp), COVERAGE_HALF_BP // file.resolution_bp + 1
     )
-    n_records: dict[str, int] = {}
+    records = Count("records near the diagonal, on chromosomes with genes")
     usable: dict[str, str] = {}
     for chrom, name in names.items():
         bin1, bin2, values = file.pixels(name, half_bins)
         file.check_values(name, bin1, bin2, values)
-        n_records[chrom] = len(values)
-        if np.isfinite(values).any():
+        n_finite = int(np.isfinite(values).sum())
+        records.n_read += len(values)
+        records.skip(f"no value with normalisation {file.normalisation}", len(values) - n_finite)
+        if n_finite:
             usable[chrom] = name
     empty = [chrom for chrom in names if chrom not in usable]
     if empty and request["absent_chromosomes"] == "error":
@@ -148,7 +151,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         "normalisations": list(file.normalisations),
         "resolution_bp": file.resolution_bp,
         "normalisation": file.normalisation,
-        "n_records": sum(n_records.values()),
+        "n_records": records.n_read,
+        "counts": [records.plain()],
         "n_genes_without_chromosome": sum(n for c, n in counts.items() if c not in usable),
     }
 

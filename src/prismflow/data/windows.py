@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from prismflow.data.chromosomes import by_chromosome, match_chromosomes
+from prismflow.data.counts import Count
 from prismflow.data.genome import UNKNOWN, Genome, unknown_runs
 from prismflow.errors import InputError
 from prismflow.files import write_bytes, write_tsv
@@ -207,8 +208,14 @@ def starts_with(path: str | Path, *magic: bytes) -> bool:
         return stream.read(max(map(len, magic))).startswith(magic)
 
 
-def read_bed(path: str | Path, chrom_aliases: Mapping[str, str] | None = None) -> pd.DataFrame:
+def read_bed(
+    path: str | Path,
+    chrom_aliases: Mapping[str, str] | None = None,
+    count: Count | None = None,
+) -> pd.DataFrame:
     """Chromosome, start and end (0-based half-open) of a BED or narrowPeak, plain or gz.
+
+    Comments, track lines and empty lines are counted in ``count``, if it is given.
 
     Raises:
         InputError: absent file, or a line without chromosome, start and end.
@@ -239,6 +246,9 @@ def read_bed(path: str | Path, chrom_aliases: Mapping[str, str] | None = None) -
             f"{path} line {line + 1}: expected chromosome, start and end as whole numbers, found "
             f"{found}."
         )
+    if count is not None:
+        count.n_read += len(text)
+        count.skip("comment, track line or empty", int((~right).sum()))
     bed = pd.DataFrame({"chrom": text["chrom"][right], **numbers[right].astype(np.int64)})
     bed["chrom"] = bed["chrom"].replace(dict(chrom_aliases or {}))
     return bed.reset_index(drop=True)

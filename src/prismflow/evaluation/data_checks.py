@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prismflow.data import constant_inputs
 from prismflow.data.chromosomes import Genes, by_chromosome
 from prismflow.data.contacts import contact_bins
 from prismflow.data.genes import label_name
@@ -28,6 +29,7 @@ from prismflow.evaluation.suspicions import (
     peak_flags,
     same_flags,
     strand_flags,
+    twin_flags,
 )
 from prismflow.files import read_json, read_tsv, write_json, write_tsv
 from prismflow.statistics.bootstrap import spearman
@@ -197,6 +199,7 @@ def check_data(
     outputs: Mapping[str, str | Path],
     label_transform: str = "log10p1",
     shared: str | Path | None = None,
+    stores: Mapping[str, str | Path] | None = None,
 ) -> list[str]:
     """Check all tracks of a dataset against its genes and labels.
 
@@ -212,6 +215,7 @@ def check_data(
             by fold whose sequence stands in another split.
         label_transform: ``log10p1`` or ``raw``.
         shared: table of genes whose sequence stands in another split.
+        stores: cell -> JSON that :func:`prismflow.data.store_builder.build_store` has reported.
 
     Returns:
         The flags: sentences on what looks wrong.
@@ -263,8 +267,12 @@ def check_data(
             flags += [f"{cell} {name}: {text}" for text in own]
     for name, by_cell in levels.items():
         flags += swap_flags(by_cell, {cell: labels[cell] for cell in by_cell}, name)
-    for name, by_cell in (levels | contacts).items():
-        flags += same_flags(by_cell, name)
+    flags += constant_inputs.flags(
+        [pd.DataFrame(read_json(path)["shares"], columns=list(constant_inputs.COLUMNS))
+         for path in (stores or {}).values()]
+    )  # fmt: skip
+    files = {(c, m): read_json(path) for c, own in summaries.items() for m, path in own.items()}
+    flags += twin_flags(levels | contacts, files)
     flags += _table_flags(table, labels, ids, label_transform)
     counts, shared_flags = _shared_sequence(shared)
     flags += shared_flags

@@ -6,6 +6,7 @@ Each check gives sentences with the evidence and the likely cause; none where th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -140,6 +141,43 @@ def same_flags(values: Mapping[str, np.ndarray], what: str) -> list[str]:
                     f"{what}: {a} and {b} have {how} at all {len(first):,} genes: is one file "
                     "named for both cells?"
                 )
+    return flags
+
+
+def file_flags(summaries: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:
+    """Sentences on one file that stands for two cells, under one path or two.
+
+    Args:
+        summaries: (cell, modality) -> ``md5`` and ``file`` of its track.
+    """
+    users: dict[tuple[str, str], list[str]] = {}
+    for (cell, modality), summary in summaries.items():
+        users.setdefault((modality, summary["md5"]), []).append(cell)
+    return [
+        f"{modality}: {', '.join(cells)} have one file ({summaries[cells[0], modality]['file']}, "
+        f"md5 {digest}): is each cell's own meant? Contacts averaged over cells are the one thing "
+        "that is shared on purpose."
+        for (modality, digest), cells in users.items()
+        if len(cells) > 1
+    ]
+
+
+def twin_flags(
+    values: Mapping[str, Mapping[str, np.ndarray]],
+    summaries: Mapping[tuple[str, str], Mapping[str, Any]],
+) -> list[str]:
+    """Sentences on cells that share a file, and on other cells that have the same values.
+
+    Args:
+        values: modality -> cell -> value per gene (N,).
+        summaries: (cell, modality) -> ``md5`` and ``file`` of its track.
+    """
+    flags = file_flags(summaries)
+    for modality, by_cell in values.items():
+        # Of cells with one file only the first: the file itself is flagged already.
+        first = {summaries[cell, modality]["md5"]: cell for cell in reversed(list(by_cell))}
+        own = {cell: found for cell, found in by_cell.items() if cell in first.values()}
+        flags += same_flags(own, modality)
     return flags
 
 

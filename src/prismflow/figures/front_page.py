@@ -203,6 +203,9 @@ def _checks(request: Mapping[str, Any], results: Path) -> list[Item]:
     checks = results / "checks" / "checks.tsv"
     if checks.is_file():
         items.append(_facts("Numbers of the checks", read_tsv(checks)))
+    read = results / "input_summary.tsv"
+    if read.is_file():
+        items.append(_facts("What was read, kept and skipped", read_tsv(read).fillna("")))
     items.append(_facts("Tracks and their sources", facts.tracks(request["tracks"])))
     dropped = results / "dropped.tsv"
     if dropped.is_file():

@@ -87,6 +87,11 @@ class Parameters(View):
                 "summaries": {
                     cell: self.summaries_of(wildcards.dataset, cell) for cell in settings["cells"]
                 },
+                "stores": self.reports_of(wildcards.dataset),
+                "label_columns": {
+                    cell: settings["label"]["column"].replace("{cell}", cell)
+                    for cell in settings["cells"]
+                },
                 "aliases": settings["chrom_aliases"],
                 "label_transform": settings["label"]["transform"],
             }

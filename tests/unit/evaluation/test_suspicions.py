@@ -136,3 +136,25 @@ def test_the_real_tss_are_sound_and_starts_in_their_place_are_not(realdata_dir: 
         flags[column] = suspicions.strand_flags(level, label, strand)
     assert flags["tss"] == []
     assert "the TSS of minus genes have no signal" in flags["start"][0]
+
+
+def test_one_file_of_two_cells_is_flagged_under_whatever_path() -> None:
+    summaries = {
+        ("A", "hic"): {"md5": "x", "file": "a.hic"}, ("B", "hic"): {"md5": "x", "file": "b.hic"},
+        ("A", "dnase"): {"md5": "y", "file": "a.bw"}, ("B", "dnase"): {"md5": "z", "file": "a.bw"},
+        ("A", "raw"): {"md5": "x", "file": "a.hic"},
+    }  # fmt: skip
+    flags = suspicions.file_flags(summaries)
+    assert len(flags) == 1
+    assert flags[0].startswith("hic: A, B have one file (a.hic, md5 x): is each cell's own meant?")
+
+
+def test_cells_of_one_file_are_flagged_once_and_a_copy_of_its_values_too() -> None:
+    level = np.random.default_rng(2).gamma(1.0, 3.0, 80)
+    values = {"dnase": {"A": level, "B": level, "C": 2 * level, "D": level[::-1]}}
+    summaries = {
+        (cell, "dnase"): {"md5": md5, "file": "a.bw"}
+        for cell, md5 in (("A", "x"), ("B", "x"), ("C", "y"), ("D", "z"))
+    }
+    flags = suspicions.twin_flags(values, summaries)
+    assert [flag.partition(" have ")[0] for flag in flags] == ["dnase: A, B", "dnase: A and C"]

@@ -70,6 +70,7 @@ def results(tmp_path: Path) -> Path:
     (folder / "checks" / "summary.json").write_text('{"flags": ["the cells look swapped"]}')
     (folder / "checks" / "checks.tsv").write_text("cell\tspearman\nsimA\t0.5\n")
     (folder / "dropped.tsv").write_text("gene_id\treason\ng1\tblacklisted\n")
+    (folder / "input_summary.tsv").write_text("input\treason\tn\npeaks\ton no gene\t12345\n")
     (folder / "genes.tsv").write_text("gene_id\nx\ny\n")
     record = {
         "versions": {"torch": "2.0"}, "device": "cuda:0 A100", "seed": 2, "fold": "fold11",
@@ -98,7 +99,7 @@ def test_front_page_is_complete_and_in_order(results: Path, benchmarks: Path) ->
         "These data are simulated", "the cells look swapped", "Long inputs &lt;do not&gt; help",
         "supported</strong>", "row 0 of claims", "row 0 of main", "Signals &lt;alone&gt;",
         "Built from data: 5 seeds", "Costs (Table 3", "row 0 of costs", "Beyond (beyond",
-        "blacklisted", "3 jobs took 2.02 h", "cuda:0 A100: 1 runs", "d894b3", "split fold11",
+        "on no gene", "blacklisted", "3 jobs took 2.02 h", "cuda:0 A100: 1 runs", "d894b3", "split fold11",
     ]  # fmt: skip
     places = [page.find(text) for text in wanted]
     assert -1 not in places, wanted[places.index(-1)]

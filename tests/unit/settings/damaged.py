@@ -111,6 +111,17 @@ WRONG_YAML = {
         setting("datasets", "demo", "window_bp", value=-2000),
         r"window_bp\): expected an even window length in bp, at least 2, found -2000",
     ),
+    "one label column for two cells": (
+        "demo.yaml",
+        setting("datasets", "demo", "label", "column", value="simA_cage"),
+        r"demo\.yaml, line \d+ \(datasets\.demo\.label\.column\): expected a column with \{cell\} "
+        r"in its name, since the cells simA, simB need one each, found 'simA_cage'",
+    ),
+    "one column of promoter activity for two cells": (
+        "demo.yaml",
+        setting("datasets", "demo", "genes", "promoter_activity", value="activity"),
+        r"promoter_activity\): expected a column with \{cell\} in its name, .* found 'activity'",
+    ),
     "odd model window": (
         "models.yaml",
         setting("prism_n0", "window_bp", value=333),
