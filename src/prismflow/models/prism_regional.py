@@ -87,6 +87,7 @@ class PrismRegional(Prism):
             )
         own = dataclasses.replace(inputs, n_gene_features=inputs.n_gene_features - 1)
         super().__init__(settings, loss_weights, own)
+        self.inputs = inputs
         self.channel = inputs.modalities.index(settings.background)
         # The power, the mean level of the training genes, and the tie: slope and reliability.
         self.register_buffer("regional", torch.tensor([0.0, 0.0, 1.0, 1.0]))
