@@ -151,8 +151,11 @@ def main() -> None:
                         tested(store, model, fold, seed, folder) for seed in range(chosen.seeds)
                     ]
                     mean = seeds[0].assign(predicted=np.mean([s["predicted"] for s in seeds], 0))
-                    rows.append({"trained": fold, "model": model, "cell": cell, **vars(summary(mean))})
-    print("| trained | model | cell | genes tested | bias [95 %] | MSE | MSE without bias | Spearman |")
+                    rows.append(
+                        {"trained": fold, "model": model, "cell": cell, **vars(summary(mean))}
+                    )
+    columns = "trained | model | cell | genes tested | bias [95 %] | MSE | MSE without bias"
+    print(f"| {columns} | Spearman |")
     print("|---|---|---|---|---|---|---|---|")
     for r in rows:
         print(
