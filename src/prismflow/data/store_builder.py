@@ -18,11 +18,13 @@ from prismflow.data.genes import label_name, promoter_activity_name
 from prismflow.data.genome import Genome
 from prismflow.data.kinds import absent_policy, kind_of
 from prismflow.data.promoters import activity_of_promoters, core_means
+from prismflow.data.regional import regional_level
 from prismflow.data.store_writer import RowFile, finish_store, new_store
 from prismflow.data.windows import check_window
 from prismflow.errors import InputError
 from prismflow.files import read_tsv, write_json
 from prismflow.settings.elements import ElementSettings
+from prismflow.settings.tracks import regional_name
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +64,8 @@ def build_store(
         fasta: the genome.
         tracks: one mapping per modality in the wanted order: ``modality``, ``kind``, ``path``;
             for contacts ``resolution_bp`` and ``normalisation``; optional ``missing``,
-            ``absent_chromosomes``, ``pseudocount``, ``double_padding``.
+            ``absent_chromosomes``, ``pseudocount``, ``double_padding``; ``regional_bp`` of a signal
+            adds the gene feature ``{modality}_regional``.
         window_bp: window length L, as in ``genes.tsv``.
         features: gene features, columns of ``genes.tsv``.
         promoter_activity: ``none``, ``computed`` from two tracks at TSS +- 500, or anything else
@@ -111,6 +114,12 @@ def build_store(
             chosen[PROMOTER_ACTIVITY] = _computed_activity(
                 cell, tracks, genes, promoter_activity_modalities
             )
+        for track in tracks:
+            if track.get("regional_bp"):
+                inner_bp, outer_bp = track["regional_bp"]
+                chosen[regional_name(track["modality"])] = regional_level(
+                    track["path"], genes, inner_bp, outer_bp, absent_policy(track)
+                )
         manifest = {
             "dataset": dataset,
             "cell": cell,

@@ -44,9 +44,9 @@ def simulation_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 def track_settings(track: Track, modality: Mapping[str, Any]) -> dict[str, Any]:
     """What reading a track depends on: its row of the sheet and its modality's settings."""
     # Absent where it isn't set, so that no store is built again for the key's sake.
-    padding = "double_padding"
+    sparse = ("double_padding", "regional_bp")
     return {
-        **({padding: modality[padding]} if padding in modality else {}),
+        **{name: modality[name] for name in sparse if modality.get(name) is not None},
         "modality": track.modality,
         "kind": track.kind,
         "path": track.path,

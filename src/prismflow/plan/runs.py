@@ -21,6 +21,7 @@ from prismflow.settings import architectures, yaml_files
 from prismflow.settings.architectures import ARCHITECTURES
 from prismflow.settings.config import Config
 from prismflow.settings.kinds import KINDS
+from prismflow.settings.tracks import regional_name
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Plan:
             for name in modalities
         }
         excluded = entry.get("exclude_gene_features", [])
+        regional = _regional(entry)
         return {
             "model": model,
             "architecture": entry["architecture"],
@@ -95,7 +97,8 @@ class Plan:
             "window_bp": entry["window_bp"],
             "transforms": transforms,
             "gene_features": [
-                name for name in gene_features(values["datasets"][dataset]) if name not in excluded
+                *(n for n in gene_features(values["datasets"][dataset]) if n not in excluded),
+                *([] if regional is None else [regional_name(regional)]),
             ],
             "training": (
                 {}
@@ -158,6 +161,13 @@ def _modalities(config: Config, cell: str, entry: dict[str, Any]) -> list[str] |
     return [m for m in there if m in wanted] if set(wanted) <= set(there) else None
 
 
+def _regional(entry: dict[str, Any]) -> str | None:
+    """The signal whose regional level a model reads, if it reads one."""
+    if not ARCHITECTURES[entry["architecture"]].reads_regional:
+        return None
+    return str(entry.get("hyperparameters", {}).get("background", "dnase"))
+
+
 def make_plan(config: Config) -> Plan:
     """Expand experiments into runs.
 
@@ -182,6 +192,7 @@ def make_plan(config: Config) -> Plan:
                 continue
             names = tuple(dict.fromkeys([*entry["models"], *(v.name for v in varied)]))
             _check_windows(config, dataset, settings, {n: models[n] for n in names})
+            _check_regional(config, {n: models[n] for n in names})
             runs = []
             if needs_runs(entry):
                 runs = _runs(config, dataset, identifier, {n: models[n] for n in names}, skipped)
@@ -292,6 +303,21 @@ def _check_checkpoints(plan: Plan) -> None:
                 f"{yaml_files.where(sources, (run.model, 'checkpoint'))}: expected a checkpoint at "
                 f"{plan.checkpoint(run)} for cell {run.cell} and seed {run.seed}, found none; "
                 "correct the path or put the file there."
+            )
+
+
+def _check_regional(config: Config, models: dict[str, dict[str, Any]]) -> None:
+    """A model that reads a regional level needs a signal that has one."""
+    for model, entry in models.items():
+        name = _regional(entry)
+        if name is not None and not config.values["modalities"].get(name, {}).get("regional_bp"):
+            where = yaml_files.where(
+                [*config.files, config.values["sheets"]["models"]], (model, "architecture")
+            )
+            raise InputError(
+                f"{where}: model {model} reads the regional level of {name}, but "
+                f"`modalities.{name}.regional_bp` is not set; set it, such as [1500, 10000], or "
+                "leave the model out."
             )
 
 

@@ -208,6 +208,14 @@ class Modality(Keys):
         False,
         sparse=True,
     )
+    regional_bp: list[Whole] | None = key(
+        "Signals: keep the level of each gene's region, the median of the bases at these two "
+        "distances from the TSS, as gene feature `NAME_regional`; e.g. [1500, 10000].",
+        None,
+        sparse=True,
+        min_length=2,
+        max_length=2,
+    )
     extra: Flag = key(
         "Read only by models that name it; `modalities: available` leaves it out.", False
     )

@@ -173,3 +173,20 @@ def test_the_papers_configuration_is_planned(plan: Make) -> None:
     assert len(folds) == 12
     lengths = {point["x"] for point in made.experiments["hg38_cage", "input_length"].points}
     assert {500, 2000, 200_000} <= lengths
+
+
+def test_a_regional_level_is_the_last_gene_feature_of_models_that_read_it(plan: Make) -> None:
+    modalities = {"dnase": {"regional_bp": [1500, 10_000]}}
+    overrides = {"prism_regional": {"window_bp": 300}}
+    made = plan(
+        {"models": ["prism_regional", "gbm"]}, modalities=modalities, model_overrides=overrides
+    )
+    regional = made.settings("demo", "simA", "prism_regional")
+    assert regional["gene_features"][-1] == "dnase_regional"
+    assert regional["modalities"] == ["h3k27ac", "dnase"]
+    assert "dnase_regional" not in made.settings("demo", "simA", "gbm")["gene_features"]
+
+
+def test_a_model_that_reads_a_level_which_no_signal_has_is_refused(plan: Make) -> None:
+    with pytest.raises(InputError, match=r"`modalities\.dnase\.regional_bp` is not set"):
+        plan({"models": ["prism_regional"]}, model_overrides={"prism_regional": {"window_bp": 300}})

@@ -24,7 +24,7 @@ PANELS = {
 COLOURS = ("#0072b2", "#5f5f5f", "#d55e00", "#009e73", "#cc79a7")
 """By kappa of the test genes, largest first."""
 ROW_IN = 0.235
-OUTPUT_LABEL = {"direct": "", "backdoor": ", backdoor"}
+OUTPUT_LABEL = {"direct": "", "backdoor": ", backdoor", "adapted": ", adapted"}
 
 
 @style.styled
