@@ -66,7 +66,8 @@ def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str
     Args:
         request: ``dataset``, ``title``, ``simulated``, ``cells``, ``device``, ``experiments`` (id,
             title, caption, paper, figure: whether there is one), ``tracks`` (cell, modality,
-            path, source: what is said of a file without a record of its download).
+            path, source: what is said of a file without a record of its download), and where
+            anything is ``left_out``, sentences on it.
         results: the dataset's folder of results.
         benchmarks: the dataset's folder of benchmarks.
 
@@ -75,7 +76,11 @@ def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str
     """
     parts = [
         _part("claims", "Claims of the paper", [_table_item(results, "claims", "")]),
-        _part("main", "Main comparison", [_table_item(results, "main", "")]),
+        _part(
+            "main",
+            "Main comparison",
+            [_table_item(results, "main", ""), _left_out(request.get("left_out", ()))],
+        ),
         _part(
             "figures", "Figures and tables by their place in the paper", _figures(request, results)
         ),
@@ -113,6 +118,11 @@ def _flags(results: Path) -> str:
         return ""
     words = "".join(f"<li>FLAG {escape(flag)}</li>" for flag in flags)
     return f'<section id="pf-flags"><h2>The data raise flags</h2><ul>{words}</ul></section>'
+
+
+def _left_out(notes: Sequence[str]) -> str:
+    words = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return _item("Left out of this dataset", f"<ul>{words}</ul>" if words else "")
 
 
 def _part(name: str, title: str, items: Sequence[str]) -> str:

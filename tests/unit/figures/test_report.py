@@ -92,6 +92,13 @@ def test_only_simulated_data_are_called_so(results: Path, benchmarks: Path) -> N
     assert "simulated" not in overview(request(simulated=False), results, benchmarks)
 
 
+def test_the_front_page_says_what_is_left_out(results: Path, benchmarks: Path) -> None:
+    note = "windows of 2,000 bp hold no input for mamba"
+    page = overview(request(left_out=[note]), results, benchmarks)
+    assert page.find("Left out of this dataset") < page.find(f"<li>{note}</li>")
+    assert "Left out" not in overview(request(left_out=[]), results, benchmarks)
+
+
 def test_front_page_needs_neither_claims_nor_benchmarks(results: Path, tmp_path: Path) -> None:
     (results / "tables" / "claims.html").unlink()
     page = overview(request(), results, tmp_path / "absent")
