@@ -1,9 +1,10 @@
-"""What messages and documents advise: keys, columns, commands and files, and which of them exist."""
+"""What messages and documents advise: keys, columns, commands, files; and whether they exist."""
 
 from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import re
 import shlex
 import textwrap
@@ -48,21 +49,19 @@ def sentences() -> Iterator[tuple[str, str]]:
             and node.body and isinstance(node.body[0], ast.Expr)
         }  # fmt: skip
         for node in ast.walk(tree):
-            if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp):
-                if id(node) not in documented:
-                    text = text_of(node)
-                    if len(text.split()) > 3:
-                        yield f"{file.relative_to(ROOT)}:{node.lineno}", text
+            said = isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp)
+            if said and id(node) not in documented and len((text := text_of(node)).split()) > 3:
+                yield f"{file.relative_to(ROOT)}:{node.lineno}", text
 
 
 def raised() -> Iterator[tuple[str, str]]:
     """Place and text of every sentence that ends a job or the planning."""
     for file in sorted((ROOT / "src" / "prismflow").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                if ast.unparse(node.func).split(".")[-1] in RAISERS:
-                    text = " ".join(text_of(argument) for argument in node.args)
-                    yield f"{file.relative_to(ROOT)}:{node.lineno}", text
+            named = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if isinstance(node, ast.Call) and named.split(".")[-1] in RAISERS:
+                text = " ".join(text_of(argument) for argument in node.args)
+                yield f"{file.relative_to(ROOT)}:{node.lineno}", text
 
 
 # --- what exists ----------------------------------------------------------------------------------
@@ -302,11 +301,8 @@ def _wrong_make(words: list[str]) -> str:
 
 
 def _wrong_python(words: list[str]) -> str:
-    if (
-        (words[:1] == ["-m"]
-        and words[1] == "prismflow")
-        or (words[1:2]
-        and words[1].startswith("prismflow."))
+    if (words[:1] == ["-m"] and words[1] == "prismflow") or (
+        words[1:2] and words[1].startswith("prismflow.")
     ):
         place = ROOT / "src" / words[1].replace(".", "/")
         source = next(
@@ -334,7 +330,7 @@ def _wrong_python(words: list[str]) -> str:
 
 def _wrong_pytest(words: list[str]) -> str:
     markers = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    for option, value in zip(words, words[1:], strict=False):
+    for option, value in itertools.pairwise(words):
         if option == "-m" and f'"{value.removeprefix("not ")}: ' not in markers:
             return f"no marker {value}"
     paths = [w for w in words if w.startswith("tests") and "ROOM" not in w]

@@ -113,3 +113,9 @@ def why_ragged(line: str, found: int, expected: int) -> str:
     if found == expected + 1:
         return "remove a tab inside a field, or row names without a header (R: row.names=FALSE)"
     return "check for spaces in place of tabs, and for tabs inside a field"
+
+
+def suffix_of(path: str | os.PathLike[str]) -> str:
+    """End of a file's name in small letters; that of gzip is taken off first."""
+    name = os.path.basename(path).lower().removesuffix(".gz").removesuffix(".bgz")
+    return name.rpartition(".")[2]

@@ -172,7 +172,7 @@ def test_every_key_command_and_file_that_a_document_names_exists() -> None:
 ALL_BLOCKS = [block for document in documents() for block in blocks(document)]
 SHELL = [block for block in ALL_BLOCKS if block.language in ("", "bash", "sh")
          and re.search(r"^\s*(?:#|\$|[A-Z_]+=|[\w./-]+ )", block.text)
-         and re.search(rf"^(?:{COMMAND}|git |rsync |time |wget |curl )", block.text, re.M)]  # fmt: skip
+         and re.search(rf"^(?:{COMMAND}|git |rsync |time )", block.text, re.M)]  # fmt: skip
 
 
 def test_blocks_are_found() -> None:

@@ -231,3 +231,11 @@ def test_contact_partners_are_not_counted_where_no_cell_has_contacts(plan: Make)
         "experiment hic_range is left out, because no cell has a track of contacts"
         in made.notes("demo")
     )
+
+
+def test_published_folds_stay_as_they_are_and_all_others_share_no_sequence(plan: Make) -> None:
+    def policies(made: Plan) -> dict[str, str]:
+        return {n: d["splits"]["shared_sequence"] for n, d in made.config.datasets.items()}
+
+    assert policies(plan(files=PAPER)) == {"hg38_cage": "keep", "hg38_rna": "keep"}
+    assert policies(plan()) == {"demo": "drop"}

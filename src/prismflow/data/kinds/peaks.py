@@ -15,20 +15,17 @@ import pandas as pd
 from prismflow.data.bigwig import BigWig
 from prismflow.data.bigwig_check import verify_bigwig
 from prismflow.data.chromosomes import Genes, by_chromosome, match_chromosomes
+from prismflow.data.content import BIGWIG, check_promise, peak_format
 from prismflow.data.kinds import Kind, TrackSettings, absent_policy
 from prismflow.data.kinds.signal import CORE_BP, signal_windows
 from prismflow.data.store_writer import RowFile
 from prismflow.data.windows import read_bed, starts_with
 from prismflow.errors import InputError
 
-_BIGWIG = (bytes.fromhex("26fc8f88"), bytes.fromhex("888ffc26"))
 
-
-def is_bigwig_name(path: str | Path) -> bool:
-    """Whether a file is a bigWig by its content or claims to be one by its name."""
-    if Path(path).suffix.lower() in (".bw", ".bigwig"):
-        return True
-    return Path(path).is_file() and starts_with(path, *_BIGWIG)
+def is_bigwig(path: str | Path) -> bool:
+    """Whether a file is a bigWig by its content; its name says nothing."""
+    return Path(path).is_file() and starts_with(path, *BIGWIG)
 
 
 def read_peaks(path: str | Path, genes: Genes) -> pd.DataFrame:
@@ -68,7 +65,7 @@ def peak_windows(
     Raises:
         InputError: unreadable file, or chromosome names that differ.
     """
-    if is_bigwig_name(path):
+    if is_bigwig(path):
         with BigWig(path) as bigwig:
             for rows, values in signal_windows(
                 bigwig, genes, window_bp, absent_chromosomes=absent_chromosomes
@@ -107,11 +104,13 @@ class Peaks(Kind):
     def inspect(self, track: TrackSettings, genes: Genes, window_bp: int) -> dict[str, Any]:
         """Number of peaks, and of genes with one at TSS +- 500."""
         path = Path(track["path"])
-        if is_bigwig_name(path):
+        found = peak_format(path)
+        check_promise(path, str(track.get("format") or ""), found)
+        if is_bigwig(path):
             verify_bigwig(path)
         masks = list(peak_windows(path, genes, CORE_BP, absent_chromosomes=absent_policy(track)))
         return {
-            "n_peaks": None if is_bigwig_name(path) else len(read_bed(path)),
+            "n_peaks": None if is_bigwig(path) else len(read_bed(path)),
             "n_genes_with_peak": sum(int(mask.any(axis=1).sum()) for _, mask in masks),
             "n_genes_without_chromosome": 0,
         }
