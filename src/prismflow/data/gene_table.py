@@ -23,7 +23,7 @@ import pyBigWig
 
 from prismflow.errors import InputError
 from prismflow.files import read_published_table, write_tsv
-from prismflow.rows import read_text
+from prismflow.rows import exponent_advice, read_text
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ def read_tss(path: str | Path) -> pd.DataFrame:
             row = int(np.flatnonzero(wrong)[0])
             raise InputError(
                 f"{path}, row {row + 1}: expected whole numbers in the BED column {column!r}, "
-                f"found {table[column].iloc[row]!r}; a number with an exponent is a rounded one."
+                f"found {table[column].iloc[row]!r}{exponent_advice([table[column].iloc[row]])}."
             )
         table[column] = table[column].astype(np.int64)
     odd = (table["end"] - table["start"]) % 2 != 0

@@ -21,7 +21,7 @@ from prismflow.data.chromosomes import by_chromosome, match_chromosomes
 from prismflow.data.genome import UNKNOWN, Genome, unknown_runs
 from prismflow.errors import InputError
 from prismflow.files import write_bytes, write_tsv
-from prismflow.rows import read_text
+from prismflow.rows import exponent_advice, read_text
 
 logger = logging.getLogger(__name__)
 
@@ -237,7 +237,7 @@ def read_bed(path: str | Path, chrom_aliases: Mapping[str, str] | None = None) -
         found = text.iloc[line].tolist()
         raise InputError(
             f"{path} line {line + 1}: expected chromosome, start and end as whole numbers, found "
-            f"{found}."
+            f"{found}{exponent_advice(found)}."
         )
     bed = pd.DataFrame({"chrom": text["chrom"][right], **numbers[right].astype(np.int64)})
     bed["chrom"] = bed["chrom"].replace(dict(chrom_aliases or {}))
