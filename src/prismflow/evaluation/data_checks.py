@@ -23,6 +23,7 @@ from prismflow.data.kinds.signal import read_windows
 from prismflow.data.windows import read_bed
 from prismflow.errors import InputError
 from prismflow.evaluation.suspicions import (
+    file_flags,
     label_flags,
     lone_flags,
     peak_flags,
@@ -230,6 +231,7 @@ def check_data(
     profiles, examples, flags = [], [], []
     levels: dict[str, dict[str, np.ndarray]] = {}
     contacts: dict[str, dict[str, np.ndarray]] = {}
+    files: dict[tuple[str, str], str] = {}
     ids = table["gene_id"].tolist()
     for cell, tracks in cells.items():
         chosen = _example_rows(labels[cell])
@@ -259,12 +261,16 @@ def check_data(
                 contacts.setdefault(name, {})[cell] = level
             elif not is_bigwig(track["path"]):
                 own = peak_flags(*_peak_shares(track["path"], positions), len(table))
+            if summary.get("md5"):
+                how = (track.get("resolution_bp"), track.get("normalisation"))
+                files[cell, name] = f"{summary['md5']} {how}"
             rows.append({**facts, "flag": " ".join(own)})
             flags += [f"{cell} {name}: {text}" for text in own]
     for name, by_cell in levels.items():
         flags += swap_flags(by_cell, {cell: labels[cell] for cell in by_cell}, name)
     for name, by_cell in (levels | contacts).items():
         flags += same_flags(by_cell, name)
+    flags += file_flags(files)
     flags += _table_flags(table, labels, ids, label_transform)
     counts, shared_flags = _shared_sequence(shared)
     flags += shared_flags

@@ -143,6 +143,22 @@ def same_flags(values: Mapping[str, np.ndarray], what: str) -> list[str]:
     return flags
 
 
+def file_flags(files: Mapping[tuple[str, str], str]) -> list[str]:
+    """Sentences on one file that stands for several tracks.
+
+    Args:
+        files: cell and modality -> what identifies the file and what is read of it.
+    """
+    owners: dict[str, list[str]] = {}
+    for (cell, modality), identity in files.items():
+        owners.setdefault(identity, []).append(f"{cell} {modality}")
+    return [
+        f"{' and '.join(names)} are read from one and the same file: is it named twice by mistake?"
+        for names in owners.values()
+        if len(names) > 1
+    ]
+
+
 def peak_flags(at_tss: float, elsewhere: float, n_genes: int) -> list[str]:
     """Sentences on peaks that do not stand at promoters.
 

@@ -136,3 +136,14 @@ def test_the_real_tss_are_sound_and_starts_in_their_place_are_not(realdata_dir: 
         flags[column] = suspicions.strand_flags(level, label, strand)
     assert flags["tss"] == []
     assert "the TSS of minus genes have no signal" in flags["start"][0]
+
+
+def test_one_file_that_stands_for_two_tracks_is_flagged() -> None:
+    files = {("A", "peaks"): "d1 (None, None)", ("B", "peaks"): "d1 (None, None)",
+             ("A", "dnase"): "d2 (None, None)", ("A", "hic"): "d3 (5000, 'NONE')",
+             ("A", "hic_ice"): "d3 (5000, 'weight')"}  # fmt: skip
+    (flag,) = suspicions.file_flags(files)
+    assert flag.startswith("A peaks and B peaks are read from one and the same file")
+    assert (
+        suspicions.file_flags({key: value for key, value in files.items() if key[0] == "A"}) == []
+    )
