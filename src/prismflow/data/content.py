@@ -42,7 +42,7 @@ def data_lines(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     """
     for number, line in enumerate(read_text(path, "a BED file").split("\n"), start=1):
         if line and not line.startswith(("#", "track", "browser")):
-            yield number, line.split("\t")
+            yield number, [field.strip().strip('"') for field in line.split("\t")]
 
 
 def kind_of_head(path: str | Path) -> str:

@@ -22,7 +22,7 @@ from prismflow.data.bigwig import BigWig
 from prismflow.data.chromosomes import Genes, by_chromosome
 from prismflow.data.contacts import ContactFile, power_law_contact, rows_of_bins
 from prismflow.data.content import data_lines, peak_format
-from prismflow.data.kinds.peaks import is_bigwig, read_peaks
+from prismflow.data.kinds.peaks import is_bigwig_name, read_peaks
 from prismflow.data.windows import read_bed, require_bedtools
 from prismflow.errors import InputError
 
@@ -70,7 +70,7 @@ def candidate_elements(
     import pybedtools
 
     path = Path(path)
-    if is_bigwig(path):
+    if is_bigwig_name(path):
         raise InputError(
             f"{path}: candidate elements need peaks as BED or narrowPeak, found a bigWig."
         )

@@ -105,6 +105,9 @@ def read_genes(
     _check_columns(path, raw, wanted)
 
     genes = pd.DataFrame({name: raw[column] for name, column in wanted.items()})
+    for name in KEY_COLUMNS:
+        # A space round a name makes another name of it, which nobody sees.
+        genes[name] = genes[name].str.strip().replace("", None)
     genes["line"] = np.arange(len(genes)) + 2
     genes["chrom"] = genes["chrom"].replace(dict(chrom_aliases or {}))
     _check_keys(path, genes)

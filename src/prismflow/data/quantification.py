@@ -58,7 +58,7 @@ def read_quantification(
         _featurecounts(path, table) if name == "featureCounts" else _numbers(path, table, values)
     )
     # kallisto repeats the whole FASTA header of GENCODE, parted by bars.
-    ids = table[identifiers].str.split("|").str[0].map(without_version)
+    ids = table[identifiers].str.split("|").str[0].str.strip().map(without_version)
     counts: Counter[str] = Counter({f"{name}: rows": len(table)})
     copies = ids.str.endswith("_PAR_Y")
     counts["rows of PAR copies on Y"] = int(copies.sum())

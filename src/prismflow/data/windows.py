@@ -227,11 +227,11 @@ def read_bed(path: str | Path, chrom_aliases: Mapping[str, str] | None = None) -
     comment = text.isna().all(axis=1) | text["chrom"].str.startswith(
         ("#", "track", "browser"), na=False
     )
-    text = text.apply(lambda column: column.str.strip())
+    text = text.apply(lambda column: column.str.strip().str.strip('"'))
     numbers = text[["start", "end"]].apply(pd.to_numeric, errors="coerce")
     # 1.2E+06 is a number too, but one that a spreadsheet has rounded.
     whole = text["start"].str.isdecimal().eq(True) & text["end"].str.isdecimal().eq(True)
-    right = whole & (numbers["end"] >= numbers["start"]) & text["chrom"].notna()
+    right = whole & (numbers["end"] >= numbers["start"]) & text["chrom"].notna() & ~comment
     if (~right & ~comment).any():
         line = int(np.argmax((~right & ~comment).to_numpy()))
         found = text.iloc[line].tolist()

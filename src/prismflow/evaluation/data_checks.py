@@ -18,7 +18,7 @@ from prismflow.data.chromosomes import Genes, by_chromosome
 from prismflow.data.contacts import contact_bins
 from prismflow.data.genes import label_name
 from prismflow.data.genome import read_chrom_sizes
-from prismflow.data.kinds.peaks import is_bigwig
+from prismflow.data.kinds.peaks import is_bigwig_name
 from prismflow.data.kinds.signal import read_windows
 from prismflow.data.windows import read_bed
 from prismflow.errors import InputError
@@ -259,7 +259,7 @@ def check_data(
                 facts["spearman"] = float(spearman(level, labels[cell]))
                 own = lone_flags(level, ids, "the contact of the TSS with itself")
                 contacts.setdefault(name, {})[cell] = level
-            elif not is_bigwig(track["path"]):
+            elif not is_bigwig_name(track["path"]):
                 own = peak_flags(*_peak_shares(track["path"], positions), len(table))
             if summary.get("md5"):
                 how = (track.get("resolution_bp"), track.get("normalisation"))

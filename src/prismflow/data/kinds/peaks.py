@@ -23,7 +23,7 @@ from prismflow.data.windows import read_bed, starts_with
 from prismflow.errors import InputError
 
 
-def is_bigwig(path: str | Path) -> bool:
+def is_bigwig_name(path: str | Path) -> bool:
     """Whether a file is a bigWig by its content; its name says nothing."""
     return Path(path).is_file() and starts_with(path, *BIGWIG)
 
@@ -65,7 +65,7 @@ def peak_windows(
     Raises:
         InputError: unreadable file, or chromosome names that differ.
     """
-    if is_bigwig(path):
+    if is_bigwig_name(path):
         with BigWig(path) as bigwig:
             for rows, values in signal_windows(
                 bigwig, genes, window_bp, absent_chromosomes=absent_chromosomes
@@ -106,11 +106,11 @@ class Peaks(Kind):
         path = Path(track["path"])
         found = peak_format(path)
         check_promise(path, str(track.get("format") or ""), found)
-        if is_bigwig(path):
+        if is_bigwig_name(path):
             verify_bigwig(path)
         masks = list(peak_windows(path, genes, CORE_BP, absent_chromosomes=absent_policy(track)))
         return {
-            "n_peaks": None if is_bigwig(path) else len(read_bed(path)),
+            "n_peaks": None if is_bigwig_name(path) else len(read_bed(path)),
             "n_genes_with_peak": sum(int(mask.any(axis=1).sum()) for _, mask in masks),
             "n_genes_without_chromosome": 0,
         }
