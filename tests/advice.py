@@ -331,8 +331,10 @@ def _wrong_python(words: list[str]) -> str:
 def _wrong_pytest(words: list[str]) -> str:
     markers = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for option, value in itertools.pairwise(words):
-        if option == "-m" and f'"{value.removeprefix("not ")}: ' not in markers:
-            return f"no marker {value}"
+        if option == "-m":
+            for name in set(re.findall(r"\w+", value)) - {"not", "and", "or"}:
+                if f'"{name}: ' not in markers:
+                    return f"no marker {name}"
     paths = [w for w in words if w.startswith("tests") and "ROOM" not in w]
     return next((words for words in map(_absent, paths) if words), "")
 

@@ -24,8 +24,8 @@ from prismflow.data.chromosomes import Genes, check_lengths, match_chromosomes
 from prismflow.data.contact_bins import bins_per_window
 from prismflow.data.contacts import COVERAGE_HALF_BP, ContactFile
 from prismflow.data.content import check_promise
-from prismflow.data.hictk import hictkpy
 from prismflow.errors import InputError
+from prismflow.jobs.patches.hictk import hictkpy
 
 #: Contacts up to this distance are read at least; candidate enhancers need 100 kb.
 REACH_BP = 200_000
