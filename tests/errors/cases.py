@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,6 +49,7 @@ def _constant() -> None:
 
 
 HEADER = "gene_id\tchrom\ttss\tstrand\tcds_gc\tK562_cage"
+BROAD = "chr1\t39000\t41000\tp1\t9\t.\t5.5\t3\t2\nchr2\t1\t900\tp2\t9\t.\t5.5\t3\t2\n"
 ROWS = ("GENE1\tchr1\t40000\t+\t0.4\t7", "GENE2\tchr1\t150000\t-\t0.5\t0",
         "GENE3\tchr2\t60000\t+\t0.6\t99")  # fmt: skip
 
@@ -125,11 +127,15 @@ def _signal(where: Genes | None = None, **options: object) -> Callable[[str], ob
     )
 
 
+def _peaks(given: str) -> Callable[[str], object]:
+    return lambda name: inspect_track(name, "peaks", _where(), modality="peaks", format=given)
+
+
 def _contacts(
     resolution_bp: int = RESOLUTION_BP,
     normalisation: str = "NONE",
     where: Genes | None = None,
-    **limits: float,
+    **limits: Any,
 ) -> Callable[[str], object]:
     genes = where or _where()
     return lambda name: inspect_contacts(name, genes, resolution_bp, normalisation, **limits)
@@ -306,6 +312,8 @@ CASES: tuple[Case, ...] = (
          "a file of text"),
     Case(SIGNAL, "gzip file named .bw",
          _written("track.bw", gzip.compress(b"chr1", mtime=0), _signal()), "a file of gzip"),
+    Case(SIGNAL, "bedGraph in 4 columns", _written("track.bw", "chr1\t0\t9\t3.5\n", _signal()),
+         "bedGraphToBigWig"),
     Case(SIGNAL, "bigBed", _written("track.bw", bytes.fromhex("ebf28987") + bytes(90), _signal()),
          "found a bigBed"),
     Case(SIGNAL, "truncated", _damaged("track.bw", _half, _signal()), "is truncated"),
@@ -347,6 +355,16 @@ CASES: tuple[Case, ...] = (
          r"crashed the library that reads it"),
     Case(CONTACTS, "reading that does not end",
          _damaged("contacts.hic", _same, _contacts(seconds=0.01)), "did not end within"),
+    Case(CONTACTS, "a .cool that the sheet calls .hic",
+         _damaged("contacts.cool", _same, _contacts(file_format="hic")), r"content is a \.cool"),
+    Case(PEAKS, "broadPeak given as narrowPeak", _written("peaks.bed", BROAD, _peaks("narrowPeak")),
+         "the content is a broadPeak"),
+    Case(PEAKS, "broadPeak named narrowPeak", _written("x.narrowPeak", BROAD, _peaks("")),
+         "its name ends as that of a narrowPeak"),
+    Case(PEAKS, "bigBed", _written("peaks.bed", bytes.fromhex("ebf28987") + bytes(90), _peaks("")),
+         "bigBedToBed"),
+    Case(PEAKS, "start that R has written", _written("peaks.bed", "chr1\t1e+05\t2e5\n", read_bed),
+         "scientific = FALSE"),
     Case(PEAKS, "absent file", lambda: read_bed("peaks.bed"), "no such file"),
     Case(PEAKS, "line without an end", _written("peaks.bed", "chr1\t5\t9\nchr1\t7\n", read_bed),
          "peaks.bed line 2: expected chromosome, start and end"),

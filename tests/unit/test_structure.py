@@ -99,6 +99,8 @@ def test_tests_stand_in_the_room_that_they_test(root: Path) -> None:
 
 #: Tests of more than one module of their room, or of one thing in several files.
 NOT_OF_ONE_MODULE = {
+    "data/test_columns": "genes and splits: each fault on each column of the gene table",
+    "data/test_normalisations": "contacts and contact_guard: each fault of each normalisation",
     "data/test_peaks_path": "peaks from the sheet of tracks to the mask that a model reads",
     "explain/test_methods": "gradients, substitutions, occlusion, contexts on known networks",
     "explain/test_truth": "the whole room against the truth of the simulator",
@@ -112,6 +114,7 @@ NOT_OF_ONE_MODULE = {
     "models/test_networks": "promises that every network keeps",
     "models/test_prism_contexts": "prism: its contexts",
     "models/test_prism_random": "prism: its variants that draw at random",
+    "plan/test_documented": "runs, from what the guide shows",
     "portals/test_shared_files": "reference_files with the sheet that settings reads",
     "settings/test_rows": "rows of every table of settings",
 }

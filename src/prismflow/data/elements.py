@@ -21,16 +21,15 @@ import pandas as pd
 from prismflow.data.bigwig import BigWig
 from prismflow.data.chromosomes import Genes, by_chromosome
 from prismflow.data.contacts import ContactFile, power_law_contact, rows_of_bins
+from prismflow.data.content import data_lines, peak_format
 from prismflow.data.counts import Count
 from prismflow.data.kinds.peaks import is_bigwig_name, read_peaks
-from prismflow.data.windows import read_bed, require_bedtools, starts_with
+from prismflow.data.windows import read_bed, require_bedtools
 from prismflow.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 _READ_BP = 1 << 22
-#: Columns of a narrowPeak.
-_COLUMNS = 10
 
 
 def _summits(path: Path, regions: pd.DataFrame) -> np.ndarray:
@@ -41,22 +40,9 @@ def _summits(path: Path, regions: pd.DataFrame) -> np.ndarray:
     middle = (regions["start"] + regions["end"]).to_numpy() // 2
     if regions.empty:
         return middle
-    text = pd.read_csv(
-        path, sep="\t", header=None, dtype=str, names=list(range(_COLUMNS + 1)),
-        index_col=False, skip_blank_lines=False,
-        compression="gzip" if starts_with(path, b"\x1f\x8b") else None,
-    )  # fmt: skip
-    comment = text.isna().all(axis=1) | text[0].str.startswith(("#", "track", "browser"), na=False)
-    text = text[~comment]
-    if len(text) != len(regions):
+    if peak_format(path) != "narrowpeak":
         return middle
-    numbers = text[[6, 7, 8, 9]].apply(pd.to_numeric, errors="coerce")
-    width = (regions["end"] - regions["start"]).to_numpy()
-    exactly = text[_COLUMNS].isna().all() and numbers.notna().to_numpy().all()
-    looks = exactly and (numbers[9] >= -1).all() and (numbers[9].to_numpy() <= width).all()
-    if "narrowpeak" not in path.name.lower() and not looks:
-        return middle
-    offset = numbers[9].fillna(-1).to_numpy(dtype=np.int64)
+    offset = np.array([int(fields[9]) for _, fields in data_lines(path)])
     return np.where(offset >= 0, regions["start"].to_numpy() + offset, middle)
 
 

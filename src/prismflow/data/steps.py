@@ -18,7 +18,7 @@ from prismflow.files import read_tsv, write_json, write_tsv
 
 logger = logging.getLogger(__name__)
 
-_FOR_THE_KIND = ("resolution_bp", "normalisation", "absent_chromosomes")
+_FOR_THE_KIND = ("resolution_bp", "normalisation", "absent_chromosomes", "format")
 
 
 def promoter_activity_column(settings: Mapping[str, Any]) -> str | None:

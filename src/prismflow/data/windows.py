@@ -22,7 +22,7 @@ from prismflow.data.counts import Count
 from prismflow.data.genome import UNKNOWN, Genome, unknown_runs
 from prismflow.errors import InputError
 from prismflow.files import write_bytes, write_tsv
-from prismflow.rows import read_text
+from prismflow.rows import exponent_advice, read_text
 
 logger = logging.getLogger(__name__)
 
@@ -234,17 +234,17 @@ def read_bed(
     comment = text.isna().all(axis=1) | text["chrom"].str.startswith(
         ("#", "track", "browser"), na=False
     )
-    text = text.apply(lambda column: column.str.strip())
+    text = text.apply(lambda column: column.str.strip().str.strip('"'))
     numbers = text[["start", "end"]].apply(pd.to_numeric, errors="coerce")
     # 1.2E+06 is a number too, but one that a spreadsheet has rounded.
     whole = text["start"].str.isdecimal().eq(True) & text["end"].str.isdecimal().eq(True)
-    right = whole & (numbers["end"] >= numbers["start"]) & text["chrom"].notna()
+    right = whole & (numbers["end"] >= numbers["start"]) & text["chrom"].notna() & ~comment
     if (~right & ~comment).any():
         line = int(np.argmax((~right & ~comment).to_numpy()))
         found = text.iloc[line].tolist()
         raise InputError(
             f"{path} line {line + 1}: expected chromosome, start and end as whole numbers, found "
-            f"{found}."
+            f"{found}{exponent_advice(found)}."
         )
     if count is not None:
         count.n_read += len(text)

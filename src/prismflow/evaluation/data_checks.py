@@ -234,6 +234,7 @@ def check_data(
     profiles, examples, flags = [], [], []
     levels: dict[str, dict[str, np.ndarray]] = {}
     contacts: dict[str, dict[str, np.ndarray]] = {}
+    files: dict[tuple[str, str], dict[str, str]] = {}
     ids = table["gene_id"].tolist()
     for cell, tracks in cells.items():
         chosen = _example_rows(labels[cell])
@@ -263,6 +264,9 @@ def check_data(
                 contacts.setdefault(name, {})[cell] = level
             elif kind == "peaks" and not is_bigwig_name(track["path"]):
                 own = peak_flags(*_peak_shares(track["path"], positions), len(table))
+            if summary.get("md5"):
+                how = f"{track.get('resolution_bp')} {track.get('normalisation')}"
+                files[cell, name] = {"md5": summary["md5"], "file": summary["file"], "read": how}
             rows.append({**facts, "flag": " ".join(own)})
             flags += [f"{cell} {name}: {text}" for text in own]
     for name, by_cell in levels.items():
@@ -271,7 +275,6 @@ def check_data(
         [pd.DataFrame(read_json(path)["shares"], columns=list(constant_inputs.COLUMNS))
          for path in (stores or {}).values()]
     )  # fmt: skip
-    files = {(c, m): read_json(path) for c, own in summaries.items() for m, path in own.items()}
     flags += twin_flags(levels | contacts, files)
     flags += _table_flags(table, labels, ids, label_transform)
     counts, shared_flags = _shared_sequence(shared)

@@ -6,7 +6,6 @@ Each check gives sentences with the evidence and the likely cause; none where th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -144,39 +143,43 @@ def same_flags(values: Mapping[str, np.ndarray], what: str) -> list[str]:
     return flags
 
 
-def file_flags(summaries: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:
-    """Sentences on one file that stands for two cells, under one path or two.
+def file_flags(files: Mapping[tuple[str, str], Mapping[str, str]]) -> list[str]:
+    """Sentences on one file that stands for several tracks, under one path or two.
 
     Args:
-        summaries: (cell, modality) -> ``md5`` and ``file`` of its track.
+        files: (cell, modality) -> ``md5`` and ``file`` of its track, and how it is ``read``
+            (resolution and normalisation of contacts: one file read in two ways is two tracks).
     """
-    users: dict[tuple[str, str], list[str]] = {}
-    for (cell, modality), summary in summaries.items():
-        users.setdefault((modality, summary["md5"]), []).append(cell)
+    owners: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for track, file in files.items():
+        owners.setdefault((file["md5"], file["read"]), []).append(track)
     return [
-        f"{modality}: {', '.join(cells)} have one file ({summaries[cells[0], modality]['file']}, "
-        f"md5 {digest}): is each cell's own meant? Contacts averaged over cells are the one thing "
-        "that is shared on purpose."
-        for (modality, digest), cells in users.items()
-        if len(cells) > 1
+        f"{' and '.join(' '.join(track) for track in tracks)} are read from one and the same file "
+        f"({files[tracks[0]]['file']}, md5 {digest}): is it named twice by mistake? Contacts "
+        "averaged over cells are the one thing that is shared on purpose."
+        for (digest, _), tracks in owners.items()
+        if len(tracks) > 1
     ]
 
 
 def twin_flags(
     values: Mapping[str, Mapping[str, np.ndarray]],
-    summaries: Mapping[tuple[str, str], Mapping[str, Any]],
+    files: Mapping[tuple[str, str], Mapping[str, str]],
 ) -> list[str]:
-    """Sentences on cells that share a file, and on other cells that have the same values.
+    """Sentences on tracks that share a file, and on other cells that have the same values.
 
     Args:
         values: modality -> cell -> value per gene (N,).
-        summaries: (cell, modality) -> ``md5`` and ``file`` of its track.
+        files: see :func:`file_flags`.
     """
-    flags = file_flags(summaries)
+    flags = file_flags(files)
     for modality, by_cell in values.items():
         # Of cells with one file only the first: the file itself is flagged already.
-        first = {summaries[cell, modality]["md5"]: cell for cell in reversed(list(by_cell))}
-        own = {cell: found for cell, found in by_cell.items() if cell in first.values()}
+        seen = {
+            files.get((cell, modality), {}).get("md5", cell): cell
+            for cell in reversed(list(by_cell))
+        }
+        own = {cell: found for cell, found in by_cell.items() if cell in seen.values()}
         flags += same_flags(own, modality)
     return flags
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,13 +44,14 @@ class Item:
 
     title: str = ""
     text: str = ""
+    remarks: list[str] = field(default_factory=list)
     picture: Picture | None = None
     pages: list[PrintedPage] = field(default_factory=list)
     folded: list[tuple[str, PrintedPage]] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.text or self.picture or self.pages or self.folded)
+        return bool(self.text or self.remarks or self.picture or self.pages or self.folded)
 
 
 @dataclass
@@ -80,7 +81,8 @@ def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str
     Args:
         request: ``dataset``, ``title``, ``simulated``, ``cells``, ``device``, ``experiments`` (id,
             title, caption, paper, figure: whether there is one), ``tracks`` (cell, modality,
-            path, source: what is said of a file without a record of its download).
+            path, source: what is said of a file without a record of its download), and where
+            anything is ``left_out``, sentences on it.
         results: the dataset's folder of results.
         benchmarks: the dataset's folder of benchmarks.
 
@@ -89,7 +91,9 @@ def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str
     """
     sections = [
         Section("claims", "Claims of the paper", [_claims(results)]),
-        Section("main", "Main comparison", [_main(results)]),
+        Section(
+            "main", "Main comparison", [_main(results), _left_out(request.get("left_out", ()))]
+        ),
         Section(
             "figures", "Figures and tables by their place in the paper", _figures(request, results)
         ),
@@ -119,6 +123,10 @@ def _flags(results: Path) -> list[str]:
     """What looks wrong with the data."""
     summary = results / "checks" / "summary.json"
     return list(read_json(summary)["flags"]) if summary.is_file() else []
+
+
+def _left_out(notes: Sequence[str]) -> Item:
+    return Item("Left out of this dataset" if notes else "", remarks=list(notes))
 
 
 def _verdicts(results: Path) -> list[dict[str, str]]:

@@ -69,7 +69,8 @@ class Parameters(View):
     def inspected_track(self, wildcards: Wildcards) -> dict[str, Any]:
         """A track and the digest that its file should have."""
         track = self.track(wildcards)
-        return plain({**self._settings_of(track), "md5": track.md5})
+        given = track.format if track.format_given else ""
+        return plain({**self._settings_of(track), "md5": track.md5, "format": given})
 
     def tracks(self, wildcards: Wildcards) -> list[dict[str, Any]]:
         """All tracks of a cell, in channel order."""

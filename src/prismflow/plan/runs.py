@@ -13,6 +13,7 @@ from typing import Any
 
 from prismflow.errors import InputError
 from prismflow.plan.compared import compares, references
+from prismflow.plan.lengths import note_on, too_long, why_none_is_left
 from prismflow.plan.model_settings import gene_features, training_settings
 from prismflow.plan.needs import needs_runs
 from prismflow.plan.run import Run
@@ -53,6 +54,11 @@ class Plan:
     def runs(self, dataset: str) -> list[Run]:
         """Runs of a dataset, sorted."""
         return sorted(run for run in self.scenarios if run.dataset == dataset)
+
+    def notes(self, dataset: str) -> list[str]:
+        """What is left out of a dataset, and why."""
+        start = f"{dataset}: "
+        return [note.removeprefix(start) for note in self.skipped if note.startswith(start)]
 
     def run(self, dataset: str, cell: str, model: str, name: str) -> Run:
         """The run with these wildcards."""
@@ -172,7 +178,8 @@ def make_plan(config: Config) -> Plan:
     """Expand experiments into runs.
 
     Raises:
-        InputError: a model's window is longer than a dataset's store, or an experiment is empty.
+        InputError: a model that is asked for needs longer windows than a dataset has, or an
+            experiment is empty.
     """
     _check_models_are_named(config)
     models = dict(config.models)
@@ -181,18 +188,26 @@ def make_plan(config: Config) -> Plan:
     scenarios: dict[Run, dict[str, None]] = {}
     skipped: dict[str, None] = {}
     for dataset, settings in config.datasets.items():
+        long: dict[str, int] = {}
         for identifier in settings["experiments"] or config.values["run"]["experiments"]:
             entry = config.experiments[identifier]
             varied = list(variants(config, entry))
             models.update({variant.name: variant.entry for variant in varied})
             definitions.update(own_scenarios(entry, settings))
-            lacking = lacks(entry, varied, settings)
+            lacking = lacks(config, entry, varied, settings)
             if lacking:
                 skipped[f"{dataset}: experiment {identifier} is left out, {lacking}"] = None
                 continue
             names = tuple(dict.fromkeys([*entry["models"], *(v.name for v in varied)]))
-            _check_windows(config, dataset, settings, {n: models[n] for n in names})
             _check_regional(config, {n: models[n] for n in names})
+            beyond = too_long(config, dataset, identifier, {n: models[n] for n in names})
+            long.update(beyond)
+            lacking = why_none_is_left(entry, names, beyond)
+            if lacking:
+                skipped[f"{dataset}: experiment {identifier} is left out, {lacking}"] = None
+                continue
+            names = tuple(name for name in names if name not in beyond)
+            varied = [variant for variant in varied if variant.name in names]
             runs = []
             if needs_runs(entry):
                 runs = _runs(config, dataset, identifier, {n: models[n] for n in names}, skipped)
@@ -206,6 +221,8 @@ def make_plan(config: Config) -> Plan:
                 identifier, entry, names, tuple(runs), tested,
                 tuple(points(varied, tested, definitions, models, names)),
             )  # fmt: skip
+        if long:
+            skipped[note_on(dataset, settings["window_bp"], long)] = None
     ordered = {run: tuple(sorted(names)) for run, names in scenarios.items()}
     plan = Plan(config, models, experiments, ordered, definitions, tuple(skipped))
     _check_checkpoints(plan)
@@ -318,19 +335,4 @@ def _check_regional(config: Config, models: dict[str, dict[str, Any]]) -> None:
                 f"{where}: model {model} reads the regional level of {name}, but "
                 f"`modalities.{name}.regional_bp` is not set; set it, such as [1500, 10000], or "
                 "leave the model out."
-            )
-
-
-def _check_windows(
-    config: Config, name: str, dataset: dict[str, Any], models: dict[str, dict[str, Any]]
-) -> None:
-    for model, entry in models.items():
-        if entry["window_bp"] > dataset["window_bp"]:
-            where = yaml_files.where(
-                [*config.files, config.values["sheets"]["models"]], (model, "window_bp")
-            )
-            raise InputError(
-                f"{where}: model {model} asks for windows of {entry['window_bp']:,} bp, but the "
-                f"store of dataset {name} holds {dataset['window_bp']:,} bp; raise "
-                f"`datasets.{name}.window_bp` or lower the model's `window_bp`."
             )

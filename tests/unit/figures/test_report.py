@@ -99,7 +99,8 @@ def test_front_page_is_complete_and_in_order(results: Path, benchmarks: Path) ->
         "These data are simulated", "the cells look swapped", "Long inputs &lt;do not&gt; help",
         "supported</strong>", "row 0 of claims", "row 0 of main", "Signals &lt;alone&gt;",
         "Built from data: 5 seeds", "Costs (Table 3", "row 0 of costs", "Beyond (beyond",
-        "on no gene", "blacklisted", "3 jobs took 2.02 h", "cuda:0 A100: 1 runs", "d894b3", "split fold11",
+        "on no gene", "blacklisted", "3 jobs took 2.02 h", "cuda:0 A100: 1 runs", "d894b3",
+        "split fold11",
     ]  # fmt: skip
     places = [page.find(text) for text in wanted]
     assert -1 not in places, wanted[places.index(-1)]
@@ -110,6 +111,13 @@ def test_front_page_is_complete_and_in_order(results: Path, benchmarks: Path) ->
 
 def test_only_simulated_data_are_called_so(results: Path, benchmarks: Path) -> None:
     assert "simulated" not in overview(request(simulated=False), results, benchmarks)
+
+
+def test_the_front_page_says_what_is_left_out(results: Path, benchmarks: Path) -> None:
+    note = "windows of 2,000 bp hold no input for mamba"
+    page = overview(request(left_out=[note]), results, benchmarks)
+    assert page.find("Left out of this dataset") < page.find(f"<li>{note}</li>")
+    assert "Left out" not in overview(request(left_out=[]), results, benchmarks)
 
 
 def test_front_page_needs_neither_claims_nor_benchmarks(results: Path, tmp_path: Path) -> None:

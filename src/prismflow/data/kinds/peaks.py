@@ -15,6 +15,7 @@ import pandas as pd
 from prismflow.data.bigwig import BigWig
 from prismflow.data.bigwig_check import verify_bigwig
 from prismflow.data.chromosomes import Genes, by_chromosome, match_chromosomes
+from prismflow.data.content import BIGWIG, check_promise, peak_format
 from prismflow.data.counts import Count
 from prismflow.data.kinds import Kind, TrackSettings, absent_policy
 from prismflow.data.kinds.signal import CORE_BP, names_with_values, signal_windows
@@ -22,14 +23,10 @@ from prismflow.data.store_writer import RowFile
 from prismflow.data.windows import read_bed, starts_with
 from prismflow.errors import InputError
 
-_BIGWIG = (bytes.fromhex("26fc8f88"), bytes.fromhex("888ffc26"))
-
 
 def is_bigwig_name(path: str | Path) -> bool:
-    """Whether a file is a bigWig by its content or claims to be one by its name."""
-    if Path(path).suffix.lower() in (".bw", ".bigwig"):
-        return True
-    return Path(path).is_file() and starts_with(path, *_BIGWIG)
+    """Whether a file is a bigWig by its content; its name says nothing."""
+    return Path(path).is_file() and starts_with(path, *BIGWIG)
 
 
 def read_peaks(
@@ -120,6 +117,8 @@ class Peaks(Kind):
     def inspect(self, track: TrackSettings, genes: Genes, window_bp: int) -> dict[str, Any]:
         """Number of peaks, and of genes with one at TSS +- 500."""
         path = Path(track["path"])
+        found = peak_format(path)
+        check_promise(path, str(track.get("format") or ""), found)
         if is_bigwig_name(path):
             verify_bigwig(path)
         absent = absent_policy(track)
