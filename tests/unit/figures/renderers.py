@@ -9,7 +9,7 @@ from types import ModuleType
 from prismflow.figures import plots, tables
 
 # What plots share, and the checks, which are drawn per dataset, not per experiment.
-_NOT_PLOTS = {"__init__", "common", "data_checks", "diagram", "forest", "style"}
+_NOT_PLOTS = {"__init__", "common", "data_checks", "diagram", "forest", "room", "style"}
 _NOT_TABLES = {"__init__", "render"}
 
 
