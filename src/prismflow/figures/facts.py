@@ -19,6 +19,7 @@ _RULES = {
     "tables": "write_table",
     "costs": "measure_cost",
     "compare_models": "compare_models",
+    "write_comparisons": "write_comparisons",
 }
 _PACKAGES = ("snakemake", "numpy", "pandas", "scipy", "matplotlib")
 SOURCE_COLUMNS = ("output_type", "portal", "accession", "assembly", "biosample", "md5")

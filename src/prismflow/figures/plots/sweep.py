@@ -137,12 +137,18 @@ def draw_lines(
     notes = [
         *(notes or usual),
         "Arrowheads: the interval goes on beyond the axis." if _cut(figure) else "",
-        "Dashed: models without this setting, their intervals at the right edge."
-        if references
-        else "",
+        _reference_note(flat, references),
         common.absent_note(table["model"].unique(), chosen, context),
     ]
     return style.finish(figure, notes, context)
+
+
+def _reference_note(flat: pd.DataFrame, references: Sequence[tuple[str, str]]) -> str:
+    if not references:
+        return ""
+    barred = flat[flat["model"].isin([model for model, _ in references])]["low"].notna().any()
+    end = ", their intervals at the right edge." if barred else "."
+    return f"Dashed: models without this setting{end}"
 
 
 def _row_inches(labels: Mapping[str, str], references: Sequence[tuple[str, str]]) -> float:
