@@ -196,7 +196,7 @@ def test_removal_plots_the_paired_change() -> None:
 
 def test_wide_intervals_are_cut_with_arrowheads() -> None:
     estimates = [
-        forest.Estimate(t_interval(pair), pair) for pair in ((0.2, 0.2, 0.3), (0.5, 0.5, 0.51))
+        forest.Estimate(t_interval(pair), pair) for pair in ((0.1, 0.3, 0.5), (0.5, 0.5, 0.51))
     ]
     low, high = forest.limits(estimates)
     assert low > estimates[0].interval.low and low < 0.2 and high > 0.51
