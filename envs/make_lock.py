@@ -30,6 +30,9 @@ TRITON_HEADER = """# For tests of the CUDA kernels in Triton's interpreter; by e
 DEV_HEADER = """# Tools of `make lint` for Python 3.11 to 3.13, by envs/make_lock.py; what the
 # product needs too has the versions of requirements.lock.
 """
+DOCS_HEADER = """# What `make site` needs for Python 3.11 to 3.13, by envs/make_lock.py; what the
+# product needs too has the versions of requirements.lock.
+"""
 HEADER = """# Locked with hashes for Python 3.11 to 3.13 by envs/make_lock.py; edit pyproject.toml
 # and run it again (`make lock`). torch is installed first and apart: see envs/setup.sh.
 """
@@ -65,6 +68,13 @@ def dev_lock() -> str:
     return DEV_HEADER + resolve(wanted, within=ROOT / "envs" / "requirements.lock")
 
 
+def docs_lock() -> str:
+    """What builds the documentation site, pinned beside the lock that is already written."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["optional-dependencies"]["docs"]
+    return DOCS_HEADER + resolve(wanted, within=ROOT / "envs" / "requirements.lock")
+
+
 def conda_environment(lock_text: str) -> str:
     """The conda environment of the rules: the lock's pins of the direct dependencies."""
     pinned = re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", lock_text, flags=re.MULTILINE)
@@ -98,6 +108,7 @@ if __name__ == "__main__":
     text = lock()
     (ROOT / "envs" / "requirements.lock").write_text(text)
     (ROOT / "envs" / "dev.lock").write_text(dev_lock())
+    (ROOT / "envs" / "docs.lock").write_text(docs_lock())
     triton = resolve([TRITON])
     (ROOT / "envs" / "triton.lock").write_text(TRITON_HEADER + triton)
     (ROOT / "envs" / "prismflow.yaml").write_text(conda_environment(text))

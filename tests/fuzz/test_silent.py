@@ -315,5 +315,5 @@ def test_labels_and_files_that_were_mixed_up_are_flagged(seed: int) -> None:
     logs = np.log10(raw + 1)
     assert label_flags("A", np.log10(logs + 1), names, "log10p1")
     assert file_flags(
-        dict.fromkeys([("A", "dnase"), ("A", "h3k27ac")], {"md5": "d", "file": "a.bw", "read": ""})
+        {("A", name): {"md5": "d", "file": "a.bw", "read": ""} for name in ("dnase", "h3k27ac")}
     )

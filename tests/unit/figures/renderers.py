@@ -9,7 +9,9 @@ from types import ModuleType
 from prismflow.figures import plots, tables
 
 # What plots share, and those that are drawn per dataset or per run, not per experiment.
-_NOT_PLOTS = {"__init__", "attributions", "common", "data_checks", "diagram", "forest", "style"}
+_NOT_PLOTS = {
+    "__init__", "attributions", "common", "data_checks", "diagram", "forest", "room", "style",
+}  # fmt: skip
 _NOT_TABLES = {"__init__", "render"}
 
 
