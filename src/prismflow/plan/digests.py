@@ -41,6 +41,12 @@ class Digests(View):
         """Code that inspects a track."""
         return code_digest("data.tracks", kinds.module_of(self.track(wildcards).kind))
 
+    def checks(self, wildcards: Wildcards) -> str:
+        """Code that checks a dataset's tracks, genes and labels."""
+        cells = self.dataset(wildcards)["cells"]
+        found = sorted({track.kind for cell in cells for track in self.tracks_of(cell)})
+        return code_digest("evaluation.data_checks", *map(kinds.module_of, found))
+
     def store(self, wildcards: Wildcards) -> str:
         """Code that builds a cell's store."""
         found = sorted({track.kind for track in self.tracks_of(wildcards.cell)})

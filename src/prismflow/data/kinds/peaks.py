@@ -15,7 +15,7 @@ import pandas as pd
 from prismflow.data.bigwig import BigWig
 from prismflow.data.bigwig_check import verify_bigwig
 from prismflow.data.chromosomes import Genes, by_chromosome, match_chromosomes
-from prismflow.data.kinds import Kind, TrackSettings, absent_policy
+from prismflow.data.kinds import AtTss, Kind, TrackSettings, absent_policy
 from prismflow.data.kinds.signal import CORE_BP, signal_windows
 from prismflow.data.store_writer import RowFile
 from prismflow.data.windows import read_bed, starts_with
@@ -101,6 +101,22 @@ def _mask(starts: np.ndarray, ends: np.ndarray, window_start: int, window_bp: in
     return mask
 
 
+def _peak_shares(path: str | Path, genes: Genes) -> tuple[float, float]:
+    """Share of TSS +- 500 with a peak, and of places moved by parts of the chromosome."""
+    peaks = read_bed(path, genes.aliases)
+    n_shifts, hits = 8, np.zeros((len(genes.tss), 9))
+    for chrom, rows in by_chromosome(genes.chroms):
+        own = peaks[peaks["chrom"] == chrom]
+        starts, ends = np.sort(own["start"].to_numpy()), np.sort(own["end"].to_numpy())
+        length = genes.chrom_lengths[chrom]
+        for shift in range(n_shifts + 1):
+            at = (genes.tss[rows] + shift * length // (n_shifts + 1)) % length
+            begun = np.searchsorted(starts, at + CORE_BP // 2)
+            ended = np.searchsorted(ends, at - CORE_BP // 2, side="right")
+            hits[rows, shift] = begun > ended
+    return float(hits[:, 0].mean()), float(hits[:, 1:].mean())
+
+
 class Peaks(Kind):
     """Peaks, kept per base as uint8."""
 
@@ -115,6 +131,11 @@ class Peaks(Kind):
             "n_genes_with_peak": sum(int(mask.any(axis=1).sum()) for _, mask in masks),
             "n_genes_without_chromosome": 0,
         }
+
+    def at_tss(self, track: TrackSettings, genes: Genes, window_bp: int) -> AtTss:
+        """Shares of genes and of other places with a peak; none of a bigWig."""
+        path = track["path"]
+        return AtTss() if is_bigwig_name(path) else AtTss(shares=_peak_shares(path, genes))
 
     def write(
         self, file: Path, track: TrackSettings, genes: Genes, window_bp: int, dtype: str
