@@ -58,7 +58,7 @@ import prismflow
 from prismflow.data.store import Store
 from prismflow.data.store_builder import build_store
 from prismflow.data.tracks import inspect_track
-from prismflow.data.transforms import default_transform
+from prismflow.data.layouts import layout_of
 from prismflow.data.chromosomes import Genes
 from prismflow.data.inputs import GeneInputs
 from prismflow.evaluation.data_checks import check_data
@@ -81,7 +81,8 @@ build_store(
 )
 store = Store.open("store")
 both = np.array([0, 1])
-inputs = GeneInputs(store, ("rna",), {"rna": default_transform(store.modality("rna"))}, (), 100)
+transforms = {"rna": layout_of(store.modality("rna")).default_transform}
+inputs = GeneInputs(store, ("rna",), transforms, (), 100)
 read = GradientBoosting.inputs(inputs)
 chosen = GradientBoostingSettings(bin_bp=50, max_iter=2, min_samples_leaf=1, max_features=1.0)
 features = GradientBoosting.design(read, both, chosen)

@@ -72,8 +72,8 @@ class Kind(abc.ABC):
     ) -> dict[str, Any]:
         """Write the array of a store, a row per gene; returns its entry of ``store.json``.
 
-        An entry with ``n_bins`` has a column per bin of ``resolution_bp``, one without a column per
-        base. Peaks are uint8, which no model reads as a channel.
+        The entry says how the array is laid out and so how it is read and transformed, see
+        :func:`prismflow.data.layouts.layout_of`.
 
         Raises:
             InputError: the file can't be used with these genes.
