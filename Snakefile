@@ -24,13 +24,16 @@ include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/claims.smk"
 include: "rules/confounding.smk"
+include: "rules/explain.smk"
 include: "rules/figures.smk"
 include: "rules/plan.smk"
+include: "rules/checks.smk"
 include: "rules/refusals.smk"
 
 
 localrules:
     all,
+    checks,
     plan,
     figures,
     tables,

@@ -45,7 +45,8 @@ class Digests(View):
         """Code that checks a dataset's tracks, genes and labels."""
         cells = self.dataset(wildcards)["cells"]
         found = sorted({track.kind for cell in cells for track in self.tracks_of(cell)})
-        return code_digest("evaluation.data_checks", *map(kinds.module_of, found))
+        ways = map(kinds.module_of, found)
+        return code_digest("evaluation.data_checks", "evaluation.input_summary", *ways)
 
     def store(self, wildcards: Wildcards) -> str:
         """Code that builds a cell's store."""

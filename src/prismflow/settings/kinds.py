@@ -43,7 +43,7 @@ KINDS: dict[str, KindRow] = {
         bytes_per_base=0, needs_resolution=True,
     ),
     "peaks": KindRow(
-        {"bigwig": "bw", "bed": "bed", "narrowpeak": "narrowPeak"},
+        {"bigwig": "bw", "bed": "bed", "narrowpeak": "narrowPeak", "broadpeak": "broadPeak"},
         bytes_per_base=1, model_input=False,
     ),
 }  # fmt: skip
@@ -61,7 +61,7 @@ SUFFIXES = {
 }
 
 #: Formats of text, which a portal may hold packed.
-PACKED_BY_PORTAL = ("bed", "narrowPeak")
+PACKED_BY_PORTAL = ("bed", "narrowPeak", "broadPeak")
 
 
 def module_of(kind: str) -> str:
