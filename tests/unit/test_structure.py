@@ -106,6 +106,7 @@ NOT_OF_ONE_MODULE = {
     "explain/test_truth": "the whole room against the truth of the simulator",
     "figures/test_plots_comparisons": "all renderers that compare models",
     "figures/test_plots_described": "all renderers that describe data, models and runs",
+    "figures/test_plots_grid": "all renderers over a grid of sizes, names and values",
     "jobs/test_accidents": "script, files and portals where a disk is full or a job is killed",
     "jobs/test_what_reruns": "code_digest over the whole package, row by row",
     "models/test_ahead_of_time": "kernels of scan, compiled for cards that are not there",
