@@ -17,10 +17,10 @@ RULE = re.compile(r"^(?:    )?rule ?(\w*):\n((?:(?:    .*)?\n)+)", re.MULTILINE)
 #: A room imports what stands before it; these five modules may be imported by all.
 ROOMS = [
     "jobs", "settings", "plan", "statistics", "portals", "data",
-    "simulate", "models", "training", "evaluation", "figures", "released",
+    "simulate", "models", "training", "evaluation", "predict", "figures", "released",
 ]  # fmt: skip
 SHARED = {"errors", "files", "rows", "labels", "arrays"}
-LOCAL = {"all", "figures", "tables", "stores", "downloads", "report"}
+LOCAL = {"all", "figures", "tables", "stores", "downloads", "report", "predict", "bundles"}
 
 
 def rules(root: Path) -> dict[str, tuple[Path, str]]:

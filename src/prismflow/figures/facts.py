@@ -17,6 +17,7 @@ from prismflow.files import read_json, read_tsv
 _RULES = {
     "figures": "plot_figure",
     "tables": "write_table",
+    "predictions": "predict_genes",
     "costs": "measure_cost",
     "compare_models": "compare_models",
 }
@@ -47,6 +48,21 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return "" if pd.isna(value) else f"{value:,.4g}"
     return "" if value is None else str(value)
+
+
+def predictions(results: Path) -> pd.DataFrame:
+    """One row per table of predictions: genes, those without one, those outside the training."""
+    rows = []
+    for path in sorted((results / "predictions").glob("*.tsv")):
+        table = read_tsv(path)
+        found = table["predicted"].notna()
+        rows.append(
+            {"predictions": path.stem, "genes": len(table), "without one": int((~found).sum()),
+             "outside the training range": int((table["outside"] == "yes").sum()),
+             "median prediction": float(table["predicted"].median()),
+             "median sd between runs": float(table["sd"].median())}
+        )  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def rule_of(path: Path) -> str:

@@ -79,6 +79,11 @@ def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str
         _part(
             "figures", "Figures and tables by their place in the paper", _figures(request, results)
         ),
+        _part(
+            "predictions",
+            "Predictions of genes without labels",
+            [_item("", facts.html_table(facts.predictions(results)))],
+        ),
         _part("checks", "Data checks", _checks(request, results)),
         _part("times", "Run times", [_item("Run times by rule", facts.run_times(benchmarks))]),
         _part("provenance", "Provenance", _provenance(request, results)),

@@ -21,6 +21,7 @@ from prismflow.settings.datasets import check_datasets, merge, with_bases
 from prismflow.settings.experiments_file import ExperimentsFile
 from prismflow.settings.hyperparameters import SECTIONS, check_values
 from prismflow.settings.models import EXPERIMENTS, overridden_by, read_models, with_overrides
+from prismflow.settings.predictions import check_predictions
 from prismflow.settings.shared_files import Reference, check_gene_table, read_references
 from prismflow.settings.sheets import Row, check_name
 from prismflow.settings.tracks import Track, read_cells, read_tracks
@@ -84,6 +85,7 @@ def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None)
     check_gene_table(values, config.references, files)
     _check_selection(config)
     check_datasets(config)
+    check_predictions(config)
     _check_scenarios(config)
     return config
 

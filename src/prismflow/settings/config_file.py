@@ -23,6 +23,7 @@ from prismflow.settings.keys import (
 )  # fmt: skip
 from prismflow.settings.kinds import KINDS
 from prismflow.settings.policies import MISSING_GENE, MISSING_SIGNAL
+from prismflow.settings.predictions import Prediction
 from prismflow.settings.simulation import SimulatedGenome
 from prismflow.settings.training import TrainingSettings
 
@@ -222,6 +223,9 @@ class ConfigFile(Keys):
     datasets: dict[str, Dataset] = key("Datasets by name.", min_length=1)
     modalities: dict[str, Modality] = key(
         "Signals by name, in the channel order of every model.", min_length=1
+    )
+    predictions: dict[str, Prediction] = key(
+        "Predictions of genes without labels, by name; `snakemake predict` makes them.", {}
     )
     seeds: Annotated[list[Annotated[int, Field(strict=True, ge=0)]], UNIQUE] = key(
         "Seeds of the runs.", min_length=1
