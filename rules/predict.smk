@@ -1,6 +1,12 @@
 # All seeds of a model as a bundle that travels alone, and predictions of genes without labels.
-from prismflow.plan.predictions import Predictions, all_bundles, all_predictions
+from prismflow.plan.predictions import (
+    Predictions,
+    all_bundles,
+    all_predictions,
+    check_trained,
+)
 
+or_refuse(check_trained, PLAN)
 PREDICTIONS = Predictions(PLAN)
 
 

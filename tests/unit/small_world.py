@@ -8,13 +8,14 @@ from typing import Any
 
 from make_store import settings
 
+from prismflow.data.annotation import FEATURES as OWN_FEATURES
 from prismflow.data.steps import define_windows
 from prismflow.data.store_builder import build_store
 from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.simulate import simulate
 from prismflow.training.run import train_run
 
-FEATURES = ["utr5_length", "cds_gc", "promoter_activity"]
+FEATURES = [*OWN_FEATURES, "promoter_activity"]
 SMALL = {"n_genes": 80, "resolutions_bp": [5000]}
 WINDOW_BP = 600
 
@@ -56,7 +57,7 @@ def dataset() -> dict[str, Any]:
     return {
         "cells": ["simA", "simB"],
         "genes": {
-            "columns": {}, "features": FEATURES[:2],
+            "columns": {}, "features": FEATURES[:-1],
             "promoter_activity": "{cell}_promoter_activity",
         },
         "label": {"column": "{cell}_cage", "transform": "log10p1", "missing": "error"},
@@ -80,7 +81,7 @@ def make_world(folder: Path) -> World:
         kinds = {"hic": {"kind": "contacts", "resolution_bp": 5000, "normalisation": "NONE"}}
         build_store(
             found.store(cell), dataset="sim", cell=cell, genes_path=results / "genes.tsv",
-            fasta=found.fasta, window_bp=WINDOW_BP, features=FEATURES[:2],
+            fasta=found.fasta, window_bp=WINDOW_BP, features=FEATURES[:-1],
             promoter_activity="{cell}_promoter_activity", simulated=True,
             tracks=[{"modality": name, "path": str(path), "kind": "signal", **kinds.get(name, {})}
                     for name, path in found.tracks(cell).items()],

@@ -18,6 +18,11 @@ def scale_beside(genes: str) -> str:
     return f"{os.path.splitext(genes)[0]}.scale.tsv"
 
 
+def summary_beside(genes: str) -> str:
+    """Where it stands what was kept of an annotation, and what was not."""
+    return f"{os.path.splitext(genes)[0]}.summary.tsv"
+
+
 def prediction_files(plan: Plan, dataset: str) -> list[str]:
     """Tables of predictions that a dataset's runs make."""
     asked = plan.config.values["predictions"]
@@ -37,6 +42,25 @@ def all_bundles(plan: Plan) -> list[str]:
     """A bundle per dataset, cell and model that is trained."""
     runs = {run for dataset in plan.config.datasets for run in plan.runs(dataset)}
     return sorted({f"results/{run.dataset}/{run.cell}/{run.model}/bundle.zip" for run in runs})
+
+
+def check_trained(plan: Plan) -> None:
+    """Refuse predictions by a model that is not trained in their cell.
+
+    Raises:
+        InputError: names the models that are.
+    """
+    for name, entry in plan.config.values["predictions"].items():
+        if entry["dataset"] not in plan.config.datasets:
+            continue
+        trained = {(run.cell, run.model) for run in plan.runs(entry["dataset"])}
+        if (entry["cell"], entry["model"]) not in trained:
+            known = sorted(model for cell, model in trained if cell == entry["cell"])
+            raise InputError(
+                f"{yaml_files.where(plan.config.files, ('predictions', name, 'model'))}: expected "
+                f"a model that is trained in {entry['cell']} ({', '.join(known) or 'none'}), found "
+                f"{entry['model']!r}; add it to an experiment of `run.experiments`."
+            )
 
 
 class Predictions(View):
@@ -70,8 +94,11 @@ class Predictions(View):
 
     def scale(self, wildcards: Wildcards) -> list[str]:
         """The scale of the lengths, where it stands beside the gene table."""
-        path = scale_beside(self.dataset(wildcards)["genes"]["path"])
-        return [path] if os.path.exists(path) else []
+        genes = self.dataset(wildcards)["genes"]["path"]
+        own = self.plan.config.values["own_genes"]
+        path = scale_beside(genes)
+        made = own is not None and own["path"] == genes
+        return [path] if made or os.path.exists(path) else []
 
     def sources(self, wildcards: Wildcards) -> list[dict[str, Any]]:
         """Where the tracks of the training's cell come from."""
@@ -84,21 +111,8 @@ class Predictions(View):
         )  # fmt: skip
 
     def bundle(self, wildcards: Wildcards) -> str:
-        """The bundle that a prediction is made with.
-
-        Raises:
-            InputError: the model is not trained in that cell.
-        """
+        """The bundle that a prediction is made with."""
         entry = self.entry(wildcards)
-        trained = {(run.cell, run.model) for run in self.plan.runs(entry["dataset"])}
-        if (entry["cell"], entry["model"]) not in trained:
-            place = ("predictions", wildcards.prediction, "model")
-            known = sorted(model for cell, model in trained if cell == entry["cell"])
-            raise InputError(
-                f"{yaml_files.where(self.plan.config.files, place)}: expected a model that is "
-                f"trained in {entry['cell']} ({', '.join(known) or 'none'}), found "
-                f"{entry['model']!r}; add it to an experiment of `run.experiments`."
-            )
         return f"results/{wildcards.dataset}/{entry['cell']}/{entry['model']}/bundle.zip"
 
     def genes(self, wildcards: Wildcards) -> str:

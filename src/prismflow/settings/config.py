@@ -71,6 +71,9 @@ def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None)
     values["modalities"] = _in_order_of_files(values["modalities"], files)
     sheets = values["sheets"] = _found_sheets(values["sheets"], home)
     cells = read_cells(sheets["cells"])
+    for dataset in values["datasets"].values():
+        labelled = [name for name, row in cells.items() if row["labels"]]
+        dataset["cells"] = dataset["cells"] or labelled or list(cells)
     tracks = read_tracks(sheets["tracks"], cells, values, files)
     experiments = with_overrides(
         yaml_files.read_yaml(sheets["experiments"]), values["experiment_overrides"],

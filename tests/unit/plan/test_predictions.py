@@ -7,7 +7,7 @@ from planned import Files, wildcards
 
 from prismflow.errors import InputError
 from prismflow.plan.inputs import Inputs
-from prismflow.plan.predictions import Predictions, all_bundles, all_predictions
+from prismflow.plan.predictions import Predictions, all_bundles, all_predictions, check_trained
 
 ENTRY = {"dataset": "demo", "cell": "simA", "model": "prism", "genes": "resources/demo/genes.tsv"}
 
@@ -50,6 +50,6 @@ def test_what_a_prediction_cannot_name_is_one_sentence(
 
 
 def test_a_model_that_no_experiment_trains_is_one_sentence(files: Files) -> None:
-    asked = Predictions(files.plan(predictions={"other": ENTRY | {"model": "hyena"}}))
+    plan = files.plan(predictions={"other": ENTRY | {"model": "hyena"}})
     with pytest.raises(InputError, match="expected a model that is trained in simA"):
-        asked.bundle(wildcards(prediction="other"))
+        check_trained(plan)
