@@ -11,10 +11,11 @@ import json
 import struct
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from errors.case import Case
+from errors.own_cases import OWN_CASES
 from fuzz.mutants import mutant
 from fuzz.samples import LENGTHS, RESOLUTION_BP, WRITERS, arrays
 from unit.make_store import make_store
@@ -37,23 +38,6 @@ from prismflow.simulate import SimulationSettings
 HEADER = "gene_id\tchrom\ttss\tstrand\tcds_gc\tK562_cage"
 ROWS = ("GENE1\tchr1\t40000\t+\t0.4\t7", "GENE2\tchr1\t150000\t-\t0.5\t0",
         "GENE3\tchr2\t60000\t+\t0.6\t99")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Case:
-    """One kind of wrong input; ``run`` works in an empty current folder.
-
-    Attributes:
-        group: heading in the document.
-        wrong: what is wrong, in words.
-        run: makes the input and reads it; must raise InputError.
-        sentence: regular expression that the sentence must contain.
-    """
-
-    group: str
-    wrong: str
-    run: Callable[[], object]
-    sentence: str
 
 
 def _genes(*rows: str, header: str = HEADER, **options: object) -> Callable[[], object]:
@@ -371,4 +355,5 @@ CASES: tuple[Case, ...] = (
     Case(OTHER, "environment variable", _switch, "PRISMFLOW_OFFLINE"),
     Case(OTHER, "setting of the simulation out of range",
          lambda: SimulationSettings.from_dict({"n_genes": 3}), "n_genes"),
+    *OWN_CASES,
 )  # fmt: skip

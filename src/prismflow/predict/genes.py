@@ -16,7 +16,7 @@ from prismflow.data.store_builder import PROMOTER_ACTIVITY
 from prismflow.data.windows import starts_with
 from prismflow.errors import InputError
 from prismflow.files import write_tsv
-from prismflow.rows import read_text
+from prismflow.rows import read_text, split_header
 
 logger = logging.getLogger(__name__)
 
@@ -75,20 +75,34 @@ def read_genes(
         path = _from_annotation(path, fasta, manifest, wanted, folder, tss_rule, kinds, aliases)
     with Genome(fasta) as genome:
         lengths = {(aliases or {}).get(n, n): length for n, length in genome.lengths.items()}
-    columns = {}
-    if PROMOTER_ACTIVITY in wanted:
-        columns = {PROMOTER_ACTIVITY: _activity_column(path, manifest, cell)}
+    columns = _columns(Path(path), wanted, manifest, cell)
     return gene_tables.read_genes(
         path, cells=(), chrom_lengths=lengths, lengths_source=fasta, columns=columns,
         features=wanted, label_transform="raw", missing_feature="drop", chrom_aliases=aliases,
     )  # fmt: skip
 
 
-def _activity_column(path: str | Path, manifest: Mapping[str, Any], cell: str | None) -> str:
-    """The table's column of promoter activity: by the training's template, or by plain name."""
-    header = read_text(Path(path), "genes (TSV)").split("\n", 1)[0].rstrip("\r").split("\t")
-    named = str(manifest["promoter_activity"]).format(cell=cell or manifest["cell"])
-    return PROMOTER_ACTIVITY if PROMOTER_ACTIVITY in header else named
+def _columns(
+    path: Path, wanted: list[str], manifest: Mapping[str, Any], cell: str | None
+) -> dict[str, str]:
+    """Our name -> the table's, for promoter activity by the training's template.
+
+    Raises:
+        InputError: the table lacks a feature of the model.
+    """
+    header = split_header(read_text(path, "genes (TSV)").split("\n", 1)[0], str(path))
+    columns = {}
+    if PROMOTER_ACTIVITY in wanted and PROMOTER_ACTIVITY not in header:
+        named = str(manifest["promoter_activity"]).format(cell=cell or manifest["cell"])
+        columns = {PROMOTER_ACTIVITY: named}
+    asked = [*gene_tables.KEY_COLUMNS, *(columns.get(name, name) for name in wanted)]
+    absent = [name for name in asked if name not in header]
+    if absent:
+        raise InputError(
+            f"{path}, line 1: expected the columns {', '.join(asked)}, which the model reads, "
+            f"found no {', '.join(absent)}; add them."
+        )
+    return columns
 
 
 def _from_annotation(
