@@ -9,6 +9,7 @@ from prismflow.errors import InputError
 from prismflow.plan.plain import plain
 from prismflow.plan.runs import Plan
 from prismflow.settings import yaml_files
+from prismflow.settings.cell_labels import label_tracks, samples_of
 
 _OPTIONS = {
     "tss": "tss_rule", "tss_bed": "tss_bed", "types": "kinds", "split": "split",
@@ -45,7 +46,7 @@ class OwnGenes:
         found = {}
         for cell in dict.fromkeys(read):
             row = config.cells[cell]
-            files = [file.strip() for file in row["labels"].split("|") if file.strip()]
+            files = [",".join(files) for files in samples_of(row)]
             if not files:
                 raise InputError(
                     f"{row.where}: expected a quantification or bigWig in column 'labels' for "
@@ -76,8 +77,9 @@ class OwnGenes:
             for key in ("gtf", "genome", "tss_bed")
             if (path := self.settings[key])
         }
+        downloaded = label_tracks(rows)
         for path, where in (own | labels).items():
-            if not os.path.exists(path):
+            if path not in downloaded and not os.path.exists(path):
                 raise InputError(
                     f"{where}: expected a file at {path}, found none (looked in {os.getcwd()}); "
                     "correct the path or put the file there."

@@ -11,6 +11,7 @@ import yaml
 from planned import wildcards
 
 from prismflow.errors import InputError
+from prismflow.plan.downloads import Downloads
 from prismflow.plan.own_genes import OwnGenes
 from prismflow.plan.predictions import Predictions
 from prismflow.plan.runs import Plan, make_plan
@@ -76,6 +77,19 @@ def test_one_key_stands_between_the_sizes_of_a_cpu_and_of_the_paper(template: Pa
     sizes = [made.settings("own", "mycell", "prism") for made in (small, paper)]
     assert [entry["training"]["steps"] for entry in sizes] == [120, 50_000]
     assert [entry["window_bp"] for entry in sizes] == [2000, 2000]
+
+
+def test_a_label_by_accession_is_downloaded(template: Path) -> None:
+    sheet = Path(CELLS)
+    sheet.write_text(sheet.read_text().replace("own_cell/files/rep2.quant.sf.gz", "ENCFF934YBO"))
+    made = plan(template)
+    path = "resources/encode/ENCFF934YBO.tsv"
+    assert path in OwnGenes(made).files() and path in Downloads(made).wanted()
+    asked = Downloads(made).track(wildcards(portal="encode", name="ENCFF934YBO.tsv"))
+    assert (asked["accession"], asked["extension"], asked["cell"]) == (
+        "ENCFF934YBO", "tsv", "mycell"
+    )  # fmt: skip
+    assert asked["sheet"] == CELLS
 
 
 def test_an_absent_label_is_one_sentence(template: Path) -> None:
