@@ -27,6 +27,7 @@ from prismflow.models.common import ExpressionModel, parameter_count
 from prismflow.settings.fields import parse_settings
 from prismflow.settings.training import TrainingSettings
 from prismflow.training.batches import Batch
+from prismflow.training.cuda_graph import COMPARED_STEPS, EAGER_STEPS, CapturedStep, make_capturable
 from prismflow.training.determinism import prepare_device
 from prismflow.training.devices import describe_device
 from prismflow.training.inference import build_model
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 WARMUP_STEPS = 2
 MEASURED_STEPS = 5
+GRAPH_BP = 8192
+"""Up to this window a split of genes fits on a device, and training replays its step as a graph."""
 _MIB = 2**20
 
 
@@ -172,20 +175,31 @@ def measure_steps(
     if on_cuda:
         torch.cuda.reset_peak_memory_stats(device)
     seconds = []
-    for _ in range(WARMUP_STEPS + MEASURED_STEPS):
+    captured = None
+    short = batch.sequence.shape[1] <= GRAPH_BP
+    if on_cuda and training.cuda_graph and training.accumulate_batches == 1 and short:
+        make_capturable(optimiser)
+        captured = CapturedStep(
+            model, optimiser, accumulate_gradients, training.precision, training.clip_norm
+        )
+    warmup = WARMUP_STEPS if captured is None else WARMUP_STEPS + EAGER_STEPS + COMPARED_STEPS
+    for _ in range(warmup + MEASURED_STEPS):
         if on_cuda:
             torch.cuda.synchronize(device)
         started = time.perf_counter()
-        accumulate_gradients(model, [batch], training.precision)
-        clip_gradients(parameters, training.clip_norm or float("inf"))
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        if captured is not None:
+            captured(batch)
+        else:
+            accumulate_gradients(model, [batch], training.precision)
+            clip_gradients(parameters, training.clip_norm or float("inf"))
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
         if on_cuda:
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - started)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     peak = torch.cuda.max_memory_allocated(device) if on_cuda else after - before
-    measured = seconds[WARMUP_STEPS:]
+    measured = seconds[warmup:]
     return {
         "step_seconds": statistics.median(measured),
         "step_seconds_low": min(measured),

@@ -81,7 +81,7 @@ class Direction(nn.Module):
 
     def state_matrix(self) -> Tensor:
         """A = -exp(A_log), (D, N), in float32 or float64."""
-        return -torch.exp(self.A_log.to(compute_dtype(self.A_log.dtype)))
+        return state_matrix(self.A_log)
 
 
 class TiedDirection(Direction):
@@ -146,15 +146,21 @@ class Mixer(nn.Module):
                 d.x_proj.weight,
                 d.dt_proj.weight,
                 d.dt_proj.bias,
-                d.state_matrix(),
                 d.D,
             )
             for d in self.directions
         )
-        conv, conv_bias, x_proj, dt_proj, dt_bias, A, D = (
+        conv, conv_bias, x_proj, dt_proj, dt_bias, D = (
             torch.stack(same) for same in zip(*per_direction, strict=True)
         )
-        return conv, conv_bias, x_proj, dt_proj, dt_bias, A, D
+        return conv, conv_bias, x_proj, dt_proj, dt_bias, self._state_matrices(), D
+
+    def _state_matrices(self) -> Tensor:
+        """A of the directions, (G, D, N)."""
+        if self.mamba_fwd.A_log.device.type == "cpu":
+            return torch.stack([d.state_matrix() for d in self.directions])
+        # Each kernel counts on a device, where one exponential for all is as quick as one.
+        return state_matrix(torch.stack([d.A_log for d in self.directions]))
 
     def direction_outputs(self, hidden: Tensor) -> list[Tensor]:
         """Outputs (B, L, d_model) of the directions alone, in the order of the input.
@@ -309,6 +315,11 @@ def released_keys(backbone: BiMambaBackbone) -> dict[str, str]:
         if re.search(r"mamba_fwd\.(in_proj|out_proj)\.", name):
             mapping[name.replace("mamba_fwd", "mamba_rev")] = name
     return mapping
+
+
+def state_matrix(A_log: Tensor) -> Tensor:
+    """A = -exp(A_log), in float32 or float64."""
+    return -torch.exp(A_log.to(compute_dtype(A_log.dtype)))
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:

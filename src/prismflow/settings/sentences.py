@@ -165,7 +165,8 @@ class _Place:
         if self.expected:
             return self.expected
         if kind == "literal_error":
-            return "one of " + ", ".join(re.findall(r"'([^']*)'", context["expected"]))
+            names = re.findall(r"'([^']*)'|\b(True|False)\b", context["expected"])
+            return "one of " + ", ".join(name or flag.lower() for name, flag in names)
         pattern = _EXPECTED.get(kind)
         limits = {name: _short(limit) for name, limit in context.items()}
         return pattern.format(**limits) if pattern else str(self.error["msg"])
@@ -194,7 +195,8 @@ def type_words(annotation: Any) -> str:
     if annotation in _WORDS:
         return _WORDS[annotation]
     if origin is typing.Literal:
-        return " or ".join(f"`{choice}`" for choice in parts)
+        shown = (str(c).lower() if isinstance(c, bool) else c for c in parts)
+        return " or ".join(f"`{choice}`" for choice in shown)
     if origin is dict:
         return f"name -> {type_words(parts[1])}"
     if origin in (list, tuple):

@@ -32,7 +32,9 @@ class TrainingSettings:
         precision: ``fp32``, or ``bf16`` autocast.
         checkpoint_activations: recompute activations in the backward pass to save memory.
         cuda_graph: on a CUDA device, record the step once and replay it, which removes the cost of
-            launching its kernels; for models whose step has one fixed shape.
+            launching its kernels. ``auto``: where the training genes stay on the device (windows of
+            2 kb) and a step is one pass without ``checkpoint_activations``; ``true``: also where
+            they are streamed; a step that can't be recorded is taken kernel by kernel.
     """
 
     SPARSE: ClassVar[bool] = True
@@ -51,7 +53,7 @@ class TrainingSettings:
     validations_per_epoch: Number = setting(2.0, gt=0)
     precision: Literal["fp32", "bf16"] = setting("fp32")
     checkpoint_activations: Flag = setting(False)
-    cuda_graph: Flag = setting(False)
+    cuda_graph: Literal["auto", True, False] = setting("auto")
 
     def __post_init__(self) -> None:
         if self.warmup_steps >= self.steps:

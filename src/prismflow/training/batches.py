@@ -8,6 +8,7 @@ are made, because jobs that need none should not pay for it.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,9 @@ RESIDENT_BYTES = 2 << 30
 
 PREFETCHED_BATCHES = 2
 """Batches that a background thread prepares ahead when a split streams."""
+
+INDEXED_BATCHES = 512
+"""Batches whose genes are told to a device at once."""
 
 
 _ONE_HOT = np.concatenate([np.eye(4, dtype=np.float32), np.zeros((1, 4), np.float32)])
@@ -115,23 +119,38 @@ class GeneBatches:
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> Batch:
         """The batch of these genes of the split (indices into ``rows``)."""
-        return self._assemble(np.asarray(indices), self._windows_of(np.asarray(indices)))
+        return next(self.stream([np.asarray(indices)]))
 
     def stream(self, chosen: Iterable[np.ndarray]) -> Iterator[Batch]:
         """Batches of the genes chosen, in order; read ahead where the split is not resident."""
-        if self.resident:
-            for indices in chosen:
-                yield self.batch(indices)
+        if self._windows is not None:
+            codes, signals, extras = self._windows
+            for _, there in self._on_device(chosen):
+                picked = codes[there], signals[there], [values[there] for values in extras]
+                yield self._assemble(there, picked)
             return
         with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
             ahead: deque = deque()
-            for indices in chosen:
-                ahead.append((indices, pool.submit(self._windows_of, indices)))
+            for indices, there in self._on_device(chosen):
+                ahead.append((there, pool.submit(self._read_ahead, indices)))
                 if len(ahead) > PREFETCHED_BATCHES:
                     first, windows = ahead.popleft()
                     yield self._assemble(first, windows.result())
             for first, windows in ahead:
                 yield self._assemble(first, windows.result())
+
+    def _on_device(self, chosen: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Genes with their indices on the device, brought there for many batches at once.
+
+        The copy starts from pinned memory and is not waited for: one copy per batch would hold the
+        host up at every step.
+        """
+        batches = iter(chosen)
+        while group := list(itertools.islice(batches, INDEXED_BATCHES)):
+            together = torch.from_numpy(np.concatenate(group).astype(np.int64, copy=False))
+            if self.device.type == "cuda":
+                together = together.pin_memory().to(self.device, non_blocking=True)
+            yield from zip(group, together.split([len(indices) for indices in group]), strict=True)
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """The whole split once, in the order of ``rows``."""
@@ -159,20 +178,15 @@ class GeneBatches:
             [torch.from_numpy(values).to(self.device) for values in extras],
         )
 
-    def _windows_of(self, indices: np.ndarray) -> tuple[Tensor, Tensor, list[Tensor]]:
-        if self._windows is not None:
-            codes, signals, extras = self._windows
-            chosen = torch.from_numpy(np.array(indices, dtype=np.int64)).to(self.device)
-            return codes[chosen], signals[chosen], [values[chosen] for values in extras]
+    def _read_ahead(self, indices: np.ndarray) -> tuple[Tensor, Tensor, list[Tensor]]:
         arrays = self._read(self.rows[indices])
         pin = self.device.type == "cuda"
         tensors = [torch.from_numpy(np.ascontiguousarray(a)) for a in (*arrays[:2], *arrays[2])]
-        tensors = [t.pin_memory() for t in tensors] if pin else tensors
+        tensors = [t.pin_memory() if pin and t.numel() else t for t in tensors]
         return tensors[0], tensors[1], tensors[2:]
 
-    def _assemble(self, indices: np.ndarray, windows: tuple[Tensor, Tensor, list[Tensor]]) -> Batch:
+    def _assemble(self, chosen: Tensor, windows: tuple[Tensor, Tensor, list[Tensor]]) -> Batch:
         codes, signals, extras = windows
-        chosen = torch.from_numpy(np.array(indices, dtype=np.int64)).to(self.device)
         codes = codes.to(self.device, non_blocking=True)
         return Batch(
             sequence=torch.nn.functional.embedding(codes.int(), self._one_hot),

@@ -42,8 +42,9 @@ CUDA_CHECK_STEPS = 50
 """On CUDA the loss is looked at this often, because each look waits for the device."""
 
 TRAINING_MEMORY = (
-    "lower training.batch_size (and raise training.accumulate_batches as much, which keeps the "
-    "genes per step), set training.checkpoint_activations: true, or let fewer runs share the GPU"
+    "lower run.pass_bp (a step then takes its genes in more passes) or training.batch_size (and "
+    "raise training.accumulate_batches as much, which keeps the genes per step), set "
+    "training.checkpoint_activations: true, or let fewer runs share the GPU"
 )
 
 
@@ -144,7 +145,7 @@ def _train(
     check_every = 1 if train.device.type == "cpu" else CUDA_CHECK_STEPS
     progress = Progress(settings.steps, label, first=state.step)
     batches = train.stream(chosen_rows(seed, len(train), settings, state.step))
-    captured = _captured_step(state.model, state.optimiser, settings, train.device)
+    captured = _captured_step(state.model, state.optimiser, settings, train)
     waited, validating = 0.0, 0.0
     memory = MemoryAdvice(f"{label}, batch_size {settings.batch_size}", TRAINING_MEMORY)
     running = _running_statistics(state.model) if keeper is not None else []
@@ -216,16 +217,23 @@ def _captured_step(
     model: ExpressionModel,
     optimiser: torch.optim.Optimizer,
     settings: TrainingSettings,
-    device: torch.device,
+    train: GeneBatches,
 ) -> CapturedStep | None:
-    """The step as a CUDA graph where the settings ask for it and the device is one."""
-    if not settings.cuda_graph or device.type != "cuda":
+    """The step as a CUDA graph, where the device is one and the step has one fixed shape."""
+    if settings.cuda_graph is False or train.device.type != "cuda":
         return None
-    if settings.accumulate_batches > 1 or settings.checkpoint_activations:
-        raise InputError(
-            "training: cuda_graph expects accumulate_batches 1 and checkpoint_activations false, "
-            f"found {settings.accumulate_batches} and {settings.checkpoint_activations}."
-        )
+    reason = None
+    if settings.accumulate_batches > 1:
+        reason = f"it is taken in {settings.accumulate_batches} passes"
+    elif settings.checkpoint_activations:
+        reason = "it recomputes activations"
+    elif settings.cuda_graph == "auto" and not train.resident:
+        # Kernels of long windows run longer than launching them takes.
+        reason = "its windows are long"
+    if reason is not None:
+        level = logging.INFO if settings.cuda_graph == "auto" else logging.WARNING
+        logger.log(level, "the training step is not replayed as a CUDA graph: %s", reason)
+        return None
     make_capturable(optimiser)
     return CapturedStep(
         model, optimiser, accumulate_gradients, settings.precision, settings.clip_norm

@@ -80,6 +80,10 @@ def check_triton() -> None:
     """Compare the Triton kernels with the reference at small sizes, whole and in segments."""
     from prismflow.models.scan import triton_backend, triton_pointwise
 
+    # Memory that is not written must not be read: it holds NaN here.
+    torch.use_deterministic_algorithms(True)
+    check_as_shipped()
+    triton_backend.LONG = 16_384
     triton_backend.CHANNELS, triton_backend.TILE = 16, 4
     triton_pointwise.CHANNELS, triton_pointwise.ROWS, triton_pointwise.NORM_ROWS = 16, 8, 8
     for batch, length, dim, state, regime, programs in (
@@ -94,6 +98,42 @@ def check_triton() -> None:
             assert error < 5e-6, (batch, length, dim, state, programs, reverse, name, error)
     check_triton_block()
     print("triton agrees with the reference")
+
+
+def check_as_shipped() -> None:
+    """The kernels at the tile and channels that are shipped, rows in both precisions.
+
+    In bfloat16 also with the kept states in bfloat16, as in long windows.
+    """
+    from prismflow.models.scan import scan_groups, triton_backend
+
+    batch, length, dim, state, rank = 1, 11, 70, 3, 2
+    generator = torch.Generator().manual_seed(1)
+    shapes = ((2, batch, length, dim), (2, batch, length, dim),
+              (2, batch, length, rank + 2 * state), (batch, length, dim))  # fmt: skip
+    rows = [torch.randn(shape, generator=generator) for shape in shapes]
+    A = -torch.arange(1.0, state + 1).repeat(2, dim, 1)
+    D, bias = torch.ones(2, dim), torch.full((2, dim), -1.0)
+    for dtype, long, tolerance in (
+        (torch.float32, 10**9, 5e-6), (torch.bfloat16, 10**9, 0.01), (torch.bfloat16, 1, 0.01),
+    ):  # fmt: skip
+        triton_backend.LONG = long
+        u, delta, proj, dy = (x.to(dtype) for x in rows)
+        given = (u, delta, A, proj, D, bias, rank, True, (False, True))
+        y, _, bounds = triton_backend.forward(*given, True)
+        assert bounds.dtype == (dtype if long == 1 else torch.float32)
+        got = triton_backend.backward(*given, bounds, dy)
+        exact = [x.detach().double().requires_grad_() for x in (u, delta, A, proj, D, bias)]
+        B, C = exact[3][..., rank:].chunk(2, dim=-1)
+        out, _ = scan_groups(*exact[:3], B, C, *exact[4:], True, (False, True), "chunked")
+        out.backward(dy.double().expand_as(out))
+        grads = [x.grad[..., rank:] if i == 3 else x.grad for i, x in enumerate(exact)]
+        names = ("u", "delta", "A", "BC", "D", "bias")
+        found = {"y": y, **dict(zip(names, got, strict=True))}
+        expected = {"y": out.detach(), **dict(zip(names, grads, strict=True))}
+        error, name = worst_deviation(found, expected)
+        print(f"{dtype}, states in bf16: {long == 1}: {error:.1e} ({name})")
+        assert error < tolerance, (dtype, long, name, error)
 
 
 def check_triton_block() -> None:

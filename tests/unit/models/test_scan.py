@@ -6,8 +6,10 @@ import importlib.util
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from pathlib import Path
@@ -318,6 +320,28 @@ def test_triton_by_its_interpreter():
         [sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr[-3000:]
+
+
+@pytest.mark.parametrize("lacks", ["a C compiler", "Python.h"])
+def test_a_machine_that_can_not_start_kernels_says_what_it_lacks(lacks, monkeypatch, tmp_path):
+    backend = pytest.importorskip("prismflow.models.scan.triton_backend")
+    cuda = torch.device("cuda")
+    for name in ("CC", "CPATH", "C_INCLUDE_PATH", "TRITON_INTERPRET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/gcc")
+    monkeypatch.setattr(sysconfig, "get_paths", lambda scheme: {"include": str(tmp_path)})
+    (tmp_path / "Python.h").touch()
+    backend.missing_tools.cache_clear()
+    assert choose_backend(cuda, torch.float32) == "triton"
+    if lacks == "Python.h":
+        (tmp_path / "Python.h").unlink()
+    else:
+        monkeypatch.setattr(shutil, "which", lambda name: None)
+    backend.missing_tools.cache_clear()
+    said = rf"on cuda: triton needs a C compiler and Python.h .* lacks {lacks} .*=chunked goes on"
+    with pytest.raises(InputError, match=said):
+        choose_backend(cuda, torch.float32)
+    backend.missing_tools.cache_clear()
 
 
 @pytest.mark.gpu

@@ -49,6 +49,14 @@ def status_of(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def catches(child: int, number: signal.Signals) -> bool:
+    """Whether a child has a handler of a signal, as trainings have from their first step on."""
+    text = Path(f"/proc/{child}/status").read_text()
+    lines = (line for line in text.splitlines() if line.startswith("SigCgt"))
+    caught = next(lines, "SigCgt: 0")
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
 class Training:
     """One training in one folder, with a state after every step."""
 
@@ -72,11 +80,10 @@ class Training:
         )  # fmt: skip
 
     def sent(self, number: int, seconds: float) -> int:
-        """Start, send a signal a while after the data were read, and return how it ended."""
-        started = self.log().count("parameters")
+        """Start, send a signal a while after training began, and return how it ended."""
         child = fork(self)
         give_up = time.monotonic() + 60
-        while self.log().count("parameters") == started and time.monotonic() < give_up:
+        while not catches(child, signal.SIGUSR1) and time.monotonic() < give_up:
             time.sleep(0.002)
         time.sleep(seconds)
         os.kill(child, number)
@@ -144,14 +151,17 @@ def dies_in_a_write(training: Training, where: str, at: int) -> Callable[[], Non
 
 def random_kills(job: dict, folder: Path) -> dict:
     """Kill trainings, four times each, at random moments, and then let them finish."""
+    begun = time.monotonic()
     reference = Training(job, folder / "whole", minutes=60).finished()
+    # Moments are shares of what a whole training takes on this machine, as busy as it is now.
+    longest = job["longest"] * (time.monotonic() - begun)
     moments, trainings, kills = random.Random(job["seed"]), [], 0
     results = []
     while kills < job["kills"]:
         training = Training(job, folder / f"killed_{len(trainings)}")
         trainings.append(training)
         for _ in range(4):
-            ended = training.sent(signal.SIGKILL, moments.uniform(0, job["longest"]))
+            ended = training.sent(signal.SIGKILL, moments.uniform(0, longest))
             kills += ended == -signal.SIGKILL
         results.append(training.finished())
     continued = sum(training.continued() for training in trainings)

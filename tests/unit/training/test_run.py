@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -324,15 +325,34 @@ def test_training_on_cuda(data, tmp_path):
     assert "cuda" in json.loads((tmp_path / "model.json").read_text())["device"]
 
 
-def test_a_captured_step_must_be_one_forward_pass(data):
-    from prismflow.training.loop import _captured_step
+@pytest.mark.parametrize(
+    ("changes", "resident", "reason"),
+    [({"accumulate_batches": 2}, True, "it is taken in 2 passes"),
+     ({"checkpoint_activations": True}, True, "it recomputes activations"),
+     ({}, False, "its windows are long")],
+)  # fmt: skip
+@pytest.mark.parametrize("asked", ["auto", True])
+def test_a_step_of_no_fixed_shape_is_never_captured_and_never_refused(
+    caplog, monkeypatch, changes, resident, reason, asked
+):
+    monkeypatch.setattr(loop, "make_capturable", lambda optimiser: None)
+    monkeypatch.setattr(loop, "CapturedStep", lambda *_: "captured")
+    training = TrainingSettings(steps=20, warmup_steps=2, cuda_graph=asked, **changes)
+    train = SimpleNamespace(device=torch.device("cuda"), resident=resident)
+    with caplog.at_level(logging.INFO, logger="prismflow"):
+        step = loop._captured_step(None, None, training, train)
+    if asked is True and not changes:
+        assert step == "captured"  # asked for by name, streamed windows are captured too
+        return
+    assert step is None and reason in caplog.text
+    assert (caplog.records[0].levelname == "WARNING") == (asked is True)
 
-    model = torch.nn.Linear(2, 1)
-    optimiser = torch.optim.AdamW(model.parameters())
-    asked = TrainingSettings(steps=20, warmup_steps=2, cuda_graph=True, accumulate_batches=2)
-    assert _captured_step(model, optimiser, asked, torch.device("cpu")) is None
-    with pytest.raises(InputError, match=r"cuda_graph expects accumulate_batches 1 .* found 2"):
-        _captured_step(model, optimiser, asked, torch.device("cuda"))
+
+@pytest.mark.parametrize("asked", ["auto", True, False])
+def test_on_a_cpu_no_step_is_captured(asked):
+    training = TrainingSettings(steps=20, warmup_steps=2, cuda_graph=asked)
+    train = SimpleNamespace(device=torch.device("cpu"), resident=True)
+    assert loop._captured_step(None, None, training, train) is None
 
 
 @pytest.mark.gpu

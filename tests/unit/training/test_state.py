@@ -271,7 +271,7 @@ def test_divergence_keeps_the_last_good_state(tmp_path):
 
 @pytest.mark.parametrize(
     ("where", "advice"),
-    [("accumulate_gradients", "batch_size 8.*lower training.batch_size"),
+    [("accumulate_gradients", "batch_size 8.*lower run.pass_bp .* or training.batch_size"),
      ("predict", "eval_batch_size 16.*lower training.eval_batch_size")],
 )  # fmt: skip
 def test_a_full_gpu_says_what_to_lower(data, tmp_path, monkeypatch, where, advice):

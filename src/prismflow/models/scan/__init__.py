@@ -202,6 +202,13 @@ def _automatic(device: torch.device, dtype: torch.dtype) -> tuple[str, str]:
     if preferred is None:
         return "chunked", f"no compiled backend for {device.type}"
     problem = _problem(preferred, device, dtype)
+    tried = device.type == "cuda" and dtype == torch.float32 and _is_installed(preferred)
+    if problem is not None and tried:
+        # A training that crawls for days is worse than one that says at once what it lacks.
+        raise InputError(
+            f"selective scan on cuda: {problem}; {ENVIRONMENT_VARIABLE}=chunked goes on without, "
+            "about 80 times slower."
+        )
     if problem is None:
         return preferred, f"the fastest for {device.type}"
     return "chunked", f"{preferred} was passed over: {problem}"

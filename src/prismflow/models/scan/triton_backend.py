@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
+import sysconfig
 from typing import Any, NamedTuple
 
 import torch
@@ -27,6 +30,9 @@ BACKWARD_REGISTERS: int | None = 128
 memory at once, too few spill."""
 PROGRAMS = 2048
 """Programs that sequences are cut into segments for, where batch and channels give fewer."""
+LONG, LONG_PROGRAMS = 16_384, 4096
+"""From this length on: more programs, and in bfloat16 passes states at tile starts in bfloat16,
+because they are half of what a pass keeps; docs/benchmarks/scan.md has both."""
 
 
 def problem(device: torch.device, dtype: torch.dtype) -> str | None:
@@ -36,7 +42,27 @@ def problem(device: torch.device, dtype: torch.dtype) -> str | None:
         return f"triton works on CUDA devices only, the tensors are on {device.type}"
     if dtype != torch.float32:
         return f"triton computes in float32, not {dtype}"
-    return None
+    return None if interpreted else missing_tools()
+
+
+@functools.cache
+def missing_tools() -> str | None:
+    """What Triton lacks on this machine to build the stubs that start its kernels, or None."""
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")
+    folders = [sysconfig.get_paths(scheme=scheme)["include"]]
+    for name in ("CPATH", "C_INCLUDE_PATH"):
+        folders += filter(None, os.environ.get(name, "").split(os.pathsep))
+    lacking = [] if compiler else ["a C compiler (gcc or clang on PATH, or CC)"]
+    if not any(os.path.isfile(os.path.join(folder, "Python.h")) for folder in folders):
+        lacking.append(f"Python.h (expected in {folders[0]})")
+    if not lacking:
+        return None
+    return (
+        f"triton needs a C compiler and Python.h where it runs, this machine lacks "
+        f"{' and '.join(lacking)}; install them (Debian: gcc, python3-dev), or load a module that "
+        "has them"
+    )
 
 
 def scan(
@@ -106,7 +132,8 @@ class _Plan(NamedTuple):
 def _plan(u: Tensor, A: Tensor) -> _Plan:
     groups, batch, length, dim = u.shape
     blocks, tiles = -(-dim // CHANNELS), -(-length // TILE)
-    wanted = -(-PROGRAMS // max(1, groups * batch * blocks))
+    programs = PROGRAMS if length < LONG else max(PROGRAMS, LONG_PROGRAMS)
+    wanted = -(-programs // max(1, groups * batch * blocks))
     segment_tiles = -(-tiles // max(1, min(wanted, tiles)))
     segments = -(-tiles // max(1, segment_tiles))
     return _Plan(groups * batch, batch, length, dim, A.shape[-1], segments, segment_tiles, blocks)
@@ -131,7 +158,9 @@ def forward(
     """
     plan = _plan(u, A)
     y = torch.empty_like(u)
-    bounds = _states(u, plan, plan.segments * plan.segment_tiles if keep else 0)
+    half = u.dtype == torch.bfloat16 and plan.length >= LONG
+    tiles = plan.segments * plan.segment_tiles if keep else 0
+    bounds = _states(u, plan, tiles, torch.bfloat16 if half else torch.float32)
     carry = _states(u, plan, plan.segments).zero_()
     if u.numel() == 0:
         return y, u.new_zeros(*u.shape[:2], plan.dim, plan.state, dtype=torch.float32), bounds
@@ -171,9 +200,10 @@ def backward(
     groups, batch = u.shape[:2]
     du, ddelta = torch.empty_like(u), torch.empty_like(delta)
     carry, dmatrix = (_states(u, plan, plan.segments).zero_() for _ in range(2))
-    dbc = carry.new_zeros(plan.blocks, groups, batch, plan.length, 2 * plan.state)
+    # Each program fills its rows of these; nothing is added to.
+    dbc = carry.new_empty(plan.blocks, groups, batch, plan.length, 2 * plan.state)
     decay, dskip, dbias = (
-        carry.new_zeros(plan.sequences, plan.segments, plan.dim) for _ in range(3)
+        carry.new_empty(plan.sequences, plan.segments, plan.dim) for _ in range(3)
     )
     if u.numel() > 0:
         matrix = _matrix(A)
@@ -221,9 +251,9 @@ def _matrix(A: Tensor) -> Tensor:
     return (A.float() * LOG2E.value).transpose(1, 2).contiguous()
 
 
-def _states(u: Tensor, plan: _Plan, count: int) -> Tensor:
+def _states(u: Tensor, plan: _Plan, count: int, dtype: torch.dtype = torch.float32) -> Tensor:
     shape = (plan.sequences, count, plan.state, plan.dim)
-    return torch.empty(shape, dtype=torch.float32, device=u.device)
+    return torch.empty(shape, dtype=dtype, device=u.device)
 
 
 def _bits(reverse: tuple[bool, ...]) -> int:

@@ -153,7 +153,7 @@ def forward_kernel(
             h = tl.load(mine + n * dim, mask=inside, other=0.0)
             if KEEP:
                 to = (sequence * n_segments * segment_tiles + tile).to(tl.int64) * N + n
-                tl.store(bounds + to * dim + d, h, mask=inside)
+                tl.store(bounds + to * dim + d, h.to(bounds.dtype.element_ty), mask=inside)
             if OUTPUT:
                 cs = _scalars(proj, rows, width, first + N + n, T)
             added = ()
@@ -276,7 +276,7 @@ def backward_kernel(
             bs = _scalars(proj, rows, width, first + n, T)
             cs = _scalars(proj, rows, width, first + N + n, T)
             start = (sequence * n_segments * segment_tiles + tile).to(tl.int64) * N + n
-            h = tl.load(bounds + start * dim + d, mask=inside, other=0.0)
+            h = tl.load(bounds + start * dim + d, mask=inside, other=0.0).to(tl.float32)
             q = tl.load(flow + n * dim, mask=inside, other=0.0)
             da = tl.load(dmatrix_d + n * dim, mask=inside, other=0.0)
             dbc_n = tl.zeros([2 * T], tl.float32)

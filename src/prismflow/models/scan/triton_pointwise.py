@@ -55,7 +55,7 @@ def conv_backward(
     batch, length, _ = xz.shape
     pieces = triton.cdiv(length, ROWS)
     taps_first = weight.transpose(1, 2).contiguous()
-    sums = torch.zeros(groups, batch * pieces, taps + 1, dim, device=xz.device)
+    sums = torch.empty(groups, batch * pieces, taps + 1, dim, device=xz.device)
     if du.numel() > 0:
         common = (_bits(reverse), batch, length, dim)
         shape = {"TAPS": taps, "T": ROWS, "BD": CHANNELS, "num_warps": WARPS}
@@ -126,7 +126,7 @@ def norm_backward(
     rows = total.numel() // dim
     dhidden = torch.empty_like(total)
     pieces = triton.cdiv(rows, NORM_ROWS)
-    sums = torch.zeros(pieces, dim, device=total.device)
+    sums = torch.empty(pieces, dim, device=total.device)
     if rows > 0:
         _norm_backward[(pieces,)](
             dnormed,
