@@ -32,16 +32,7 @@ rule compare_models:
         predictions="results/{dataset}/predictions.safetensors",
         published=PLAN.config.values["sheets"]["published"],
     output:
-        tsv="results/{dataset}/tables/{experiment}_comparisons.tsv",
-        md="results/{dataset}/tables/{experiment}_comparisons.md",
-        tex="results/{dataset}/tables/{experiment}_comparisons.tex",
-        html=report(
-            "results/{dataset}/tables/{experiment}_comparisons.html",
-            caption="../workflow/report/comparisons.rst",
-            category=REQUESTS.category,
-            subcategory=REQUESTS.place,
-            labels={"experiment": "{experiment}", "kind": "comparisons"},
-        ),
+        "results/{dataset}/tables/{experiment}_comparisons.tsv",
     log:
         "logs/{dataset}/compare_models/{experiment}.log",
     benchmark:
@@ -52,18 +43,69 @@ rule compare_models:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
-        experiment=REQUESTS.of_experiment,
-        title=REQUESTS.title,
-        code=code_digest("figures.write_comparisons"),
+        request=REQUESTS.comparisons,
+        code=code_digest("evaluation.comparisons"),
     script:
         "../workflow/scripts/compare_models.py"
 
 
+# Apart from it, because words may change without anything being computed again.
+rule write_comparisons:
+    input:
+        "results/{dataset}/tables/{experiment}_comparisons.tsv",
+    output:
+        md="results/{dataset}/tables/{experiment}_comparisons.md",
+        tex="results/{dataset}/tables/{experiment}_comparisons.tex",
+        html=report(
+            "results/{dataset}/tables/{experiment}_comparisons.html",
+            caption="../workflow/report/comparisons.rst",
+            category=REQUESTS.category,
+            subcategory=REQUESTS.place,
+            labels={"experiment": "{experiment}", "kind": "comparisons"},
+        ),
+    log:
+        "logs/{dataset}/write_comparisons/{experiment}.log",
+    benchmark:
+        "benchmarks/{dataset}/write_comparisons/{experiment}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        experiment=REQUESTS.of_experiment,
+        title=REQUESTS.title,
+        code=code_digest("figures.write_comparisons"),
+    script:
+        "../workflow/scripts/write_comparisons.py"
+
+
+rule judge_claims:
+    input:
+        "results/{dataset}/predictions.safetensors",
+    output:
+        "results/{dataset}/tables/claims.tsv",
+    log:
+        "logs/{dataset}/judge_claims.log",
+    benchmark:
+        "benchmarks/{dataset}/judge_claims.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+    params:
+        claims=plain(CLAIMS),
+        request=lambda wildcards: REQUESTS.claims(wildcards, CLAIMS),
+        code=code_digest("evaluation.claims", *map(module_of, counted_models(CLAIMS))),
+    script:
+        "../workflow/scripts/judge_claims.py"
+
+
 rule write_claims:
     input:
-        predictions="results/{dataset}/predictions.safetensors",
+        "results/{dataset}/tables/claims.tsv",
     output:
-        tsv="results/{dataset}/tables/claims.tsv",
         md="results/{dataset}/tables/claims.md",
         tex="results/{dataset}/tables/claims.tex",
         html=report(
@@ -79,13 +121,11 @@ rule write_claims:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         claims=plain(CLAIMS),
-        request=lambda wildcards: REQUESTS.claims(wildcards, CLAIMS),
-        code=code_digest(
-            "figures.write_claims", *map(module_of, counted_models(CLAIMS))
-        ),
+        context=REQUESTS.whole_context,
+        code=code_digest("figures.write_claims"),
     script:
         "../workflow/scripts/write_claims.py"

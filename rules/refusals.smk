@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
-from prismflow.jobs.refusals import flags_of, keep_reasons_of_groups, refusals
-from prismflow.jobs.waiting import improve_waiting
+from prismflow.jobs.patches.group_errors import keep_reasons_of_groups
+from prismflow.jobs.patches.waiting import improve_waiting
+from prismflow.jobs.refusals import flags_of, refusals
 
 improve_waiting()
 keep_reasons_of_groups()

@@ -32,7 +32,7 @@ def write_bigwig(path: Path) -> None:
 
 def write_contacts(path: Path) -> None:
     """A .hic or a .cool, by the name."""
-    from prismflow.data.hictk import hictkpy
+    from prismflow.jobs.patches.hictk import hictkpy
 
     rng = np.random.default_rng(2)
     columns: dict[str, list] = {

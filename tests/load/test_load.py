@@ -30,8 +30,8 @@ HERE = Path(__file__).parent
 MEASURED = HERE / "measured.py"
 PAPER = "config/config.yaml"
 #: Rules that work up the results of runs.
-WORKING_UP = ("aggregate_metrics", "gather_predictions", "compare_models", "write_claims",
-              "plot_figure", "write_table")  # fmt: skip
+WORKING_UP = ("aggregate_metrics", "gather_predictions", "compare_models", "write_comparisons",
+              "judge_claims", "write_claims", "plot_figure", "write_table")  # fmt: skip
 MANY_SEEDS = 38
 
 
@@ -144,7 +144,7 @@ def _fill(workflow: Workflow, plan: Plan) -> None:
 def _worked_up(workflow: Workflow) -> list[str]:
     """Files that the rules above make of nothing but predictions and metrics."""
     known = re.compile(r"(metrics\.tsv|predictions\.tsv\.gz|predictions\.safetensors"
-                       r"|_comparisons\.tsv|config/.*)$")  # fmt: skip
+                       r"|_comparisons\.tsv|claims\.tsv|config/.*)$")  # fmt: skip
     result = workflow.run("--dry-run", configfiles=(PAPER, "config/load.yaml"))
     targets = []
     for block in result.stdout.split("\nrule ")[1:]:

@@ -95,6 +95,36 @@ def test_tests_stand_in_the_room_that_they_test(root: Path) -> None:
     assert tested == set(ROOMS)  # beside them: promises about the whole
 
 
+#: Tests of more than one module of their room, or of one thing in several files.
+NOT_OF_ONE_MODULE = {
+    "data/test_peaks_path": "peaks from the sheet of tracks to the mask that a model reads",
+    "figures/test_plots_comparisons": "all renderers that compare models",
+    "figures/test_plots_described": "all renderers that describe data, models and runs",
+    "jobs/test_accidents": "script, files and portals where a disk is full or a job is killed",
+    "jobs/test_what_reruns": "code_digest over the whole package, row by row",
+    "models/test_ahead_of_time": "kernels of scan, compiled for cards that are not there",
+    "models/test_gpu_command": "the command in benchmarks that checks and measures a GPU",
+    "models/test_kernel_cache": "the cache of all kernels of scan",
+    "models/test_networks": "promises that every network keeps",
+    "models/test_prism_contexts": "prism: its contexts",
+    "models/test_prism_random": "prism: its variants that draw at random",
+    "portals/test_shared_files": "reference_files with the sheet that settings reads",
+    "settings/test_rows": "rows of every table of settings",
+}
+
+
+def test_each_test_file_is_named_after_a_module_of_its_room(root: Path) -> None:
+    unit, source = root / "tests" / "unit", root / "src" / "prismflow"
+    apart = set()
+    for path in unit.glob("*/**/test_*.py"):
+        room, name = path.relative_to(unit).parts[0], path.stem.removeprefix("test_")
+        modules = {module.stem for module in (source / room).rglob("*.py")}
+        packages = {folder.parent.name for folder in (source / room).rglob("__init__.py")}
+        if name not in modules | packages:
+            apart.add(f"{room}/{path.stem}")
+    assert apart == set(NOT_OF_ONE_MODULE)
+
+
 def test_rules_are_found(root: Path) -> None:
     assert {"train", "evaluate", "build_store", "simulate_genome", "all"} <= set(rules(root))
 
@@ -182,6 +212,12 @@ def test_sequence_only_architectures_are_the_models_that_read_no_signal() -> Non
         if name not in TABULAR
     }
     assert reading == {name: ARCHITECTURES[name].reads_signals for name in reading}
+
+
+def test_what_types_are_told_to_ignore_has_a_reason(root: Path) -> None:
+    silent = re.compile(r"# type: ignore(\[[\w, -]+\])?\s*$", re.MULTILINE)
+    without = [p.name for p in (root / "src").rglob("*.py") if silent.search(p.read_text())]
+    assert not without
 
 
 def test_no_file_names_this_machine(root: Path) -> None:

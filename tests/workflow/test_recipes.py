@@ -25,7 +25,7 @@ REGISTRY = PACKAGE / "settings" / "architectures.py"
 #: Rules that gather what runs of an experiment gave.
 GATHERING = {
     "aggregate_metrics", "gather_predictions", "compare_models", "plot_figure", "write_table",
-    "write_claims", "write_report", "all",
+    "write_comparisons", "judge_claims", "write_claims", "write_report", "all",
 }  # fmt: skip
 
 

@@ -1,12 +1,12 @@
 """Compare the models of one experiment over seeds and genes."""
 
-from prismflow.figures.write_comparisons import compare_models
+from prismflow.evaluation.comparisons import compare_models
 from prismflow.jobs.script import job
 
 with job(snakemake):
     compare_models(
-        snakemake.params.experiment,
+        snakemake.params.request,
         snakemake.input.predictions,
         snakemake.input.published,
-        dict(snakemake.output.items()),
+        snakemake.output[0],
     )

@@ -1,4 +1,4 @@
-"""Judge the paper's claims by the runs of one dataset."""
+"""Print the paper's claims with their verdicts."""
 
 from prismflow.figures.write_claims import write_claims
 from prismflow.jobs.script import job
@@ -6,7 +6,7 @@ from prismflow.jobs.script import job
 with job(snakemake):
     write_claims(
         snakemake.params.claims,
-        snakemake.params.request,
-        snakemake.input.predictions,
+        snakemake.params.context,
+        snakemake.input[0],
         dict(snakemake.output.items()),
     )

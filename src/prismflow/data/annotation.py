@@ -179,7 +179,7 @@ def _lines(path: Path) -> Iterator[pysam.libctabixproxies.GTFProxy]:
 def _opened(path: Path) -> IO[bytes]:
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]  # reads bytes
 
 
 def _identifier(attributes: str, key: str) -> str:

@@ -20,8 +20,8 @@ import numpy as np
 
 from prismflow.data.chromosomes import Genes, by_chromosome
 from prismflow.data.contact_bins import bins_per_window, expand_bins
-from prismflow.data.hictk import hictkpy
 from prismflow.errors import InputError
+from prismflow.jobs.patches.hictk import hictkpy
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from prismflow.evaluation.predictions_file import Group
+from prismflow.evaluation.predictions_file import Group, read_gathered
 from prismflow.evaluation.tested import Arm, Tested, comparable, effect, read_arms
-from prismflow.labels import model_label
+from prismflow.files import write_tsv
 from prismflow.plan.run import RunKey
 from prismflow.settings.claims import tests_of
 from prismflow.statistics.paired import Effect
@@ -54,6 +54,24 @@ def combined(verdicts: Iterable[str]) -> str:
     return made.pop() if len(made) == 1 else UNDECIDED
 
 
+def judge_claims(
+    content: Mapping[str, Any], request: Mapping[str, Any], gathered: str, output: str
+) -> None:
+    """Write the claims of a dataset with their verdicts as TSV.
+
+    Args:
+        content: the claims file.
+        request: ``context`` and ``experiments``, as the plan words them; ``classes`` of the
+            architectures whose parameters are counted.
+        gathered: the dataset's gathered predictions.
+        output: the table, columns :data:`COLUMNS`.
+    """
+    parameters = count_parameters(request["classes"])
+    groups = read_gathered(gathered)
+    table = judge(content, groups, request["experiments"], request["context"], parameters)
+    write_tsv(table, output)
+
+
 def judge(
     content: Mapping[str, Any],
     groups: Sequence[Group],
@@ -67,7 +85,8 @@ def judge(
         content: of :func:`prismflow.settings.claims.read_claims`.
         groups: gathered predictions of the dataset.
         experiments: id -> ``runs`` (cell, model, fold, seed) and ``points`` of those that are run.
-        context: ``dataset``, ``title``, ``simulated``, ``model_labels``, ``model_lengths``.
+        context: ``dataset``, ``title``, ``simulated``, ``names`` (model -> as readers know it),
+            ``model_lengths``.
         parameters: model -> parameters at the paper's sizes.
 
     Returns:
@@ -85,6 +104,11 @@ def judge(
     table["verdict"] = table.groupby("claim_id")["test_verdict"].transform(combined)
     table.loc[table["metric"] == "parameters", "data"] = "the architecture, no data"
     return table
+
+
+def _named(model: str, context: Mapping[str, Any]) -> str:
+    """A model as readers know it; planning says how, so that another word of it is no new code."""
+    return str((context.get("names") or {}).get(model, model))
 
 
 def data_name(context: Mapping[str, Any]) -> str:
@@ -186,7 +210,7 @@ def _lengths(
             ]
             if comparable([arm for _, arm in terms]):
                 label = test["label"].format(
-                    base=model_label(base, context), long=f"{max(there):,.0f} bp",
+                    base=_named(base, context), long=f"{max(there):,.0f} bp",
                     short=f"{short:,.0f} bp",
                 )  # fmt: skip
                 yield _row(test, label, cell, terms, content)
@@ -220,7 +244,7 @@ def _best(
             name: effect([(1.0, model), (-1.0, arm)], level=level) for name, arm in others.items()
         }
         best = min(others, key=lambda name: others[name].mean("mse"))
-        label = test["label"].format(other=model_label(best, context))
+        label = test["label"].format(other=_named(best, context))
         row = _row(test, label, cell, [(1.0, model), (-1.0, others[best])], content)
         margin = float(content["margin"])
         bounds = {name: bound * margin * arm.mean("mse") for name, arm in others.items()}

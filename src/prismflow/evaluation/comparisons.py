@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow.evaluation.predictions_file import Group
+from prismflow.errors import InputError
+from prismflow.evaluation.predictions_file import Group, read_gathered
 from prismflow.evaluation.tested import Arm, Tested, comparable, effect, error_difference, read_arms
+from prismflow.files import read_tsv, write_tsv
 from prismflow.plan.run import RunKey
 from prismflow.statistics.permutation import holm, sign_flip_test
 from prismflow.statistics.power import genes_needed, seeds_needed, seeds_needed_apart
@@ -32,6 +34,30 @@ COLUMNS = (
 )  # fmt: skip
 Pair = tuple[str, Arm, Arm]
 """Family, arm and the arm that it is compared with."""
+
+
+def compare_models(request: Mapping[str, Any], gathered: str, published: str, output: str) -> None:
+    """Write an experiment's comparisons as TSV.
+
+    Args:
+        request: ``experiment``, ``runs`` and ``published_cells``, as the plan words them.
+        gathered: the dataset's gathered predictions.
+        published: sheet of published values.
+        output: the table, columns :data:`COLUMNS`.
+
+    Raises:
+        InputError: there is nothing to compare.
+    """
+    experiment = request["experiment"]
+    table = compare(read_gathered(gathered), experiment, request["runs"])
+    if table.empty:
+        raise InputError(
+            f"{experiment['id']}: expected two models with the same test genes and a common seed, "
+            "found none; give the experiment's models the same seeds."
+        )
+    name = str(experiment.get("published_experiment", experiment["id"]))
+    cells = request.get("published_cells") or {}
+    write_tsv(with_published(table, read_tsv(published), name, cells), output)
 
 
 def compare(

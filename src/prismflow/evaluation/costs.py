@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from prismflow.files import write_json
+from prismflow.jobs.patches.fourier import transform_operations
 from prismflow.models import class_of
 from prismflow.models.bimamba import Direction, Mixer
 from prismflow.models.common import ExpressionModel, parameter_count
@@ -115,7 +116,7 @@ def _counted_mixers(model: nn.Module) -> Iterator[list[int]]:
         return hidden
 
     for mixer in mixers:
-        mixer.forward = functools.partial(stand_in, mixer)  # type: ignore[method-assign]
+        mixer.forward = functools.partial(stand_in, mixer)  # type: ignore[method-assign]  # put back
     try:
         yield counts
     finally:
@@ -139,10 +140,7 @@ def flops_per_gene(model: ExpressionModel, batch: Batch) -> dict[str, int]:
     Counted are products, convolutions, Fourier transforms and scans; element-wise work other than
     the scan's (norms, activations, gates) is not.
     """
-    transforms = {
-        torch.ops.aten._fft_r2c: _fft_flops,
-        torch.ops.aten._fft_c2r: _fft_flops,
-    }
+    transforms = dict.fromkeys(transform_operations(), _fft_flops)
     training = model.training
     model.eval()
     counted = {}

@@ -257,7 +257,7 @@ def check_data(
                 facts["spearman"] = float(spearman(level, labels[cell]))
                 own = lone_flags(level, ids, "the contact of the TSS with itself")
                 contacts.setdefault(name, {})[cell] = level
-            elif not is_bigwig_name(track["path"]):
+            elif kind == "peaks" and not is_bigwig_name(track["path"]):
                 own = peak_flags(*_peak_shares(track["path"], positions), len(table))
             rows.append({**facts, "flag": " ".join(own)})
             flags += [f"{cell} {name}: {text}" for text in own]

@@ -24,7 +24,7 @@ from prismflow.data.steps import define_windows
 from prismflow.data.store_builder import build_store
 from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import read_json, read_tsv, write_tsv
-from prismflow.settings.simulation import contact_file
+from prismflow.settings.simulation import simulated_file
 from prismflow.simulate import simulate
 from prismflow.training.run import train_run
 
@@ -188,9 +188,7 @@ def simulate_genome(
         outputs={**paths, "windows": folder / "windows.bed.gz"},
     )
     names = {
-        track["modality"]: contact_file(cell, 0)
-        if track["kind"] == "contacts"
-        else f"{cell}.{track['modality']}.bw"
+        track["modality"]: simulated_file(track["kind"], cell, track["modality"])
         for track in tracks
     }
     build_store(

@@ -20,6 +20,7 @@ _RULES = {
     "predictions": "predict_genes",
     "costs": "measure_cost",
     "compare_models": "compare_models",
+    "write_comparisons": "write_comparisons",
 }
 _PACKAGES = ("snakemake", "numpy", "pandas", "scipy", "matplotlib")
 SOURCE_COLUMNS = ("output_type", "portal", "accession", "assembly", "biosample", "md5")

@@ -1,36 +1,26 @@
-"""Judge the claims and print their table."""
+"""Print the table of judged claims."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from prismflow.evaluation.claims import count_parameters, judge
-from prismflow.evaluation.predictions_file import read_gathered
+from prismflow.figures.tables import claims, render
+from prismflow.files import read_tsv
+
+_NUMBERS = ("effect", "low", "high", "relative", "bound", "n_seeds", "n_genes")
 
 
 def write_claims(
-    content: Mapping[str, Any],
-    request: Mapping[str, Any],
-    gathered: str,
-    outputs: Mapping[str, str],
+    content: Mapping[str, Any], context: Mapping[str, Any], judged: str, outputs: Mapping[str, str]
 ) -> None:
-    """Write the claims of a dataset in every format of ``outputs`` (suffix -> path).
+    """Print the claims of a dataset in every format of ``outputs`` (suffix -> path).
 
     Args:
         content: the claims file.
-        request: ``context`` and ``experiments``, as the plan words them; ``classes`` of the
-            architectures whose parameters are counted.
-        gathered: the dataset's gathered predictions.
+        context: of the dataset, as the plan words it.
+        judged: table of :func:`prismflow.evaluation.claims.judge_claims`.
     """
-    from prismflow.figures.tables import claims, render
-
-    table = judge(
-        content,
-        read_gathered(gathered),
-        request["experiments"],
-        request["context"],
-        count_parameters(request["classes"]),
-    )
-    sheet = claims.sheet(table, {"id": "claims", **content}, request["context"])
-    render.write(table, sheet, **{f"{suffix}_path": path for suffix, path in outputs.items()})
+    table = read_tsv(judged, dtype=str)
+    table = table.astype(dict.fromkeys(_NUMBERS, float))
+    render.write_sheet(claims.sheet(table, {"id": "claims", **content}, context), outputs)

@@ -23,8 +23,11 @@ NEUTRAL: dict[str, str] = {
     "prismflow.errors": "the sentence that ends a job, which then has no result",
     "prismflow.jobs": "a docstring",
     "prismflow.jobs.code_digest": "names code, computes nothing that is written",
+    "prismflow.jobs.patches": "describes patches; each counts where it is imported",
     "prismflow.settings.architectures": "a job gets the class of its model in its settings, and "
     "its rule names the class's module",
+    "prismflow.settings.sentences": "words what is wrong with a setting; a job whose settings are "
+    "refused has no result",
     "prismflow.settings.yaml_files": "a job gets settings as parameters, which Snakemake compares",
     "prismflow.training.devices": "where a step runs, and sentences; what changes numbers stands "
     "in training.determinism",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 _LIST = '(sinfo -o "%P %l %G %f" lists what there is)'
 REASONS: tuple[tuple[str, str, str], ...] = (
@@ -125,23 +123,3 @@ def flags_of(datasets: Iterable[str], results: str | Path = "results") -> list[s
             found = json.loads(path.read_text(encoding="utf-8"))["flags"]
             lines += [f"FLAG {dataset}: {flag}" for flag in found]
     return lines
-
-
-def keep_reasons_of_groups() -> None:
-    """Let Snakemake write down why a group was refused, as it does for single jobs.
-
-    Its ``GroupJob.log_error`` drops the message that the executor gives it.
-    """
-    from snakemake.jobs import GroupJob
-    from snakemake.logging import logger
-
-    plain = GroupJob.log_error
-
-    @functools.wraps(plain)
-    def with_reason(group: Any, msg: str | None = None, **further: Any) -> None:
-        if msg and "sbatch" in msg:
-            logger.error(f"Error in group {group.groupid}: {msg}")
-        plain(group, msg=msg, **further)
-
-    if not hasattr(plain, "__wrapped__"):
-        GroupJob.log_error = with_reason

@@ -61,7 +61,7 @@ class Direction(nn.Module):
         self.D = nn.Parameter(torch.ones(d_inner))
         for parameter in (self.A_log, self.D):
             # A mark of our own, read where the optimiser's groups are made.
-            parameter._no_weight_decay = True  # type: ignore[attr-defined]
+            parameter._no_weight_decay = True  # type: ignore[attr-defined]  # see above
         nn.init.uniform_(self.dt_proj.weight, -(dt_rank**-0.5), dt_rank**-0.5)
         with torch.no_grad():
             low, high = math.log(DT_MIN), math.log(DT_MAX)

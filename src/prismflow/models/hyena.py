@@ -120,7 +120,7 @@ class ImplicitFilter(nn.Module):
         self.register_buffer("decay", decay)
         for parameter in self.network.parameters():
             # A mark of our own, read where the optimiser's groups are made.
-            parameter._optim = {"weight_decay": 0.0}  # type: ignore[attr-defined]
+            parameter._optim = {"weight_decay": 0.0}  # type: ignore[attr-defined]  # see above
 
     def forward(self, length: int) -> Tensor:
         """Filter taps 0 ... length - 1: (length, d_model)."""

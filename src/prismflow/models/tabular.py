@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from prismflow.arrays import load_arrays, save_arrays
 from prismflow.data.inputs import READ_GENES, GeneInputs
 from prismflow.errors import InputError
+from prismflow.jobs.patches.trees import trees_of
 from prismflow.models import class_of
 from prismflow.statistics.agreement import regression_metrics
 
@@ -214,7 +215,7 @@ class GradientBoosting:
     @classmethod
     def from_estimator(cls, estimator: Any, n_trees: int) -> GradientBoosting:
         """The first ``n_trees`` trees of a fitted ``HistGradientBoostingRegressor``."""
-        trees = [stage[0].nodes for stage in estimator._predictors[:n_trees]]
+        trees, baseline = trees_of(estimator, n_trees)
         offsets = np.cumsum([0, *(len(tree) for tree in trees)]).astype(np.int64)
         nodes = {
             name: np.concatenate([tree[name] for tree in trees]).astype(
@@ -222,14 +223,14 @@ class GradientBoosting:
             )
             for name in _NODE_FIELDS
         }
-        return cls(nodes, offsets, float(np.ravel(estimator._baseline_prediction)[0]))
+        return cls(nodes, offsets, baseline)
 
     @staticmethod
     def inputs(inputs: GeneInputs) -> GeneInputs:
         """The inputs as this model reads them: raw tracks as log(1 + x)."""
-        kinds = {name: inputs.store.modality(name)["kind"] for name in inputs.modalities}
+        per_base = {m for m in inputs.modalities if "n_bins" not in inputs.store.modality(m)}
         transforms = {
-            name: "log1p" if transform == "raw" and kinds[name] == "signal" else transform
+            name: "log1p" if transform == "raw" and name in per_base else transform
             for name, transform in inputs.transforms.items()
         }
         return dataclasses.replace(inputs, transforms=transforms)

@@ -8,9 +8,7 @@ from prismflow.plan.view import View, Wildcards
 from prismflow.plan.worlds import worlds_of
 from prismflow.settings import kinds
 from prismflow.settings.architectures import module_of
-
-SIMULATED = ("contacts", "signal")
-"""Kinds that the simulator writes."""
+from prismflow.settings.simulation import SIMULATED_NAMES
 
 
 class Digests(View):
@@ -32,7 +30,11 @@ class Digests(View):
         """Code that simulates a world and trains its models in it."""
         models = worlds_of(self.plan, wildcards.dataset)[wildcards.world]["models"]
         architectures = {self.plan.models[model]["architecture"] for model in models}
-        ways = ("training.network", "training.table", *map(kinds.module_of, SIMULATED))
+        ways = (
+            "training.network",
+            "training.table",
+            *map(kinds.module_of, sorted(SIMULATED_NAMES)),
+        )
         return code_digest("evaluation.worlds", *ways, *sorted(map(module_of, architectures)))
 
     def inspection(self, wildcards: Wildcards) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from prismflow.labels import model_label
 from prismflow.plan.needs import needs_of_experiment
 from prismflow.plan.plain import plain
 from prismflow.plan.runs import Experiment, Plan
@@ -156,10 +157,36 @@ class Requests(View):
                     name: {"runs": [run.key for run in found.runs], "points": found.points}
                     for name, found in needed.items()
                 },
-                "context": context(self.plan, dataset, models_of(self.plan, dataset)),
+                "context": self._of_claims(dataset),
                 "classes": {name: class_of(name) for name in counted_models(dict(content))},
             }
         )
+
+    def _of_claims(self, dataset: str) -> dict[str, Any]:
+        """What verdicts depend on, and models as their table names them; no other label."""
+        models = models_of(self.plan, dataset)
+        known = context(self.plan, dataset, models)
+        points = [point for e in self.plan.experiments_of(dataset) for point in e.points or ()]
+        models |= {str(point["base"]) for point in points}
+        kept = ("dataset", "title", "simulated", "model_lengths")
+        names = {model: model_label(model, known) for model in sorted(models)}
+        return {**{key: known[key] for key in kept}, "names": names}
+
+    def whole_context(self, wildcards: Wildcards) -> dict[str, Any]:
+        """What a table of all models of a dataset says beside its numbers."""
+        dataset = wildcards.dataset
+        return plain(context(self.plan, dataset, models_of(self.plan, dataset)))
+
+    def comparisons(self, wildcards: Wildcards) -> dict[str, Any]:
+        """What the comparisons of an experiment depend on: no title and no label."""
+        request = self.of_experiment(wildcards)
+        wanted = ("id", "models", "scenarios", "references", "published_experiment")
+        experiment = request["experiment"]
+        return {
+            "experiment": {key: experiment[key] for key in wanted if key in experiment},
+            "runs": request["runs"],
+            "published_cells": request["context"]["published_cells"],
+        }
 
     def report(self, wildcards: Wildcards) -> dict[str, Any]:
         """What the report's front page says about a dataset beside what its files hold."""

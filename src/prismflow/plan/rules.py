@@ -25,7 +25,7 @@ def start(workflow: Any, config: dict[str, Any], shipped: str) -> Plan:
     Raises:
         snakemake.exceptions.WorkflowError: one sentence on the first thing that is wrong.
     """
-    given = [str(file) for file in workflow.overwrite_configfiles]
+    given = [str(file) for file in getattr(workflow, "overwrite_configfiles", [])]
     files = [str(file) for file in workflow.configfiles if str(file) not in given] + given
     home = Path(shipped).absolute().parents[1]
 

@@ -126,6 +126,10 @@ class SimulatedGenome(SimulationSettings):
     seed: Whole = setting(0, ge=0)
 
 
+#: Kinds that the simulator writes -> name of the file, where it simulates one cell.
+SIMULATED_NAMES = {"signal": "{cell}.{modality}.bw", "contacts": "{cell}.mcool"}
+
+
 def simulated_files(settings: dict[str, Any] | None) -> list[str]:
     """Names of the files that :func:`prismflow.simulate.simulate` writes, in a fixed order.
 
@@ -138,6 +142,11 @@ def simulated_files(settings: dict[str, Any] | None) -> list[str]:
         names += [f"{cell}.{track}.bw" for track in (*TRACKS, EXTRA_TRACK)]
         names += [f"{cell}.dnase_peaks.narrowPeak", contact_file(cell, index)]
     return [*names, "truth.tsv"]
+
+
+def simulated_file(kind: str, cell: str, modality: str) -> str:
+    """Name of the file that a simulation of one cell writes for a modality of a kind."""
+    return SIMULATED_NAMES[kind].format(cell=cell, modality=modality)
 
 
 def contact_file(cell: str, index: int) -> str:

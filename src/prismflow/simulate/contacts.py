@@ -72,7 +72,7 @@ def write_hic(
     pixels: Pixels, sizes: dict[str, int], resolutions: tuple[int, ...], path: Path
 ) -> None:
     """Write a .hic file (version 9, normalisation NONE: the writer knows no other)."""
-    from prismflow.data.hictk import hictkpy
+    from prismflow.jobs.patches.hictk import hictkpy
 
     with atomic_path(path) as temporary, tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         temporary.unlink()  # the writer refuses to replace a file

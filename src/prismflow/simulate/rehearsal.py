@@ -12,6 +12,7 @@ import argparse
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -146,17 +147,15 @@ def write_track(
                     at = high
 
 
-def _add(
-    out: object, chrom: str, start: int, end: int, step: int, rng: np.random.Generator
-) -> None:
+def _add(out: Any, chrom: str, start: int, end: int, step: int, rng: np.random.Generator) -> None:
     if start < end:
         values = rng.gamma(0.5, 2.0, (end - start) // step).round(2)
-        out.addEntries(chrom, start, values=values, span=step, step=step)  # type: ignore[attr-defined]
+        out.addEntries(chrom, start, values=values, span=step, step=step)
 
 
 def write_contacts(path: Path, sizes: dict[str, int], seed: int) -> None:
     """A cooler of 5-kb bins with counts within 110 kb of the diagonal."""
-    from prismflow.data.hictk import hictkpy
+    from prismflow.jobs.patches.hictk import hictkpy
 
     path.unlink(missing_ok=True)  # the writer refuses to replace a file
     rng = np.random.default_rng([seed, 3])

@@ -56,7 +56,7 @@ def start_state(model: ExpressionModel, settings: TrainingSettings) -> TrainingS
         if isinstance(getattr(module, "checkpoint_activations", None), bool)
     ]
     for module in able:
-        module.checkpoint_activations = settings.checkpoint_activations  # type: ignore[assignment]
+        setattr(module, "checkpoint_activations", settings.checkpoint_activations)  # noqa: B010
     if settings.checkpoint_activations and not able:
         logger.info("%s keeps its activations: it cannot recompute them", type(model).__name__)
     optimiser = make_optimiser(model, settings.learning_rate, settings.betas, settings.weight_decay)

@@ -7,7 +7,6 @@ to a global norm of 1.0.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import torch
 from torch import nn
 
 from prismflow.errors import InputError
+from prismflow.jobs.patches.adamw import EagerAdamW
 from prismflow.settings.training import TrainingSettings
 
 _UNDECAYED_MODULES = (
@@ -27,20 +27,6 @@ _UNDECAYED_MODULES = (
     nn.SyncBatchNorm,
     nn.Embedding,
 )
-
-
-class EagerAdamW(torch.optim.AdamW):
-    """``torch.optim.AdamW`` without its guards for ``torch.compile``, which nothing here calls.
-
-    The guards import the compiler: a second and 100 MB of every training job. The arithmetic is
-    torch's own.
-    """
-
-    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
-    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
-    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
-    state_dict = inspect.unwrap(torch.optim.AdamW.state_dict)
-    load_state_dict = inspect.unwrap(torch.optim.AdamW.load_state_dict)
 
 
 @dataclass(frozen=True)

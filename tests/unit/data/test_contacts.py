@@ -22,8 +22,8 @@ from prismflow.data.contacts import (
     released_contact_feature,
     rows_of_bins,
 )
-from prismflow.data.hictk import hictkpy
 from prismflow.errors import InputError
+from prismflow.jobs.patches.hictk import hictkpy
 
 LENGTHS = {"chr1": 100_300, "chr2": 40_000}
 

@@ -22,12 +22,12 @@ from prismflow.data.elements import (
     pair_contacts,
     region_means,
 )
-from prismflow.data.hictk import hictkpy
 from prismflow.data.kinds.signal import read_windows
 from prismflow.data.store import Store
 from prismflow.data.store_builder import build_store
 from prismflow.errors import InputError
 from prismflow.files import write_tsv
+from prismflow.jobs.patches.hictk import hictkpy
 from prismflow.models.common import InputSpec
 from prismflow.settings.elements import ElementSettings
 from prismflow.training.batches import GeneBatches

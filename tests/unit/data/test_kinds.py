@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -52,7 +53,10 @@ import prismflow
 from prismflow.data.store import Store
 from prismflow.data.store_builder import build_store
 from prismflow.data.tracks import inspect_track
+from prismflow.data.transforms import default_transform
 from prismflow.data.chromosomes import Genes
+from prismflow.data.inputs import GeneInputs
+from prismflow.models.tabular import GradientBoosting, GradientBoostingSettings
 from prismflow.settings.kinds import SUFFIXES, TRACK_FORMATS
 
 Path("g.fa").write_text(">chr1\\n" + "ACGT" * 500 + "\\n")
@@ -68,10 +72,19 @@ build_store(
     tracks=[{"modality": "rna", "kind": "levels", "path": "levels.tsv"}],
 )
 store = Store.open("store")
+both = np.array([0, 1])
+inputs = GeneInputs(store, ("rna",), {"rna": default_transform(store.modality("rna"))}, (), 100)
+read = GradientBoosting.inputs(inputs)
+chosen = GradientBoostingSettings(bin_bp=50, max_iter=2, min_samples_leaf=1, max_features=1.0)
+features = GradientBoosting.design(read, both, chosen)
+data = (np.repeat(features, 20, axis=0), np.repeat([1.0, 2.0], 20))
+trained, _ = GradientBoosting.train(data, data, chosen, seed=2)
 print(json.dumps({
     "package": prismflow.__file__, "n_levels": found["n_levels"], "inputs": store.modalities,
     "values": store.signal("rna", [0, 1], 100)[:, 0].tolist(), "formats": TRACK_FORMATS["levels"],
-    "suffix": SUFFIXES["tsv"],
+    "suffix": SUFFIXES["tsv"], "features": features.tolist(),
+    "channel": inputs.signals(both)[:, 0, 0].tolist(),
+    "predicted": trained.predict(features).tolist(),
 }))
 """
 DIGESTS = """
@@ -116,6 +129,11 @@ def test_another_kind_costs_its_file_and_one_row(root: Path, tmp_path: Path) -> 
     assert found["n_levels"] == 2
     assert found["inputs"] == ["rna"]
     assert found["values"] == [1.5, 4.0]
+    # What a network gets, and what trees are grown on and tell apart.
+    assert found["channel"] == [1.5, 4.0]
+    logged = [[math.log1p(level)] * 3 for level in (1.5, 4.0)]
+    assert found["features"] == [pytest.approx(row) for row in logged]
+    assert found["predicted"][0] < found["predicted"][1]
     assert (found["formats"], found["suffix"]) == ({"tsv": "tsv"}, "tsv")
     after = in_copy(tmp_path, DIGESTS)
     assert after.pop("levels") not in before.values()

@@ -13,11 +13,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from prismflow.data.contacts import PSEUDOCOUNT
-from prismflow.data.hictk import hictkpy
 from prismflow.data.store import Store
 from prismflow.data.store_builder import build_store
 from prismflow.errors import InputError
 from prismflow.files import write_tsv
+from prismflow.jobs.patches.hictk import hictkpy
 
 LENGTHS = {"chr1": 30_000, "chr2": 12_000}
 WINDOW_BP = 2000

@@ -26,6 +26,8 @@ from prismflow.evaluation.claims import (
 from prismflow.evaluation.predictions_file import Group, Row
 from prismflow.figures.tables import claims as printed
 from prismflow.figures.tables import render
+from prismflow.figures.write_claims import write_claims
+from prismflow.files import write_tsv
 from prismflow.plan.plain import plain
 from prismflow.settings.architectures import class_of
 from prismflow.settings.claims import counted_models, experiments_of, read_claims
@@ -33,7 +35,9 @@ from prismflow.settings.claims import counted_models, experiments_of, read_claim
 SEEDS = (2, 22, 222, 2222, 22222)
 PARAMETERS = {"prism": 585_681, "caduceus_signals": 574_593}
 CONTEXT = {"dataset": "demo", "title": "simulated genome", "simulated": True,
-           "model_lengths": {"prism": 300}}  # fmt: skip
+           "model_lengths": {"prism": 300},
+           "names": {"caduceus_signals": "Caduceus w/ signals", "gbm": "Gradient boosting"},
+           }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -287,3 +291,17 @@ def test_a_wrong_file_ends_with_a_sentence(
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         read_claims(path)
+
+
+def test_what_is_printed_of_the_file_is_what_was_judged(
+    content: dict[str, Any], tmp_path: Path
+) -> None:
+    table = judged(content, full(prism=0.3, caduceus_signals=0.5, caduceus=0.6), ("main",))
+    write_tsv(table, tmp_path / "claims.tsv")
+    paths = {suffix: str(tmp_path / f"claims.{suffix}") for suffix in ("md", "tex", "html")}
+    write_claims(content, CONTEXT, str(tmp_path / "claims.tsv"), paths)
+    sheet = printed.sheet(table, {"id": "claims", **content}, CONTEXT)
+    assert (tmp_path / "claims.md").read_text() == render.markdown(sheet)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "claims.tsv", "claims.md", "claims.tex", "claims.html",
+    }  # fmt: skip

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from prismflow.jobs.refusals import keep_reasons_of_groups, refusals
+from prismflow.jobs.patches.group_errors import keep_reasons_of_groups
+from prismflow.jobs.refusals import refusals
 
 LOG = """\
 Error in rule train:

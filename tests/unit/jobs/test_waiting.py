@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-from prismflow.jobs import waiting
+from prismflow.jobs.patches import waiting
 
 
 def test_a_waiting_executor_ends_within_a_slice(monkeypatch):

@@ -34,8 +34,10 @@ RULES: dict[str, tuple[str, ...]] = {
     "measure_contact_range": ("evaluation.contact_range",),
     "train_in_world": ("evaluation.worlds", "training.network", "training.table", "models.prism"),
     "gather_confounding": ("evaluation.confounding",),
-    "compare_models": ("figures.write_comparisons",),
-    "write_claims": ("figures.write_claims", "models.prism"),
+    "compare_models": ("evaluation.comparisons",),
+    "write_comparisons": ("figures.write_comparisons",),
+    "judge_claims": ("evaluation.claims", "models.prism"),
+    "write_claims": ("figures.write_claims",),
     "plot_figure main": ("figures.draw_figure", "figures.plots.main", "figures.read.runs"),
     "plot_figure scm": ("figures.draw_figure", "figures.plots.scm", "figures.read.settings"),
     "plot_data_checks": ("figures.draw_figure", "figures.plots.data_checks"),
@@ -43,13 +45,13 @@ RULES: dict[str, tuple[str, ...]] = {
 }
 """Digests of rules, as the rules ask for them with the demo's models and two of its figures."""
 
-PRISM = {"train prism", "evaluate prism", "measure_cost prism", "train_in_world", "write_claims"}
+PRISM = {"train prism", "evaluate prism", "measure_cost prism", "train_in_world", "judge_claims"}
 NETWORKS = PRISM | {"train cnn", "evaluate cnn", "measure_cost cnn"}
 EVERY_MODEL = NETWORKS | {"train gbm", "evaluate gbm"}
 # Costs count the scan's operations themselves, and so depend on it for every model.
 SCAN = PRISM | {"adopt_checkpoint prism", "measure_cost cnn"}
 FIGURES = {"plot_figure main", "plot_figure scm", "plot_data_checks"}
-PRINTED = {"write_table main", "compare_models", "write_claims"}
+PRINTED = {"write_table main", "write_comparisons", "write_claims"}
 
 ROWS: dict[str, set[str]] = {
     # Of the default path of training, loaded by name.
@@ -63,6 +65,22 @@ ROWS: dict[str, set[str]] = {
     "jobs/script.py": set(),
     "jobs/code_digest.py": set(),
     "settings/yaml_files.py": set(),
+    "settings/sentences.py": set(),
+    "jobs/patches/__init__.py": set(),
+    "jobs/patches/adamw.py": {
+        "train prism",
+        "train cnn",
+        "train_in_world",
+        "measure_cost prism",
+        "measure_cost cnn",
+    },
+    "jobs/patches/trees.py": {"train gbm", "evaluate gbm"},
+    # Applied whenever a batch is made, and it knows which kinds there are.
+    "data/transforms.py": EVERY_MODEL - {"judge_claims"}
+    | {"inspect_track", "build_store", "check_data", "adopt_checkpoint prism"},
+    "evaluation/comparisons.py": {"compare_models"},
+    "evaluation/claims.py": {"judge_claims"},
+    "figures/write_claims.py": {"write_claims"},
     "training/progress.py": set(),
     "training/state.py": set(),
     "training/devices.py": set(),

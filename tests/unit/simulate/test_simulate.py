@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from prismflow import files
-from prismflow.data.hictk import hictkpy
 from prismflow.errors import InputError
+from prismflow.jobs.patches.hictk import hictkpy
 from prismflow.settings.simulation import TEST_CHROMOSOMES, VALIDATION_CHROMOSOMES
 from prismflow.simulate import SimulationSettings, simulate, simulated_files
 from prismflow.simulate.contacts import Pixels, coarsen

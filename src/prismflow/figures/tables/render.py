@@ -91,9 +91,14 @@ def write(
 ) -> None:
     """Write the numbers as TSV and the sheet as Markdown, LaTeX and HTML, each atomically."""
     write_tsv(table, tsv_path)
-    write_text(markdown(sheet), md_path)
-    write_text(latex(sheet), tex_path)
-    write_text(html(sheet), html_path)
+    write_sheet(sheet, {"md": md_path, "tex": tex_path, "html": html_path})
+
+
+def write_sheet(sheet: Sheet, paths: Mapping[str, str | os.PathLike[str]]) -> None:
+    """Write the sheet as Markdown, LaTeX and HTML (``md``, ``tex``, ``html``), each atomically."""
+    write_text(markdown(sheet), paths["md"])
+    write_text(latex(sheet), paths["tex"])
+    write_text(html(sheet), paths["html"])
 
 
 def spread(mean: float, sd: float, digits: int = 4) -> str:

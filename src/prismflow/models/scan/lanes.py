@@ -20,7 +20,7 @@ import itertools
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,13 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from prismflow.jobs.patches.numba_cache import can_choose, given_folder, numba_caches_in
+
 LANES = 16
 LOG2E = 1.0 / math.log(2.0)
 SOFTPLUS_IDENTITY = 20.0
 # Contraction gives fused multiply-adds. Nothing allows sums to be reordered, or NaN and infinity
 # to be assumed away.
-_NUMBA: Any = numba.config  # its settings are made when it is imported
 _FASTMATH = {"contract", "nsz"}
 _SCOPES = ("read", "write0", "write1", "write2", "write3", "write4", "write5")
 _LN2 = math.log(2.0)
@@ -60,10 +61,10 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a kernel, cached on disk where a folder for that can be written."""
     options: dict[str, Any] = {"nogil": True, "fastmath": _FASTMATH, "error_model": "numpy"}
     folder = cache_folder()
-    if folder is None:
+    if folder is None or not can_choose():
         return numba.njit(**options)(function)
     try:
-        with _numba_caches_in(folder):
+        with numba_caches_in(folder):
             return numba.njit(cache=True, **options)(function)
     except RuntimeError:
         return numba.njit(**options)(function)
@@ -80,7 +81,7 @@ def cache_folder() -> Path | None:
     for path in sorted([Path(__file__), *here.glob("numba_*.py")]):
         digest.update(path.read_bytes())
     users = os.environ.get("XDG_CACHE_HOME") or Path("~", ".cache").expanduser()
-    given = _NUMBA.CACHE_DIR
+    given = given_folder()
     for parent in [given] if given else [here / "__pycache__", Path(users, "prismflow")]:
         folder = Path(parent) / f"kernels-{digest.hexdigest()[:16]}"
         with contextlib.suppress(OSError):
@@ -88,17 +89,6 @@ def cache_folder() -> Path | None:
             tempfile.TemporaryFile(dir=folder).close()
             return folder
     return None
-
-
-@contextlib.contextmanager
-def _numba_caches_in(folder: Path) -> Iterator[None]:
-    """numba asks for its folder when a function is decorated; other users' are left as they are."""
-    before = _NUMBA.CACHE_DIR
-    _NUMBA.CACHE_DIR = str(folder)
-    try:
-        yield
-    finally:
-        _NUMBA.CACHE_DIR = before
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from prismflow.jobs.patches.dirichlet import dirichlet_gradient
 from prismflow.models.common import ModelOutput
 from prismflow.models.losses import beta_kl, context_uniformity, mask_continuity
 from prismflow.released.parity.probe import Batch, Probe
@@ -98,7 +99,7 @@ class FixedBetaSample(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         sample, shapes = ctx.saved_tensors
         total = shapes.sum(dim=-1, keepdim=True).expand_as(shapes)
-        implicit = torch._dirichlet_grad(sample, shapes, total)
+        implicit = dirichlet_gradient(sample, shapes, total)
         towards = torch.stack([grad, torch.zeros_like(grad)], dim=-1)
         gradients = implicit * (towards - (sample * towards).sum(dim=-1, keepdim=True))
         return gradients[..., 0], gradients[..., 1], None

@@ -11,6 +11,19 @@ import atexit
 from collections.abc import Callable
 from typing import Any
 
+from prismflow.jobs.patches import Patch
+
+PATCHES = (
+    Patch(
+        package="hictkpy",
+        versions="1.4.0",
+        place="nanobind: type of the function that hictkpy registers with atexit",
+        link="https://github.com/paulsengroup/hictkpy",
+        why="no core is busy in a process that only imported it",
+        fallback="the thread goes on until Python ends; what is read and written is the same",
+    ),
+)
+
 
 def _import_quietly() -> Any:
     """Import hictkpy and call the function that it leaves for Python's end."""
@@ -22,7 +35,7 @@ def _import_quietly() -> Any:
             endings.append(function)
         return register(function, *args, **kwargs)
 
-    atexit.register = note  # type: ignore[assignment]
+    atexit.register = note  # type: ignore[assignment]  # put back below
     try:
         import hictkpy
     finally:

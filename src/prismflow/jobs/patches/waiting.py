@@ -18,6 +18,27 @@ import threading
 import time
 from typing import Any
 
+from prismflow.jobs.patches import Patch
+
+PATCHES = (
+    Patch(
+        package="snakemake-interface-executor-plugins",
+        versions="9.4",
+        place="snakemake_interface_executor_plugins.executors.remote:RemoteExecutor.sleep",
+        link="https://github.com/snakemake/snakemake-interface-executor-plugins",
+        why="Ctrl-C ends a session at once",
+        fallback="the session ends when its executor next looks at the queue",
+    ),
+    Patch(
+        package="snakemake",
+        versions="9.13 to 9.27",
+        place="snakemake.scheduling.job_scheduler:JobScheduler._schedule_reevalutation",
+        link="https://github.com/snakemake/snakemake/issues/3804",
+        why="the scheduler looks once a second, not once per finished job and second",
+        fallback="the scheduler looks as often as it wants to",
+    ),
+)
+
 logger = logging.getLogger(__name__)
 
 SLICE_SECONDS = 1.0
@@ -62,16 +83,9 @@ def improve_waiting() -> None:
     Where a later version has moved one of these places, its own way of waiting stays: a start never
     fails for this.
     """
-    for module, owner, name, ours in (
-        (
-            "snakemake_interface_executor_plugins.executors.remote", "RemoteExecutor", "sleep",
-            sleep_unless_ended,
-        ),
-        (
-            "snakemake.scheduling.job_scheduler", "JobScheduler", "_schedule_reevalutation",
-            wake_once,
-        ),
-    ):  # fmt: skip
+    for patch, ours in zip(PATCHES, (sleep_unless_ended, wake_once), strict=True):
+        module, _, names = patch.place.partition(":")
+        owner, name = names.split(".")
         try:
             place = getattr(importlib.import_module(module), owner)
             getattr(place, name)
