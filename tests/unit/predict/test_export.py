@@ -1,4 +1,4 @@
-"""The authors' released checkpoints become bundles and predict like any trained run."""
+"""Bundles of what was not trained here: the authors' released checkpoints."""
 
 from __future__ import annotations
 
