@@ -3,6 +3,7 @@
 # make test    set up and run the test suite, but for tests that take very long
 # make test-all  set up and run every test
 # make lint    set up and run what a change must pass beside its tests: style, types, rules
+# make site    set up and build the documentation site into build/site; a broken link fails
 # CORES=N      cores to use (default: all)
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 SNAKEMAKE := .venv/bin/snakemake
@@ -10,7 +11,7 @@ SNAKEMAKE := .venv/bin/snakemake
 PYTEST := .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo demo-full test test-all triton tools lint tree lock
+.PHONY: help setup demo demo-full test test-all triton tools lint tree lock site
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -20,11 +21,9 @@ setup:
 
 demo: setup
 	$(SNAKEMAKE) --cores $(CORES) --configfile config/demo.yaml
-	@echo "report: $(CURDIR)/results/demo/report.html"
 
 demo-full: setup
 	$(SNAKEMAKE) --cores $(CORES) --configfile config/demo.yaml config/demo_full.yaml
-	@echo "reports: $(CURDIR)/results/demo/report.html and $(CURDIR)/results/demo_rna/report.html"
 
 test: setup triton
 	CORES=$(CORES) $(PYTEST) -m "not long"
@@ -47,6 +46,10 @@ lint: setup tools
 
 tools: setup
 	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r envs/dev.lock
+
+site: setup
+	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r envs/docs.lock
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python docs/make_site.py
 
 tree: setup
 	.venv/bin/python docs/make_tree.py

@@ -18,7 +18,6 @@ include: "rules/common.smk"
 include: "rules/demo.smk"
 include: "rules/download.smk"
 include: "rules/reference.smk"
-include: "rules/own_genes.smk"
 include: "rules/tracks.smk"
 include: "rules/windows.smk"
 include: "rules/train.smk"
@@ -26,14 +25,15 @@ include: "rules/evaluate.smk"
 include: "rules/predict.smk"
 include: "rules/claims.smk"
 include: "rules/confounding.smk"
+include: "rules/explain.smk"
 include: "rules/figures.smk"
 include: "rules/plan.smk"
+include: "rules/checks.smk"
 include: "rules/refusals.smk"
 
 
 localrules:
     all,
-    plan,
     figures,
     tables,
     stores,

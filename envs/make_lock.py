@@ -30,6 +30,9 @@ TRITON_HEADER = """# For tests of the CUDA kernels in Triton's interpreter; by e
 DEV_HEADER = """# Tools of `make lint` for Python 3.11 to 3.13, by envs/make_lock.py; what the
 # product needs too has the versions of requirements.lock.
 """
+DOCS_HEADER = """# What `make site` needs for Python 3.11 to 3.13, by envs/make_lock.py; what the
+# product needs too has the versions of requirements.lock.
+"""
 HEADER = """# Locked with hashes for Python 3.11 to 3.13 by envs/make_lock.py; edit pyproject.toml
 # and run it again (`make lock`). torch is installed first and apart: see envs/setup.sh.
 """
@@ -40,8 +43,12 @@ def resolve(wanted: list[str], within: Path | None = None) -> str:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "requirements.in"
         source.write_text("\n".join(wanted) + "\n")
+        # captum needs torch, which is installed apart: here no system asks for it or its needs.
+        without = Path(folder) / "overrides.txt"
+        without.write_text("torch ; sys_platform == 'none'\n")
         command = ["uv", "pip", "compile", str(source), "--universal", "--python-version", "3.11"]
         command += ["--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
+        command += ["--override", str(without), "--no-emit-package", "torch"]
         command += ["--constraint", str(within)] if within else []
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
@@ -59,6 +66,13 @@ def dev_lock() -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = project["optional-dependencies"]["dev"]
     return DEV_HEADER + resolve(wanted, within=ROOT / "envs" / "requirements.lock")
+
+
+def docs_lock() -> str:
+    """What builds the documentation site, pinned beside the lock that is already written."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["optional-dependencies"]["docs"]
+    return DOCS_HEADER + resolve(wanted, within=ROOT / "envs" / "requirements.lock")
 
 
 def conda_environment(lock_text: str) -> str:
@@ -94,6 +108,7 @@ if __name__ == "__main__":
     text = lock()
     (ROOT / "envs" / "requirements.lock").write_text(text)
     (ROOT / "envs" / "dev.lock").write_text(dev_lock())
+    (ROOT / "envs" / "docs.lock").write_text(docs_lock())
     triton = resolve([TRITON])
     (ROOT / "envs" / "triton.lock").write_text(TRITON_HEADER + triton)
     (ROOT / "envs" / "prismflow.yaml").write_text(conda_environment(text))

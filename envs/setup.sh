@@ -15,6 +15,11 @@ if [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$wanted" ] && command -v bedtools >
     exit 0
 fi
 
+command -v "$PYTHON" >/dev/null || {
+    echo "expected Python 3.11, 3.12 or 3.13 as $PYTHON, found none: install it" \
+        "('sudo apt-get install python3 python3-venv') or set PYTHON= and run this again." >&2
+    exit 1
+}
 "$PYTHON" -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else 1)' || {
     echo "expected Python 3.11, 3.12 or 3.13, found $("$PYTHON" --version); set PYTHON=" >&2
     exit 1
@@ -30,7 +35,14 @@ if ! command -v bedtools >/dev/null; then
     fi
 fi
 
-[ -x .venv/bin/python ] || "$PYTHON" -m venv .venv
+if [ ! -x .venv/bin/python ]; then
+    "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || {
+        echo "expected a Python that makes environments, found $PYTHON without venv: install it" \
+            "('sudo apt-get install python3-venv') and run this again." >&2
+        exit 1
+    }
+    "$PYTHON" -m venv .venv
+fi
 pip() { .venv/bin/python -m pip --disable-pip-version-check --quiet "$@"; }
 case "${TORCH:-}" in
 skip) echo "torch: using the one that is installed" ;;

@@ -1,7 +1,7 @@
 # The validated configuration, the plan, what rules ask of it, and wildcard constraints.
 import sys
 
-from prismflow.jobs.code_digest import code_digest
+from prismflow.jobs.code_digest import code_digest, files_digest
 from prismflow.plan.digests import Digests
 from prismflow.plan.inputs import Inputs
 from prismflow.plan.parameters import Parameters

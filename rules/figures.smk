@@ -116,7 +116,8 @@ rule write_report:
     input:
         INPUTS.report,
     output:
-        "results/{dataset}/report.html",
+        page="results/{dataset}/report.html",
+        snakemake="results/{dataset}/snakemake_report.html",
     log:
         "logs/{dataset}/write_report.log",
     benchmark:
@@ -135,6 +136,7 @@ rule write_report:
         ),
         request=REQUESTS.report,
         code=code_digest("figures.report"),
+        page=files_digest("figures/page"),
     script:
         "../workflow/scripts/write_report.py"
 

@@ -1,12 +1,16 @@
 # What Snakemake's session does while it waits; after a failure, what to correct in the profile where a cluster
 # refused jobs.
-import sys
+import time
 from pathlib import Path
 
+from prismflow.jobs.console import say_last
+from prismflow.jobs.last_lines import last_lines
 from prismflow.jobs.patches.group_errors import keep_reasons_of_groups
 from prismflow.jobs.patches.waiting import improve_waiting
-from prismflow.jobs.refusals import flags_of, refusals
+from prismflow.jobs.refusals import refusals
+from prismflow.plan.checks import tell_what_was_refused
 
+STARTED = time.time()
 improve_waiting()
 keep_reasons_of_groups()
 
@@ -14,11 +18,12 @@ keep_reasons_of_groups()
 onerror:
     for file in log:  # Snakemake gives a list of its log files
         for sentence in refusals(Path(file).read_text(errors="replace")):
-            print(sentence, file=sys.stderr)
-    for sentence in flags_of(PLAN.config.datasets):
-        print(sentence, file=sys.stderr)
+            say_last(sentence)
+    for sentence in last_lines(PLAN.config.datasets, STARTED):
+        say_last(sentence)
+    tell_what_was_refused(workflow, PLAN)
 
 
 onsuccess:
-    for sentence in flags_of(PLAN.config.datasets):
-        print(sentence, file=sys.stderr)
+    for sentence in last_lines(PLAN.config.datasets, STARTED):
+        say_last(sentence)

@@ -27,6 +27,10 @@ rule check_data:
     input:
         tracks=INPUTS.tracks_of_dataset,
         summaries=INPUTS.summaries_of_dataset,
+        stores=INPUTS.reports_of_stores,
+        table=INPUTS.gene_table,
+        blacklist=INPUTS.blacklist,
+        splits="results/{dataset}/splits.tsv",
         genes="results/{dataset}/genes.tsv",
         dropped="results/{dataset}/dropped.tsv",
         shared="results/{dataset}/shared_sequence.tsv",
@@ -36,6 +40,7 @@ rule check_data:
         profiles="results/{dataset}/checks/profiles.tsv",
         examples="results/{dataset}/checks/examples.tsv",
         summary="results/{dataset}/checks/summary.json",
+        inputs="results/{dataset}/input_summary.tsv",
     log:
         "logs/{dataset}/check_data.log",
     benchmark:
@@ -47,7 +52,7 @@ rule check_data:
         runtime=growing(60),
     params:
         settings=PARAMETERS.checks,
-        code=code_digest("evaluation.data_checks"),
+        code=code_digest("evaluation.data_checks", "evaluation.input_summary"),
     script:
         "../workflow/scripts/check_data.py"
 

@@ -36,10 +36,12 @@ rule build_store:
         fasta=INPUTS.genome,
         index="results/{dataset}/genome/index",
         blacklist=INPUTS.blacklist_of_elements,
+        splits="results/{dataset}/splits.tsv",
         tracks=INPUTS.tracks,
         summaries=INPUTS.summaries,
     output:
         store=directory("results/{dataset}/{cell}/store"),
+        report="results/{dataset}/{cell}/inputs.json",
     log:
         "logs/{dataset}/{cell}/build_store.log",
     benchmark:

@@ -9,7 +9,9 @@ import contextlib
 import csv
 import gzip
 import os
+import re
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from prismflow.errors import InputError
@@ -20,6 +22,23 @@ _NO_TEXT: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xfe", "text in UTF-16; save it as UTF-8"),
     (b"\xfe\xff", "text in UTF-16; save it as UTF-8"),
 )
+
+
+#: A number with an exponent, also one with a decimal comma.
+SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d*)?[eE][+-]?\d+\Z")
+#: What to do about a position that is written so. Some are exact (R writes 1e+05 for 100000), but
+#: none can be told from a rounded one.
+EXPONENT = (
+    "a number with an exponent can't be told from one that has lost its last digits, so write the "
+    "column anew from the original numbers, in R as integers or with format(x, scientific = "
+    "FALSE), in a spreadsheet as numbers without decimals"
+)
+
+
+def exponent_advice(fields: Iterable[object]) -> str:
+    """The advice as the end of a sentence, where one of these fields has an exponent."""
+    found = any(SCIENTIFIC.match(str(field).strip()) for field in fields)
+    return f"; {EXPONENT}" if found else ""
 
 
 def read_text(path: str | os.PathLike[str], what: str = "a table") -> str:
@@ -113,3 +132,9 @@ def why_ragged(line: str, found: int, expected: int) -> str:
     if found == expected + 1:
         return "remove a tab inside a field, or row names without a header (R: row.names=FALSE)"
     return "check for spaces in place of tabs, and for tabs inside a field"
+
+
+def suffix_of(path: str | os.PathLike[str]) -> str:
+    """End of a file's name in small letters; that of gzip is taken off first."""
+    name = os.path.basename(path).lower().removesuffix(".gz").removesuffix(".bgz")
+    return name.rpartition(".")[2]

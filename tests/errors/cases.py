@@ -12,8 +12,10 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from errors.case import Case
 from errors.own_cases import OWN_CASES
 from fuzz.mutants import mutant
@@ -21,6 +23,7 @@ from fuzz.samples import LENGTHS, RESOLUTION_BP, WRITERS, arrays
 from unit.make_store import make_store
 
 from prismflow.arrays import load_arrays
+from prismflow.data import constant_inputs
 from prismflow.data.chromosomes import Genes
 from prismflow.data.contact_guard import inspect_contacts
 from prismflow.data.genes import read_genes
@@ -35,7 +38,19 @@ from prismflow.portals.network import Network
 from prismflow.settings import config as configuration
 from prismflow.simulate import SimulationSettings
 
+
+def _constant() -> None:
+    """Judge a track that holds nothing on the chromosome of the test genes."""
+    chroms = np.repeat(["chr1", "chr2"], [60, 30]).astype(object)
+    splits = pd.DataFrame({"gene_id": range(90), "fold1": np.repeat(["train", "test"], [60, 30])})
+    lacks = chroms == "chr2"
+    found = constant_inputs.shares("K562", {"hic": lacks}, chroms, splits, {"hic": "error"})
+    where = {"hic": constant_inputs.varying_on(lacks, chroms)}
+    constant_inputs.refuse(found, {"hic": "K562.hic"}, where)
+
+
 HEADER = "gene_id\tchrom\ttss\tstrand\tcds_gc\tK562_cage"
+BROAD = "chr1\t39000\t41000\tp1\t9\t.\t5.5\t3\t2\nchr2\t1\t900\tp2\t9\t.\t5.5\t3\t2\n"
 ROWS = ("GENE1\tchr1\t40000\t+\t0.4\t7", "GENE2\tchr1\t150000\t-\t0.5\t0",
         "GENE3\tchr2\t60000\t+\t0.6\t99")  # fmt: skip
 
@@ -96,11 +111,15 @@ def _signal(where: Genes | None = None, **options: object) -> Callable[[str], ob
     )
 
 
+def _peaks(given: str) -> Callable[[str], object]:
+    return lambda name: inspect_track(name, "peaks", _where(), modality="peaks", format=given)
+
+
 def _contacts(
     resolution_bp: int = RESOLUTION_BP,
     normalisation: str = "NONE",
     where: Genes | None = None,
-    **limits: float,
+    **limits: Any,
 ) -> Callable[[str], object]:
     genes = where or _where()
     return lambda name: inspect_contacts(name, genes, resolution_bp, normalisation, **limits)
@@ -277,6 +296,8 @@ CASES: tuple[Case, ...] = (
          "a file of text"),
     Case(SIGNAL, "gzip file named .bw",
          _written("track.bw", gzip.compress(b"chr1", mtime=0), _signal()), "a file of gzip"),
+    Case(SIGNAL, "bedGraph in 4 columns", _written("track.bw", "chr1\t0\t9\t3.5\n", _signal()),
+         "bedGraphToBigWig"),
     Case(SIGNAL, "bigBed", _written("track.bw", bytes.fromhex("ebf28987") + bytes(90), _signal()),
          "found a bigBed"),
     Case(SIGNAL, "truncated", _damaged("track.bw", _half, _signal()), "is truncated"),
@@ -318,6 +339,16 @@ CASES: tuple[Case, ...] = (
          r"crashed the library that reads it"),
     Case(CONTACTS, "reading that does not end",
          _damaged("contacts.hic", _same, _contacts(seconds=0.01)), "did not end within"),
+    Case(CONTACTS, "a .cool that the sheet calls .hic",
+         _damaged("contacts.cool", _same, _contacts(file_format="hic")), r"content is a \.cool"),
+    Case(PEAKS, "broadPeak given as narrowPeak", _written("peaks.bed", BROAD, _peaks("narrowPeak")),
+         "the content is a broadPeak"),
+    Case(PEAKS, "broadPeak named narrowPeak", _written("x.narrowPeak", BROAD, _peaks("")),
+         "its name ends as that of a narrowPeak"),
+    Case(PEAKS, "bigBed", _written("peaks.bed", bytes.fromhex("ebf28987") + bytes(90), _peaks("")),
+         "bigBedToBed"),
+    Case(PEAKS, "start that R has written", _written("peaks.bed", "chr1\t1e+05\t2e5\n", read_bed),
+         "scientific = FALSE"),
     Case(PEAKS, "absent file", lambda: read_bed("peaks.bed"), "no such file"),
     Case(PEAKS, "line without an end", _written("peaks.bed", "chr1\t5\t9\nchr1\t7\n", read_bed),
          "peaks.bed line 2: expected chromosome, start and end"),
@@ -326,6 +357,10 @@ CASES: tuple[Case, ...] = (
          "line 1"),
     Case(PEAKS, "broken gzip", _written("peaks.bed.gz", b"\x1f\x8b\x08\x00broken", read_bed),
          "expected a whole gzip file"),
+    Case(PEAKS, "no peak on a chromosome with genes",
+         _written("peaks.bed", "chr1\t5\t9\n", lambda name: inspect_track(name, "peaks", _where())),
+         r"no data for chr2 \(1 genes\) of genes\.tsv; it has chr1"),
+    Case(STORE, "a split without any input", _constant, "found one value only in all 30 of them"),
     Case(STORE, "absent folder", lambda: Store.open("results/demo/simA/store"), "no such folder"),
     Case(STORE, "absent file", _store(lambda path: (path / "labels.npy").unlink()), "no such file"),
     Case(STORE, "truncated array", _store(_cut_array), "expected a complete array file"),

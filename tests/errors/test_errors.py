@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from errors.cases import CASES, Case
 from errors.document import render
+from errors.explain_cases import EXPLAIN_CASES
 from unit.settings.damaged import WRONG_SHEETS, WRONG_YAML, Project
 
 from prismflow.errors import InputError
@@ -50,6 +51,7 @@ def _all_cases() -> tuple[Case, ...]:
             for group, wrong, sentence in settings
         ),
         *CASES,
+        *EXPLAIN_CASES,
     )
 
 

@@ -61,6 +61,7 @@ class Session:
         self.cluster = cluster
         self.log = folder / f"session_{len(list(folder.glob('session_*')))}.log"
         command = [sys.executable, "-m", "snakemake", "--cores", "8", "--profile", "slurm"]
+        command += ["--logger-prismflow-full"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, *arguments], cwd=folder, env=environment_of(cluster, folder),

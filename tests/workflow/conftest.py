@@ -75,6 +75,8 @@ class Workflow:
         }
         cores = os.environ.get("CORES", str(os.cpu_count() or 1))
         command = [sys.executable, "-m", "snakemake", *arguments, "--cores", cores]
+        # Tests read what Snakemake says of rules.
+        command += ["--logger-prismflow-full"]
         if through:
             command = [sys.executable, *map(str, through), *command]
         if configfiles:

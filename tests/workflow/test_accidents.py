@@ -74,7 +74,15 @@ class Machine(Workflow):
             "OMP_WAIT_POLICY": "PASSIVE",
             "PATH": f"{Path(self.python).parent}{os.pathsep}{os.environ['PATH']}",
         }
-        command = [self.python, "-m", "snakemake", *arguments, "--cores", cores]
+        command = [
+            self.python,
+            "-m",
+            "snakemake",
+            *arguments,
+            "--cores",
+            cores,
+            "--logger-prismflow-full",
+        ]
         command += ["--configfile", *self.configs]
         if before:
             script = f'set -e; {before}; exec "$@"'
@@ -107,7 +115,9 @@ class Machine(Workflow):
     def digests(self) -> dict[str, str]:
         """Digest of every result but the report, which holds the time."""
         results = self.folder / "results"
-        files = [p for p in results.rglob("*") if p.is_file() and p.name != "report.html"]
+        files = [
+            p for p in results.rglob("*") if p.is_file() and not p.name.endswith("report.html")
+        ]
         names = {path.relative_to(results).as_posix(): path for path in sorted(files)}
         # Names with a dot are what killed writers leave; no reader looks at them.
         return {n: sha256(p) for n, p in names.items() if not n.startswith(".") and "/." not in n}

@@ -112,11 +112,18 @@ def test_report(results: Path) -> None:
     report = (results / "report.html").read_text()
     assert "These data are simulated" in report
     for name in FIGURES:
-        assert f"figures/{name}.png" in report
+        assert f"figures/{name}.pdf" in report
+    ours, theirs = (results / name for name in ("report.html", "snakemake_report.html"))
+    assert 'href="snakemake_report.html"' in report
+    assert 'href=\\"report.html\\">The overview' in theirs.read_text()
+    assert ours.stat().st_size > 100_000
 
 
 def test_report_renders_in_a_browser(results: Path, tmp_path: Path) -> None:
-    seen = look(results / "report.html", tmp_path)
+    seen = look(results / "report.html", tmp_path / "ours", width=1280)
+    theirs = look(results / "snakemake_report.html", tmp_path / "theirs")
+    assert not theirs.errors and not theirs.broken
+    assert not seen.faults
     assert not seen.errors and not seen.broken and not seen.requests
     assert seen.images >= len(FIGURES)
     order = [

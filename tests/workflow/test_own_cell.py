@@ -67,7 +67,7 @@ def test_models_with_signals_say_something_of_the_cell(walked: Path) -> None:
     chosen = metrics[(metrics["metric"] == "spearman") & (metrics["model"] == "gbm")]
     assert chosen["value"].mean() > 0.3
     assert set(metrics["model"]) == {"gbm", "cnn", "caduceus_signals", "prism_n0", "prism"}
-    assert "pf-predictions" in (walked / "results" / "own" / "report.html").read_text()
+    assert 'id="predictions"' in (walked / "results" / "own" / "report.html").read_text()
 
 
 def test_the_other_cell_is_predicted_and_the_bundle_gives_the_same_bytes(walked: Path) -> None:

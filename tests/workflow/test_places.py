@@ -81,3 +81,23 @@ def test_it_runs_as_a_module(project: Workflow, tmp_path: Path) -> None:
     planned = project.plan("prism_tables", "--directory", str(analysis), "--snakefile",
                            str(snakefile), configfiles=())  # fmt: skip
     assert planned.rules["prism_train"] + planned.rules["prism_train_tabular"] > 0
+
+
+@pytest.mark.parametrize("line", ['prefix: "sub"', 'replace_prefix: {"results/": "out/"}'])
+def test_a_prefix_of_a_module_is_refused_before_anything_runs(
+    project: Workflow, tmp_path: Path, line: str
+) -> None:
+    snakefile = tmp_path / "Snakefile"
+    text = MODULE.format(snakefile=project.folder / "Snakefile")
+    snakefile.write_text(text.replace('    config: config["prism"]\n',
+                                      f'    config: config["prism"]\n    {line}\n'))  # fmt: skip
+    (tmp_path / "settings").mkdir()
+    texts = [(project.folder / config).read_text() for config in CONFIGS]
+    settings = {"prism": merge(*(yaml.safe_load(text) for text in texts))}
+    (tmp_path / "settings" / "analysis.yaml").write_text(yaml.safe_dump(settings))
+    result = project.run("-n", "--directory", str(tmp_path), "--snakefile", str(snakefile),
+                         configfiles=())  # fmt: skip
+    said = result.stdout + result.stderr
+    assert result.returncode != 0 and "Traceback" not in said
+    assert "expected no other places for its files, found" in said
+    assert "run the whole in another folder with --directory" in said

@@ -12,5 +12,7 @@ with job(snakemake):
         fasta=snakemake.input.fasta,
         fasta_index=snakemake.input.index,
         tracks=snakemake.params.tracks,
+        splits=snakemake.input.splits,
+        report=snakemake.output.report,
         **snakemake.params.settings,
     )

@@ -1,6 +1,7 @@
-"""Check tracks, genes, strands and labels of a dataset against each other."""
+"""Check tracks, genes, strands and labels of a dataset against each other; sum up what was read."""
 
 from prismflow.evaluation.data_checks import check_data
+from prismflow.evaluation.input_summary import write_input_summary
 from prismflow.jobs.script import job
 
 with job(snakemake):
@@ -14,5 +15,7 @@ with job(snakemake):
         sizes=snakemake.input.sizes,
         label_transform=settings["label_transform"],
         shared=snakemake.input.shared,
+        stores=settings["stores"],
         outputs=dict(snakemake.output.items()),
     )
+    write_input_summary(settings, dict(snakemake.input.items()), snakemake.output.inputs)

@@ -1,4 +1,4 @@
-"""Gather figures and tables of a dataset into one HTML file."""
+"""Gather figures and tables of a dataset into one page, with Snakemake's report beside it."""
 
 from prismflow.figures.report import write_report
 from prismflow.jobs.script import job
@@ -6,7 +6,8 @@ from prismflow.jobs.script import job
 with job(snakemake):
     write_report(
         list(snakemake.input),
-        snakemake.output[0],
+        snakemake.output.page,
+        snakemake.output.snakemake,
         snakemake.params.snakefile,
         snakemake.params.configfiles,
         snakemake.params.request,

@@ -119,9 +119,12 @@ def _byte_order(path: Path, magic: bytes) -> str:
     with open(path, "rb") as stream:
         head = stream.read(60)
     kind = "gzip" if head[:2] == b"\x1f\x8b" else "text" if head.isascii() else "another kind"
+    advice = "convert or download it again"
+    values = head.split(b"\n")[0].split()
+    if kind == "text" and len(values) == 4 and values[1].isdigit() and values[2].isdigit():
+        advice = "it is a bedGraph, make a bigWig of it with bedGraphToBigWig"
     raise InputError(
-        f"{path}: expected a bigWig, found a file of {kind} starting with {head[:24]!r}; convert "
-        "or download it again."
+        f"{path}: expected a bigWig, found a file of {kind} starting with {head[:24]!r}; {advice}."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,10 @@ class Genes:
     def counts(self) -> dict[str, int]:
         """Number of genes per chromosome."""
         return {chrom: len(rows) for chrom, rows in by_chromosome(self.chroms)}
+
+    def n_outside(self, chroms: Collection[str]) -> int:
+        """Number of genes on other chromosomes than these."""
+        return sum(n for chrom, n in self.counts().items() if chrom not in chroms)
 
     def names_in(
         self, source: str | os.PathLike[str], lengths: Mapping[str, int], absent_chromosomes: str

@@ -23,7 +23,10 @@ import numpy as np
 from prismflow.data.chromosomes import Genes, check_lengths, match_chromosomes
 from prismflow.data.contact_bins import bins_per_window
 from prismflow.data.contacts import COVERAGE_HALF_BP, ContactFile
+from prismflow.data.content import check_promise
+from prismflow.data.counts import Count
 from prismflow.errors import InputError
+from prismflow.jobs.patches.hictk import hictkpy
 
 #: Contacts up to this distance are read at least; candidate enhancers need 100 kb.
 REACH_BP = 200_000
@@ -39,6 +42,7 @@ def inspect_contacts(
     normalisation: str,
     *,
     absent_chromosomes: str = "error",
+    file_format: str = "",
     window_bp: int = REACH_BP,
     seconds: float | None = None,
     memory_bytes: int = MEMORY_BYTES,
@@ -51,13 +55,14 @@ def inspect_contacts(
         resolution_bp: bin size.
         normalisation: as named in the file, or ``NONE``.
         absent_chromosomes: ``error`` or ``missing``.
+        file_format: as the sheet gives it; empty if it gives none.
         window_bp: contacts up to this distance are read.
         seconds: time limit; by default five minutes and what the file's size needs.
         memory_bytes: limit of the child's address space.
 
     Returns:
         chromosomes (name -> length), resolutions, normalisations, resolution_bp, normalisation,
-        n_records (contacts read) and n_genes_without_chromosome.
+        n_records (contacts read), n_genes_without_chromosome and counts.
 
     Raises:
         InputError: the file can't be used; or reading it crashed or passed a limit.
@@ -68,6 +73,7 @@ def inspect_contacts(
         seconds = _SECONDS + size / _BYTES_PER_SECOND
     request = {
         "path": str(path),
+        "format": file_format,
         "resolution_bp": resolution_bp,
         "normalisation": normalisation,
         "gene_counts": genes.counts(),
@@ -114,6 +120,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """What the child does: open, compare chromosomes, read; the reply as plain values."""
     path = request["path"]
     file = ContactFile.open(path, request["resolution_bp"], request["normalisation"])
+    check_promise(path, request.get("format", ""), _format_of(path))
     counts = request["gene_counts"]
     names = match_chromosomes(
         request["genes_source"], counts, path, file.lengths, request["chrom_aliases"],
@@ -124,13 +131,15 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     half_bins = max(
         bins_per_window(reach, file.resolution_bp), COVERAGE_HALF_BP // file.resolution_bp + 1
     )
-    n_records: dict[str, int] = {}
+    records = Count("records near the diagonal, on chromosomes with genes")
     usable: dict[str, str] = {}
     for chrom, name in names.items():
         bin1, bin2, values = file.pixels(name, half_bins)
         file.check_values(name, bin1, bin2, values)
-        n_records[chrom] = len(values)
-        if np.isfinite(values).any():
+        n_finite = int(np.isfinite(values).sum())
+        records.n_read += len(values)
+        records.skip(f"no value with normalisation {file.normalisation}", len(values) - n_finite)
+        if n_finite:
             usable[chrom] = name
     empty = [chrom for chrom in names if chrom not in usable]
     if empty and request["absent_chromosomes"] == "error":
@@ -148,9 +157,17 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         "normalisations": list(file.normalisations),
         "resolution_bp": file.resolution_bp,
         "normalisation": file.normalisation,
-        "n_records": sum(n_records.values()),
+        "n_records": records.n_read,
+        "counts": [records.plain()],
         "n_genes_without_chromosome": sum(n for c, n in counts.items() if c not in usable),
     }
+
+
+def _format_of(path: str) -> str:
+    """``hic``, ``mcool`` or ``cool``: the format of a file that could be opened, by its content."""
+    if hictkpy.is_hic(path):
+        return "hic"
+    return "mcool" if hictkpy.is_mcool_file(path) else "cool"
 
 
 def main() -> None:

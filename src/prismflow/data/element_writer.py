@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from prismflow.data.chromosomes import Genes, by_chromosome
+from prismflow.data.counts import Count
 from prismflow.data.elements import (
     candidate_elements,
     element_activity,
@@ -49,6 +50,7 @@ def write_elements(
     tracks: Sequence[Mapping[str, Any]],
     settings: ElementSettings,
     cell: str,
+    count: Count | None = None,
 ) -> dict[str, Any]:
     """Write the elements of a store; returns their entry of ``store.json``.
 
@@ -56,7 +58,8 @@ def write_elements(
     then the candidates. Files: ``element_sequence.npy`` uint8 (E, sequence_bp) base codes,
     ``element_index.npy`` int32 (N, 1 + n) rows of elements, promoter first, -1 for none,
     ``element_features.npy`` float32 (N, 1 + n, 3) distance in kb, log10(1 + contact), activity
-    (0 where there is none), ``elements.tsv`` chrom start end activity kind.
+    (0 where there is none), ``elements.tsv`` chrom start end activity kind. Peaks are counted in
+    ``count``, if it is given.
 
     Raises:
         InputError: the cell lacks a track that the settings name, or one can't be read.
@@ -66,8 +69,9 @@ def write_elements(
     signals = [_track(by_name, name, "signal", cell) for name in settings.activity]
     contacts = by_name.get(settings.contacts) if settings.contacts else None
     candidates = candidate_elements(
-        peaks["path"], genes, width_bp=settings.width_bp, blacklist=settings.blacklist
-    )
+        peaks["path"], genes, width_bp=settings.width_bp, blacklist=settings.blacklist,
+        absent_chromosomes=peaks.get("absent_chromosomes") or "error", count=count,
+    )  # fmt: skip
     n_genes = len(genes.tss)
     half = settings.promoter_bp // 2 or settings.width_bp // 2
     length = np.array([genes.chrom_lengths[chrom] for chrom in genes.chroms])

@@ -21,15 +21,15 @@ import pandas as pd
 from prismflow.data.bigwig import BigWig
 from prismflow.data.chromosomes import Genes, by_chromosome
 from prismflow.data.contacts import ContactFile, power_law_contact, rows_of_bins
+from prismflow.data.content import data_lines, peak_format
+from prismflow.data.counts import Count
 from prismflow.data.kinds.peaks import is_bigwig_name, read_peaks
-from prismflow.data.windows import read_bed, require_bedtools, starts_with
+from prismflow.data.windows import read_bed, require_bedtools
 from prismflow.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 _READ_BP = 1 << 22
-#: Columns of a narrowPeak.
-_COLUMNS = 10
 
 
 def _summits(path: Path, regions: pd.DataFrame) -> np.ndarray:
@@ -40,22 +40,9 @@ def _summits(path: Path, regions: pd.DataFrame) -> np.ndarray:
     middle = (regions["start"] + regions["end"]).to_numpy() // 2
     if regions.empty:
         return middle
-    text = pd.read_csv(
-        path, sep="\t", header=None, dtype=str, names=list(range(_COLUMNS + 1)),
-        index_col=False, skip_blank_lines=False,
-        compression="gzip" if starts_with(path, b"\x1f\x8b") else None,
-    )  # fmt: skip
-    comment = text.isna().all(axis=1) | text[0].str.startswith(("#", "track", "browser"), na=False)
-    text = text[~comment]
-    if len(text) != len(regions):
+    if peak_format(path) != "narrowpeak":
         return middle
-    numbers = text[[6, 7, 8, 9]].apply(pd.to_numeric, errors="coerce")
-    width = (regions["end"] - regions["start"]).to_numpy()
-    exactly = text[_COLUMNS].isna().all() and numbers.notna().to_numpy().all()
-    looks = exactly and (numbers[9] >= -1).all() and (numbers[9].to_numpy() <= width).all()
-    if "narrowpeak" not in path.name.lower() and not looks:
-        return middle
-    offset = numbers[9].fillna(-1).to_numpy(dtype=np.int64)
+    offset = np.array([int(fields[9]) for _, fields in data_lines(path)])
     return np.where(offset >= 0, regions["start"].to_numpy() + offset, middle)
 
 
@@ -65,6 +52,8 @@ def candidate_elements(
     *,
     width_bp: int = 500,
     blacklist: str | Path | None = None,
+    absent_chromosomes: str = "error",
+    count: Count | None = None,
 ) -> pd.DataFrame:
     """Candidates from peaks: resized around summits, blacklist removed, touching ones merged.
 
@@ -73,6 +62,8 @@ def candidate_elements(
         genes: whose chromosomes are kept; gives lengths and aliases.
         width_bp: width around a summit, clipped to the chromosome.
         blacklist: BED; candidates that overlap it are left out.
+        absent_chromosomes: ``error`` or ``missing``, of the peaks.
+        count: peaks are counted in it, if it is given; those merged into another are kept.
 
     Returns:
         chrom, start, end; sorted by chromosome (order of the lengths) and start.
@@ -88,8 +79,10 @@ def candidate_elements(
         raise InputError(
             f"{path}: candidate elements need peaks as BED or narrowPeak, found a bigWig."
         )
-    regions = read_peaks(path, genes)
+    regions = read_peaks(path, genes, absent_chromosomes)
     centre = _summits(path, regions)
+    count = count if count is not None else Count("peaks")
+    count.n_read += len(regions)
     kept = regions["chrom"].isin(set(genes.chroms)).to_numpy()
     chroms, centre = regions["chrom"].to_numpy()[kept], centre[kept]
     length = np.array([genes.chrom_lengths[chrom] for chrom in chroms], dtype=np.int64)
@@ -98,6 +91,8 @@ def candidate_elements(
     table = pd.DataFrame({"chrom": chroms, "start": start, "end": end})
     table = table[table["start"] < table["end"]]
     n_resized = len(table)
+    count.skip("on a chromosome without genes", int((~kept).sum()))
+    count.skip("outside its chromosome", int(kept.sum()) - n_resized)
     if table.empty:
         return table.reset_index(drop=True)
     found = pybedtools.BedTool.from_dataframe(table.sort_values(["chrom", "start", "end"]))
@@ -105,6 +100,7 @@ def candidate_elements(
         bad = read_bed(blacklist, genes.aliases)
         if len(bad):
             found = found.intersect(pybedtools.BedTool.from_dataframe(bad), v=True)
+            count.skip("in a blacklisted region", n_resized - found.count())
     merged = [(i.chrom, i.start, i.end) for i in found.merge()] if found.count() else []
     pybedtools.cleanup()
     rank = {chrom: number for number, chrom in enumerate(genes.chrom_lengths)}

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyBigWig
 
+from prismflow.data.bigwig import BigWig
 from prismflow.errors import InputError
 from prismflow.files import read_published_table, write_tsv
-from prismflow.rows import read_text
+from prismflow.rows import exponent_advice, read_text
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ def read_tss(path: str | Path) -> pd.DataFrame:
             row = int(np.flatnonzero(wrong)[0])
             raise InputError(
                 f"{path}, row {row + 1}: expected whole numbers in the BED column {column!r}, "
-                f"found {table[column].iloc[row]!r}; a number with an exponent is a rounded one."
+                f"found {table[column].iloc[row]!r}{exponent_advice([table[column].iloc[row]])}."
             )
         table[column] = table[column].astype(np.int64)
     odd = (table["end"] - table["start"]) % 2 != 0
@@ -278,23 +278,24 @@ def sum_at_tss(
     """Sum of a bigWig over ``[tss - half, tss + half)`` (0-based), float64 (N,); no value is 0.
 
     Raises:
-        InputError: not a bigWig, or it lacks a chromosome of the genes.
+        InputError: not a whole bigWig, or it has no value on a chromosome of the genes.
     """
-    try:
-        bigwig = pyBigWig.open(str(path))
-    except RuntimeError:
-        raise InputError(f"{path}: expected a bigWig, found something else.") from None
-    try:
-        lengths: dict[str, int] = bigwig.chroms()
+    with BigWig(path) as bigwig:
+        lengths = bigwig.lengths
         ensembl = {ucsc: name for name, ucsc in UCSC_NAMES.items()}
         names = {
             chrom: chrom if chrom in lengths else ensembl.get(chrom, chrom)
             for chrom in sorted(set(chroms))
         }
-        absent = [chrom for chrom, name in names.items() if name not in lengths]
+        counts = chroms.value_counts()
+        absent = [
+            f"{chrom} ({counts[chrom]} genes)"
+            for chrom, name in names.items()
+            if name not in lengths or not bigwig.has_values(name)
+        ]
         if absent:
             raise InputError(
-                f"{path}: expected the chromosomes of the genes, found none of "
+                f"{path}: expected values on the chromosomes of the genes, found none on "
                 f"{', '.join(absent[:6])}; the bigWig has {', '.join(list(lengths)[:6])}."
             )
         sums = np.zeros(len(tss))
@@ -303,10 +304,8 @@ def sum_at_tss(
             start, end = position - half_window_bp, position + half_window_bp
             start, end = max(start, 0), min(end, lengths[name])
             if start < end:
-                sums[row] = np.nansum(bigwig.values(name, start, end, numpy=True), dtype=np.float64)
+                sums[row] = np.nansum(bigwig.values(name, start, end), dtype=np.float64)
         return sums
-    finally:
-        bigwig.close()
 
 
 def _promoter_activity(path: Path, genes: pd.DataFrame, cell: str) -> np.ndarray:

@@ -18,6 +18,7 @@ import pandas as pd
 from prismflow.data.chromosomes import match_chromosomes
 from prismflow.errors import InputError
 from prismflow.files import read_user_table
+from prismflow.rows import EXPONENT, SCIENTIFIC
 from prismflow.settings.policies import MISSING_GENE
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,6 @@ LABEL_TRANSFORMS: tuple[str, ...] = ("log10p1", "raw")
 MISSING_POLICIES: tuple[str, ...] = MISSING_GENE
 KEY_COLUMNS: tuple[str, ...] = ("gene_id", "chrom", "tss", "strand")
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?\Z")
-_SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d*)?[eE][+-]?\d+\Z")
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 #: What spreadsheets make of names such as MARCH1, SEPT2 and 2310009E13.
 _SPREADSHEET = re.compile(
@@ -105,6 +105,9 @@ def read_genes(
     _check_columns(path, raw, wanted)
 
     genes = pd.DataFrame({name: raw[column] for name, column in wanted.items()})
+    for name in KEY_COLUMNS:
+        # A space round a name makes another name of it, which nobody sees.
+        genes[name] = genes[name].str.strip().replace("", None)
     genes["line"] = np.arange(len(genes)) + 2
     genes["chrom"] = genes["chrom"].replace(dict(chrom_aliases or {}))
     _check_keys(path, genes)
@@ -201,14 +204,13 @@ def _numbers(path: Path, genes: pd.DataFrame, name: str, column: str) -> pd.Seri
 
 def _positions(path: Path, genes: pd.DataFrame, column: str) -> pd.Series:
     text = genes["tss"].str.strip()
-    rounded = text.str.fullmatch(_SCIENTIFIC).eq(True)
+    rounded = text.str.fullmatch(SCIENTIFIC).eq(True)
     if rounded.any():
         row = genes[rounded].iloc[0]
         raise InputError(
             f"{path} line {row['line']}: expected a whole number in column {column!r} (TSS) for "
-            f"{row['gene_id']}, found {row['tss']!r}, which has lost its last digits (Excel shows "
-            f"long numbers so; {int(rounded.sum())} such lines); save the column as plain numbers "
-            "from the original table."
+            f"{row['gene_id']}, found {row['tss']!r} ({int(rounded.sum())} such lines); "
+            f"{EXPONENT}."
         )
     numbers = _numbers(path, genes, "tss", column)
     wrong = ~text.str.fullmatch(_WHOLE).eq(True)

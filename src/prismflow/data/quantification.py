@@ -16,6 +16,7 @@ import pandas as pd
 
 from prismflow.data.annotation import without_version
 from prismflow.errors import InputError
+from prismflow.rows import read_text, split_header, split_row, why_ragged
 from prismflow.statistics.bootstrap import spearman
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def read_quantification(
         _featurecounts(path, table) if name == "featureCounts" else _numbers(path, table, values)
     )
     # kallisto repeats the whole FASTA header of GENCODE, parted by bars.
-    ids = table[identifiers].str.split("|").str[0].map(without_version)
+    ids = table[identifiers].str.split("|").str[0].str.strip().map(without_version)
     counts: Counter[str] = Counter({f"{name}: rows": len(table)})
     copies = ids.str.endswith("_PAR_Y")
     counts["rows of PAR copies on Y"] = int(copies.sum())
@@ -65,7 +66,7 @@ def read_quantification(
     if ids.duplicated().any():
         twice = ids[ids.duplicated()].iloc[0]
         raise InputError(
-            f"{path}, line {int(ids.index[ids.duplicated()][0]) + 2}: expected every {row} once, "
+            f"{path}, line {ids.index[ids.duplicated()][0]}: expected every {row} once, "
             f"found {twice} again (versions do not count); remove one of the rows."
         )
     if row == "transcript":
@@ -88,23 +89,27 @@ def read_quantification(
 
 
 def _table(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise InputError(f"{path}: expected a quantification, found no such file.")
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    try:
-        table = pd.read_csv(
-            path, sep="\t", dtype=str, comment="#", quoting=3, keep_default_na=False,
-            compression="gzip" if packed else None,
-        )  # fmt: skip
-    except (OSError, EOFError, ValueError) as error:
+    """Rows as text, each named by its line; comments stand above the header only."""
+    lines = read_text(path, "a quantification").rstrip("\n").split("\n")
+    first = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    if not "".join(lines[first:]).strip():
         raise InputError(
-            f"{path}: expected a table with a header, tab-separated, plain or gzip, found "
-            f"something else ({str(error).splitlines()[0]}); give the quantifier's own file."
-        ) from None
-    if table.empty:
+            f"{path}: expected a table with a header, tab-separated, plain or gzip, found none; "
+            "give the quantifier's own file."
+        )
+    header = split_header(lines[first], f"{path} line {first + 1}")
+    rows = {}
+    for number, line in enumerate(lines[first + 1 :], start=first + 2):
+        fields = split_row(line, len(header))
+        if len(fields) != len(header):
+            raise InputError(
+                f"{path} line {number}: expected {len(header)} fields as the header has, found "
+                f"{len(fields)}; {why_ragged(line, len(fields), len(header))}."
+            )
+        rows[number] = fields
+    if not rows:
         raise InputError(f"{path}: expected rows below the header, found none.")
-    return table
+    return pd.DataFrame.from_dict(rows, orient="index", columns=header)
 
 
 def _format_of(path: Path, table: pd.DataFrame) -> tuple[str, str, str, str]:
@@ -126,8 +131,9 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
     wrong = np.flatnonzero(~np.isfinite(values.to_numpy()) | (values.to_numpy() < 0))
     if wrong.size:
         raise InputError(
-            f"{path}, line {wrong[0] + 2}: expected a number >= 0 in column {column}, found "
-            f"{table[column].iloc[wrong[0]]!r} ({wrong.size} such rows); correct or remove them."
+            f"{path}, line {table.index[wrong[0]]}: expected a number >= 0 in column {column}, "
+            f"found {table[column].iloc[wrong[0]]!r} ({wrong.size} such rows); correct or remove "
+            "them."
         )
     return values.astype(float)
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from prismflow.data import genes as gene_tables
 from prismflow.data import shared_sequence, splits, tracks, windows
 from prismflow.data.chromosomes import Genes
@@ -16,7 +18,7 @@ from prismflow.files import read_tsv, write_json, write_tsv
 
 logger = logging.getLogger(__name__)
 
-_FOR_THE_KIND = ("resolution_bp", "normalisation", "absent_chromosomes")
+_FOR_THE_KIND = ("resolution_bp", "normalisation", "absent_chromosomes", "format")
 
 
 def promoter_activity_column(settings: Mapping[str, Any]) -> str | None:
@@ -78,9 +80,12 @@ def define_windows(
         drop_blacklisted=settings["drop_blacklisted"],
         chrom_aliases=settings["chrom_aliases"],
     )
-    assigned = splits.assign_splits(
-        kept, kind=settings["splits"]["by"], folds=folds, source=str(genes)
-    )
+    try:
+        assigned = splits.assign_splits(
+            kept, kind=settings["splits"]["by"], folds=folds, source=str(genes)
+        )
+    except InputError as error:
+        raise InputError(f"{error}{_why_dropped(dropped)}") from None
     pairs = shared_sequence.similar_genes(
         kept, genome, settings["window_bp"], settings["chrom_aliases"]
     )
@@ -103,6 +108,13 @@ def define_windows(
     write_tsv(assigned, outputs["splits"])
     if "shared" in outputs:
         write_tsv(shared, outputs["shared"])
+
+
+def _why_dropped(dropped: pd.DataFrame) -> str:
+    """Genes that were dropped before splits were made: a cell may lack all labels of a split."""
+    counts = dropped.groupby(["reason", "chrom"]).size().sort_values(ascending=False)
+    shown = [f"{n} of {chrom} ({reason})" for (reason, chrom), n in counts.head(6).items()]
+    return f" Genes dropped before: {', '.join(shown)}." if shown else ""
 
 
 def inspect_track(

@@ -10,17 +10,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prismflow.data import constant_inputs
 from prismflow.data.chromosomes import Genes, by_chromosome
+from prismflow.data.counts import Count
 from prismflow.data.element_writer import write_elements
 from prismflow.data.genes import label_name, promoter_activity_name
 from prismflow.data.genome import Genome
-from prismflow.data.kinds import kind_of
+from prismflow.data.kinds import absent_policy, kind_of
 from prismflow.data.promoters import activity_of_promoters, core_means
+from prismflow.data.regional import regional_level
 from prismflow.data.store_writer import RowFile, finish_store, new_store
 from prismflow.data.windows import check_window
 from prismflow.errors import InputError
-from prismflow.files import read_tsv
+from prismflow.files import read_tsv, write_json
 from prismflow.settings.elements import ElementSettings
+from prismflow.settings.tracks import regional_name
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +51,8 @@ def build_store(
     chrom_aliases: Mapping[str, str] | None = None,
     elements: Mapping[str, Any] | None = None,
     fasta_index: str | Path | None = None,
+    splits: str | Path | None = None,
+    report: str | Path | None = None,
 ) -> None:
     """Build the store of one cell from a genome and tracks.
 
@@ -58,7 +64,8 @@ def build_store(
         fasta: the genome.
         tracks: one mapping per modality in the wanted order: ``modality``, ``kind``, ``path``;
             for contacts ``resolution_bp`` and ``normalisation``; optional ``missing``,
-            ``absent_chromosomes``, ``pseudocount``, ``double_padding``.
+            ``absent_chromosomes``, ``pseudocount``, ``double_padding``; ``regional_bp`` of a signal
+            adds the gene feature ``{modality}_regional``.
         window_bp: window length L, as in ``genes.tsv``.
         features: gene features, columns of ``genes.tsv``.
         promoter_activity: ``none``, ``computed`` from two tracks at TSS +- 500, or anything else
@@ -73,6 +80,9 @@ def build_store(
         elements: settings of candidate enhancers, see
             :class:`prismflow.settings.elements.ElementSettings`; None for a store without them.
         fasta_index: folder of the genome's index, if one is kept.
+        splits: ``splits.tsv``; given it, a split without any input is refused, see
+            :mod:`prismflow.data.constant_inputs`.
+        report: JSON to write: ``shares`` of genes without input, and ``counts`` of what was read.
 
     Raises:
         InputError: genes, genome and tracks don't fit together; nothing is left behind.
@@ -104,6 +114,12 @@ def build_store(
             chosen[PROMOTER_ACTIVITY] = _computed_activity(
                 cell, tracks, genes, promoter_activity_modalities
             )
+        for track in tracks:
+            if track.get("regional_bp"):
+                inner_bp, outer_bp = track["regional_bp"]
+                chosen[regional_name(track["modality"])] = regional_level(
+                    track["path"], genes, inner_bp, outer_bp, absent_policy(track)
+                )
         manifest = {
             "dataset": dataset,
             "cell": cell,
@@ -114,13 +130,67 @@ def build_store(
             "promoter_activity": promoter_activity,
             "simulated": bool(simulated),
         }
+        peaks = Count("peaks")
         if elements is not None:
             chosen_elements = ElementSettings.parse(elements)
             manifest["elements"] = write_elements(
-                folder, genome, genes, tracks, chosen_elements, cell
+                folder, genome, genes, tracks, chosen_elements, cell, peaks
             )
-        finish_store(folder, manifest, _store_genes(table, cell, genes), chosen)
+        rows = _store_genes(table, cell, genes)
+        shares = _shares(folder, cell, entries, tracks, genes, splits)
+        finish_store(folder, manifest, rows, chosen)
+    if report is not None:
+        counts = {"elements": [peaks.plain()]} if elements is not None else {}
+        counts |= {name: counts_of(entry, rows, window_bp) for name, entry in entries.items()}
+        write_json({"shares": shares.to_dict("records"), "counts": counts}, report)
     logger.info("%s: %d genes, window %d bp, %s", path, len(table), window_bp, list(entries))
+
+
+def _shares(
+    folder: Path,
+    cell: str,
+    entries: Mapping[str, Mapping[str, Any]],
+    tracks: Sequence[Mapping[str, Any]],
+    genes: Genes,
+    splits: str | Path | None,
+) -> pd.DataFrame:
+    """Genes without input by split; a split without any is refused."""
+    if splits is None:
+        return pd.DataFrame(columns=list(constant_inputs.COLUMNS))
+    constant = {"sequence": constant_inputs.constant_rows(folder / "sequence.npy")}
+    for name, entry in entries.items():
+        constant[name] = constant_inputs.constant_rows(folder / entry["file"], "n_bins" in entry)
+    # Unknown sequence is there by the word of max_n_fraction: other genes were dropped.
+    absent = {"sequence": "missing"}
+    absent |= {track["modality"]: absent_policy(track) for track in tracks}
+    found = constant_inputs.shares(cell, constant, genes.chroms, read_tsv(splits), absent)
+    constant_inputs.refuse(
+        found,
+        {track["modality"]: str(track["path"]) for track in tracks},
+        {name: constant_inputs.varying_on(rows, genes.chroms) for name, rows in constant.items()},
+    )
+    return found
+
+
+def counts_of(
+    entry: Mapping[str, Any], genes: pd.DataFrame, window_bp: int
+) -> list[dict[str, Any]]:
+    """What a store keeps of a track: genes, and bases of their windows for a signal.
+
+    Args:
+        entry: the modality in ``store.json``.
+        genes: the store's genes with ``pad_left`` and ``pad_right``.
+        window_bp: window length L.
+    """
+    rows = Count("genes", len(genes))
+    rows.skip("its chromosome is absent", entry.get("n_genes_without_chromosome", 0))
+    rows.skip("no contacts at the TSS", entry.get("n_genes_without_coverage", 0))
+    if "n_missing_bases" not in entry:
+        return [rows.plain()]
+    bases = Count("bases of windows", len(genes) * window_bp)
+    bases.skip("outside the chromosome", int(genes[["pad_left", "pad_right"]].to_numpy().sum()))
+    bases.skip("without a value", entry["n_missing_bases"])
+    return [rows.plain(), bases.plain()]
 
 
 def _canonical(lengths: Mapping[str, int], aliases: Mapping[str, str] | None) -> dict[str, int]:

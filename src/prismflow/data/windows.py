@@ -18,10 +18,11 @@ import numpy as np
 import pandas as pd
 
 from prismflow.data.chromosomes import by_chromosome, match_chromosomes
+from prismflow.data.counts import Count
 from prismflow.data.genome import UNKNOWN, Genome, unknown_runs
 from prismflow.errors import InputError
 from prismflow.files import write_bytes, write_tsv
-from prismflow.rows import read_text
+from prismflow.rows import exponent_advice, read_text
 
 logger = logging.getLogger(__name__)
 
@@ -207,8 +208,14 @@ def starts_with(path: str | Path, *magic: bytes) -> bool:
         return stream.read(max(map(len, magic))).startswith(magic)
 
 
-def read_bed(path: str | Path, chrom_aliases: Mapping[str, str] | None = None) -> pd.DataFrame:
+def read_bed(
+    path: str | Path,
+    chrom_aliases: Mapping[str, str] | None = None,
+    count: Count | None = None,
+) -> pd.DataFrame:
     """Chromosome, start and end (0-based half-open) of a BED or narrowPeak, plain or gz.
+
+    Comments, track lines and empty lines are counted in ``count``, if it is given.
 
     Raises:
         InputError: absent file, or a line without chromosome, start and end.
@@ -227,18 +234,21 @@ def read_bed(path: str | Path, chrom_aliases: Mapping[str, str] | None = None) -
     comment = text.isna().all(axis=1) | text["chrom"].str.startswith(
         ("#", "track", "browser"), na=False
     )
-    text = text.apply(lambda column: column.str.strip())
+    text = text.apply(lambda column: column.str.strip().str.strip('"'))
     numbers = text[["start", "end"]].apply(pd.to_numeric, errors="coerce")
     # 1.2E+06 is a number too, but one that a spreadsheet has rounded.
     whole = text["start"].str.isdecimal().eq(True) & text["end"].str.isdecimal().eq(True)
-    right = whole & (numbers["end"] >= numbers["start"]) & text["chrom"].notna()
+    right = whole & (numbers["end"] >= numbers["start"]) & text["chrom"].notna() & ~comment
     if (~right & ~comment).any():
         line = int(np.argmax((~right & ~comment).to_numpy()))
         found = text.iloc[line].tolist()
         raise InputError(
             f"{path} line {line + 1}: expected chromosome, start and end as whole numbers, found "
-            f"{found}."
+            f"{found}{exponent_advice(found)}."
         )
+    if count is not None:
+        count.n_read += len(text)
+        count.skip("comment, track line or empty", int((~right).sum()))
     bed = pd.DataFrame({"chrom": text["chrom"][right], **numbers[right].astype(np.int64)})
     bed["chrom"] = bed["chrom"].replace(dict(chrom_aliases or {}))
     return bed.reset_index(drop=True)

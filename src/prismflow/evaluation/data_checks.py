@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prismflow.data import constant_inputs
 from prismflow.data.chromosomes import Genes, by_chromosome
 from prismflow.data.contacts import contact_bins
 from prismflow.data.genes import label_name
@@ -28,6 +29,7 @@ from prismflow.evaluation.suspicions import (
     peak_flags,
     same_flags,
     strand_flags,
+    twin_flags,
 )
 from prismflow.files import read_json, read_tsv, write_json, write_tsv
 from prismflow.statistics.bootstrap import spearman
@@ -197,6 +199,7 @@ def check_data(
     outputs: Mapping[str, str | Path],
     label_transform: str = "log10p1",
     shared: str | Path | None = None,
+    stores: Mapping[str, str | Path] | None = None,
 ) -> list[str]:
     """Check all tracks of a dataset against its genes and labels.
 
@@ -212,6 +215,7 @@ def check_data(
             by fold whose sequence stands in another split.
         label_transform: ``log10p1`` or ``raw``.
         shared: table of genes whose sequence stands in another split.
+        stores: cell -> JSON that :func:`prismflow.data.store_builder.build_store` has reported.
 
     Returns:
         The flags: sentences on what looks wrong.
@@ -230,6 +234,7 @@ def check_data(
     profiles, examples, flags = [], [], []
     levels: dict[str, dict[str, np.ndarray]] = {}
     contacts: dict[str, dict[str, np.ndarray]] = {}
+    files: dict[tuple[str, str], dict[str, str]] = {}
     ids = table["gene_id"].tolist()
     for cell, tracks in cells.items():
         chosen = _example_rows(labels[cell])
@@ -259,12 +264,18 @@ def check_data(
                 contacts.setdefault(name, {})[cell] = level
             elif kind == "peaks" and not is_bigwig_name(track["path"]):
                 own = peak_flags(*_peak_shares(track["path"], positions), len(table))
+            if summary.get("md5"):
+                how = f"{track.get('resolution_bp')} {track.get('normalisation')}"
+                files[cell, name] = {"md5": summary["md5"], "file": summary["file"], "read": how}
             rows.append({**facts, "flag": " ".join(own)})
             flags += [f"{cell} {name}: {text}" for text in own]
     for name, by_cell in levels.items():
         flags += swap_flags(by_cell, {cell: labels[cell] for cell in by_cell}, name)
-    for name, by_cell in (levels | contacts).items():
-        flags += same_flags(by_cell, name)
+    flags += constant_inputs.flags(
+        [pd.DataFrame(read_json(path)["shares"], columns=list(constant_inputs.COLUMNS))
+         for path in (stores or {}).values()]
+    )  # fmt: skip
+    flags += twin_flags(levels | contacts, files)
     flags += _table_flags(table, labels, ids, label_transform)
     counts, shared_flags = _shared_sequence(shared)
     flags += shared_flags

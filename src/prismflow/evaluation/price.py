@@ -223,6 +223,8 @@ def write_plans(
         stores = store_table(content["stores"], Path(root))
         write_tsv(table, os.path.join(root, dataset, "plan.tsv"))
         text = _markdown(dataset, content["title"], table, stores, device)
+        notes = "".join(f"- {note}\n" for note in content.get("left_out", ()))
+        text += f"\nLeft out:\n\n{notes}" if notes else ""
         write_text(text, os.path.join(root, dataset, "plan.md"))
 
 

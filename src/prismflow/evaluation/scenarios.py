@@ -255,7 +255,8 @@ def _tabular_predictor(
     chosen = tabular.tabular_settings(settings)
 
     def predictor(changed: GeneInputs, rows: np.ndarray, _: bool) -> tuple[np.ndarray, dict]:
-        return model.predict(model.design(changed, rows, chosen)), {}
+        design = model.design(changed, rows, chosen)
+        return model.predict(design), model.outputs(design) if hasattr(model, "outputs") else {}
 
     return model.inputs, predictor
 

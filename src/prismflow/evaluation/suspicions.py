@@ -143,6 +143,47 @@ def same_flags(values: Mapping[str, np.ndarray], what: str) -> list[str]:
     return flags
 
 
+def file_flags(files: Mapping[tuple[str, str], Mapping[str, str]]) -> list[str]:
+    """Sentences on one file that stands for several tracks, under one path or two.
+
+    Args:
+        files: (cell, modality) -> ``md5`` and ``file`` of its track, and how it is ``read``
+            (resolution and normalisation of contacts: one file read in two ways is two tracks).
+    """
+    owners: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for track, file in files.items():
+        owners.setdefault((file["md5"], file["read"]), []).append(track)
+    return [
+        f"{' and '.join(' '.join(track) for track in tracks)} are read from one and the same file "
+        f"({files[tracks[0]]['file']}, md5 {digest}): is it named twice by mistake? Contacts "
+        "averaged over cells are the one thing that is shared on purpose."
+        for (digest, _), tracks in owners.items()
+        if len(tracks) > 1
+    ]
+
+
+def twin_flags(
+    values: Mapping[str, Mapping[str, np.ndarray]],
+    files: Mapping[tuple[str, str], Mapping[str, str]],
+) -> list[str]:
+    """Sentences on tracks that share a file, and on other cells that have the same values.
+
+    Args:
+        values: modality -> cell -> value per gene (N,).
+        files: see :func:`file_flags`.
+    """
+    flags = file_flags(files)
+    for modality, by_cell in values.items():
+        # Of cells with one file only the first: the file itself is flagged already.
+        seen = {
+            files.get((cell, modality), {}).get("md5", cell): cell
+            for cell in reversed(list(by_cell))
+        }
+        own = {cell: found for cell, found in by_cell.items() if cell in seen.values()}
+        flags += same_flags(own, modality)
+    return flags
+
+
 def peak_flags(at_tss: float, elsewhere: float, n_genes: int) -> list[str]:
     """Sentences on peaks that do not stand at promoters.
 

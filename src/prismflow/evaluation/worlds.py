@@ -31,7 +31,7 @@ from prismflow.training.run import train_run
 logger = logging.getLogger(__name__)
 
 DATASET = "confounding"
-BACKGROUND = ("dnase", "hic")
+BACKGROUND = ("dnase", "hic", "dnase_regional")
 """Signals that the background state C raises (equations 9 and 12 of docs/simulation.md)."""
 CAUSE = ("h3k27ac",)
 """The signal of the true cause, which C reaches only through the cause (equation 11)."""
@@ -40,7 +40,7 @@ PERTURBATIONS: dict[str, tuple[str, ...]] = {
     "background_permuted": BACKGROUND,
     "cause_permuted": CAUSE,
 }
-OUTPUTS = ("direct", "backdoor")
+OUTPUTS = ("direct", "backdoor", "adapted")
 TRUTH = ("background", "activity", "active", "distal", "stability")
 
 

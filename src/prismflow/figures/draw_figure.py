@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from prismflow.arrays import load_arrays
 from prismflow.figures.read import read_needs, with_published
 from prismflow.files import read_json, read_tsv, write_text
 
@@ -84,4 +85,29 @@ def plot_data_checks(
     data = {name: read_tsv(files[name]) for name in ("checks", "profiles", "examples")}
     data["summary"] = read_json(files["summary"])
     figure = data_checks.draw(data, {"id": "data_checks"}, context)
+    plots.save(figure, pdf, png)
+
+
+def plot_attributions(
+    context: Mapping[str, Any],
+    shown: Mapping[str, Any],
+    folder: str,
+    pdf: str,
+    png: str,
+) -> None:
+    """Draw what :func:`prismflow.explain.attributions.explain_run` wrote of a few genes.
+
+    Args:
+        context: what the plan says about the dataset.
+        shown: ``model``, ``cell`` and ``figure_genes``.
+        folder: the run's attributions.
+        pdf, png: outputs.
+    """
+    from prismflow.figures import plots
+
+    attributions = importlib.import_module("prismflow.figures.plots.attributions")
+    tables = {name: read_tsv(Path(folder) / f"{name}.tsv") for name in ("genes", "totals")}
+    arrays = load_arrays(Path(folder) / "attributions.safetensors")
+    data = {**tables, "arrays": arrays}
+    figure = attributions.draw(data, {"id": "attributions", **shown}, context)
     plots.save(figure, pdf, png)

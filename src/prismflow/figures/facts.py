@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from html import escape
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,31 +23,6 @@ _RULES = {
 }
 _PACKAGES = ("snakemake", "numpy", "pandas", "scipy", "matplotlib")
 SOURCE_COLUMNS = ("output_type", "portal", "accession", "assembly", "biosample", "md5")
-
-
-def html_table(table: pd.DataFrame) -> str:
-    """A small table, numbers to the right; nothing if there is no row."""
-    if table.empty:
-        return ""
-    numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in table.columns]
-    head = "".join(
-        f'<th class="{"r" if right else "l"}">{escape(str(name))}</th>'
-        for name, right in zip(table.columns, numeric, strict=True)
-    )
-    rows = [f"<tr>{head}</tr>"]
-    for values in table.itertuples(index=False):
-        cells = "".join(
-            f'<td class="{"r" if right else "l"}">{escape(_text(value))}</td>'
-            for value, right in zip(values, numeric, strict=True)
-        )
-        rows.append(f"<tr>{cells}</tr>")
-    return f'<div class="wide"><table>{"".join(rows)}</table></div>'
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:,.4g}"
-    return "" if value is None else str(value)
 
 
 def predictions(results: Path) -> pd.DataFrame:
@@ -97,14 +71,10 @@ def benchmark_table(folder: Path) -> pd.DataFrame:
     ).reset_index()
 
 
-def run_times(folder: Path) -> str:
-    """:func:`benchmark_table` as HTML with its total above."""
-    table = benchmark_table(folder)
-    if table.empty:
-        return ""
-    total = table["seconds"].sum()
-    text = f"{int(table['jobs'].sum()):,} jobs took {total / 3600:.2f} h of job time in all."
-    return f"<p>{text}</p>{html_table(table)}"
+def run_times(table: pd.DataFrame) -> str:
+    """What the jobs of :func:`benchmark_table` took in all, as a sentence."""
+    hours = table["seconds"].sum() / 3600
+    return f"{int(table['jobs'].sum()):,} jobs took {hours:.2f} h of job time in all."
 
 
 def tracks(entries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

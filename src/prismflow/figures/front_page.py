@@ -1,51 +1,66 @@
-"""The front page of the report: claims, main table, figures, data checks, run times, provenance.
+"""The report's page: flags and verdicts, claims, figures, data checks, run times, provenance.
 
-One piece of HTML with everything inside it (images as data, no script file, no network), which
-:mod:`prismflow.figures.report` puts at the front of Snakemake's report.
+One document with everything inside it: pictures as data, style and script in the page, no network.
 """
 
 from __future__ import annotations
 
 import base64
 import re
+import struct
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from prismflow.figures import facts as facts
+from prismflow.figures.read.printed import PrintedPage, PrintedTable, of_frame, read_printed
 from prismflow.files import read_json, read_tsv
 
-#: Kept short and without quotes of its own kind, because it stands in an attribute.
-_SEARCH = (
-    "const words = this.value.toLowerCase().split(/\\s+/).filter(Boolean);"
-    "for (const item of document.querySelectorAll('.pf-item')) {"
-    " const text = item.textContent.toLowerCase();"
-    " item.style.display = words.every(word => text.includes(word)) ? '' : 'none'; }"
-    "for (const part of document.querySelectorAll('.pf-part')) {"
-    " const shown = [...part.querySelectorAll('.pf-item')].some(i => i.style.display !== 'none');"
-    " part.style.display = shown ? '' : 'none'; }"
-)
-_STYLE = """
-.pf { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; }
-.prose:has(.pf) { max-width: 76rem !important; padding: 0 1rem; }
-/* The report centres its content vertically, which would cut the top of a long page off. */
-.h-screen.overflow-auto:has(.pf) { align-items: flex-start !important; }
-.items-start:has(> div .pf) { flex-direction: column; }
-.pf h2 { font-size: 1.35em; margin: 1.6em 0 0.4em; border-bottom: 2px solid #d55e00; }
-.pf h3 { font-size: 1.05em; margin: 1.2em 0 0.3em; }
-.pf nav a { margin-right: 1em; }
-.pf input { font: inherit; padding: 0.3em 0.6em; width: min(28em, 100%); border: 1px solid #888; }
-.pf img { max-width: 100%; width: 54rem; margin: 0.3em 0; background: #fff; }
-.pf .caption { color: #444; max-width: 62rem; margin: 0.2em 0 0.6em; }
-.pf .wide { overflow-x: auto; }
-.pf table { border-collapse: collapse; margin: 0 0 1em; font-size: 13px; }
-.pf th, .pf td { padding: 0.15em 0.7em; border-bottom: 1px solid #ddd; text-align: left; }
-.pf td.r, .pf th.r { text-align: right; } .pf td.c, .pf th.c { text-align: center; }
-.pf code { font-size: 12px; overflow-wrap: anywhere; }
-"""
+#: Template, style and script of the page; a rule that writes it watches them.
+TEMPLATES = Path(__file__).parent / "page"
+
+
+@dataclass
+class Picture:
+    """A PNG in the page: base64, size (px), what it shows, what stands below it."""
+
+    data: str
+    width: int
+    height: int
+    alt: str
+    caption: str
+
+
+@dataclass
+class Item:
+    """What stands under one heading; ``folded`` tables are opened by the reader.
+
+    ``files`` are names of files beside the page, by what they are called there.
+    """
+
+    title: str = ""
+    text: str = ""
+    remarks: list[str] = field(default_factory=list)
+    picture: Picture | None = None
+    pages: list[PrintedPage] = field(default_factory=list)
+    folded: list[tuple[str, PrintedPage]] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.text or self.remarks or self.picture or self.pages or self.folded)
+
+
+@dataclass
+class Section:
+    """A part of the page: its anchor, title and items."""
+
+    id: str
+    title: str
+    items: list[Item]
 
 
 def paper_order(reference: str) -> tuple[int, int, str]:
@@ -61,149 +76,168 @@ def paper_order(reference: str) -> tuple[int, int, str]:
 
 
 def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str:
-    """The front page of one dataset.
+    """The page of one dataset.
 
     Args:
         request: ``dataset``, ``title``, ``simulated``, ``cells``, ``device``, ``experiments`` (id,
             title, caption, paper, figure: whether there is one), ``tracks`` (cell, modality,
-            path, source: what is said of a file without a record of its download).
+            path, source: what is said of a file without a record of its download), and where
+            anything is ``left_out``, sentences on it.
         results: the dataset's folder of results.
         benchmarks: the dataset's folder of benchmarks.
 
     Returns:
-        HTML without a document around it.
+        HTML, a whole document.
     """
-    parts = [
-        _part("claims", "Claims of the paper", [_table_item(results, "claims", "")]),
-        _part("main", "Main comparison", [_table_item(results, "main", "")]),
-        _part(
+    sections = [
+        Section("claims", "Claims of the paper", [_claims(results)]),
+        Section(
+            "main", "Main comparison", [_main(results), _left_out(request.get("left_out", ()))]
+        ),
+        Section(
             "figures", "Figures and tables by their place in the paper", _figures(request, results)
         ),
-        _part(
+        Section(
             "predictions",
             "Predictions of genes without labels",
-            [_item("", facts.html_table(facts.predictions(results)))],
+            [_facts("Genes and flags", facts.predictions(results))],
         ),
-        _part("checks", "Data checks", _checks(request, results)),
-        _part("times", "Run times", [_item("Run times by rule", facts.run_times(benchmarks))]),
-        _part("provenance", "Provenance", _provenance(request, results)),
+        Section("checks", "Data checks", _checks(request, results)),
+        Section("times", "Run times", [_times(benchmarks)]),
+        Section("provenance", "Provenance", _provenance(request, results)),
     ]
-    shown = [part for part in parts if part]
-    names = re.findall(r'<section class="pf-part" id="(pf-\w+)"><h2>(.*?)</h2>', "".join(shown))
-    links = " ".join(
-        f'<a href="#{name}" onclick="document.getElementById(\'{name}\').scrollIntoView();'
-        f'return false">{title}</a>'
-        for name, title in names
+    for section in sections:
+        section.items = [item for item in section.items if item]
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    search = (
-        '<p><input type="search" id="pf-search" placeholder="Search figures, tables and facts" '
-        f'aria-label="Search" oninput="{escape(_SEARCH)}"></p>'
+    return environment.get_template("report.html.jinja").render(
+        request=request,
+        checked=(results / "checks" / "summary.json").is_file(),
+        flags=_flags(results),
+        verdicts=_verdicts(results),
+        sections=[section for section in sections if section.items],
     )
-    head = f"<h1>{escape(request['title'])}</h1>"
-    if request["simulated"]:
-        head += (
-            "<p><strong>These data are simulated.</strong> They show that the workflow works and "
-            "what its models find in data of known causes; they say nothing about human genes.</p>"
-        )
-    head += _flags(results)
-    front = f"<style>{_STYLE}</style>{head}<nav>{links}</nav>{search}"
-    return f'<div class="pf">{front}{"".join(shown)}</div>'
 
 
-def _flags(results: Path) -> str:
-    """What looks wrong with the data, before any result."""
+def _flags(results: Path) -> list[str]:
+    """What looks wrong with the data."""
     summary = results / "checks" / "summary.json"
-    flags = read_json(summary)["flags"] if summary.is_file() else []
-    if not flags:
-        return ""
-    words = "".join(f"<li>FLAG {escape(flag)}</li>" for flag in flags)
-    return f'<section id="pf-flags"><h2>The data raise flags</h2><ul>{words}</ul></section>'
+    return list(read_json(summary)["flags"]) if summary.is_file() else []
 
 
-def _part(name: str, title: str, items: Sequence[str]) -> str:
-    kept = [item for item in items if item]
-    if not kept:
-        return ""
-    return (
-        f'<section class="pf-part" id="pf-{name}"><h2>{escape(title)}</h2>{"".join(kept)}</section>'
-    )
+def _left_out(notes: Sequence[str]) -> Item:
+    return Item("Left out of this dataset" if notes else "", remarks=list(notes))
 
 
-def _item(title: str, body: str) -> str:
-    if not body:
-        return ""
-    head = f"<h3>{escape(title)}</h3>" if title else ""
-    return f'<article class="pf-item">{head}{body}</article>'
+def _verdicts(results: Path) -> list[dict[str, str]]:
+    """``claim`` and ``verdict`` of every claim, in the order of the claims."""
+    path = results / "tables" / "claims.tsv"
+    if not path.is_file():
+        return []
+    table = read_tsv(path, dtype=str).drop_duplicates("claim_id")
+    return [
+        {"claim": claim, "verdict": verdict}
+        for claim, verdict in zip(table["claim"], table["verdict"], strict=True)
+    ]
 
 
-def _body(path: Path) -> str:
-    """What stands between the body tags of a table's own page."""
-    found = re.search(r"<body>(.*)</body>", path.read_text(encoding="utf-8"), re.DOTALL)
-    return f'<div class="wide">{found[1]}</div>' if found else ""
-
-
-def _table_item(results: Path, name: str, title: str) -> str:
+def _printed(results: Path, name: str) -> list[PrintedPage]:
     path = results / "tables" / f"{name}.html"
-    return _item(title, _body(path)) if path.is_file() else ""
+    return [read_printed(path)] if path.is_file() else []
 
 
-def _image(path: Path, text: str) -> str:
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return f'<img alt="{escape(text)}" src="data:image/png;base64,{data}">'
+def _table_files(results: Path, name: str) -> dict[str, str]:
+    path = results / "tables" / f"{name}.tsv"
+    return {f"{name}.tsv": f"tables/{name}.tsv"} if path.is_file() else {}
 
 
-def _figures(request: Mapping[str, Any], results: Path) -> list[str]:
-    items = []
+def _claims(results: Path) -> Item:
+    """The verdicts; every test behind them is folded away."""
+    item = Item(files=_table_files(results, "claims"))
+    for page in _printed(results, "claims"):
+        item.pages = [PrintedPage(page.caption, page.tables[:1], page.notes)]
+        if page.tables[1:]:
+            item.folded = [("Every test behind the verdicts", PrintedPage("", page.tables[1:]))]
+    return item
+
+
+def _main(results: Path) -> Item:
+    return Item(pages=_printed(results, "main"), files=_table_files(results, "main"))
+
+
+def _picture(path: Path, alt: str, caption: str) -> Picture:
+    content = path.read_bytes()
+    # A PNG begins with its header chunk, whose size is that of the picture.
+    width, height = struct.unpack(">II", content[16:24])
+    return Picture(base64.b64encode(content).decode("ascii"), width, height, alt, caption)
+
+
+def _figures(request: Mapping[str, Any], results: Path) -> list[Item]:
     entries = sorted(request["experiments"], key=lambda entry: paper_order(entry["paper"]))
-    for entry in entries:
-        body = ""
-        picture = results / "figures" / f"{entry['id']}.png"
-        if entry["figure"] and picture.is_file():
-            caption = picture.with_suffix(".txt")
-            text = caption.read_text(encoding="utf-8") if caption.is_file() else entry["caption"]
-            body += _image(picture, entry["title"])
-            body += f'<p class="caption">{escape(text)}</p>'
-        for suffix in ("", "_comparisons"):
-            path = results / "tables" / f"{entry['id']}{suffix}.html"
-            if path.is_file() and not (entry["id"] == "main" and not suffix):
-                label = "Comparisons and tests" if suffix else "Table"
-                body += f"<details><summary>{label}</summary>{_body(path)}</details>"
-        place = entry["paper"] or "beyond the paper"
-        items.append(_item(f"{entry['title']} ({place}; {entry['id']})", body))
-    return items
+    return [_experiment(entry, results) for entry in entries]
 
 
-def _checks(request: Mapping[str, Any], results: Path) -> list[str]:
+def _experiment(entry: Mapping[str, Any], results: Path) -> Item:
+    name = entry["id"]
+    item = Item(f"{entry['title']} ({entry['paper'] or 'beyond the paper'}; {name})")
+    picture = results / "figures" / f"{name}.png"
+    if entry["figure"] and picture.is_file():
+        words = picture.with_suffix(".txt")
+        text = words.read_text(encoding="utf-8") if words.is_file() else entry["caption"]
+        item.picture = _picture(picture, entry["title"], text.strip())
+        if picture.with_suffix(".pdf").is_file():
+            item.files[f"{name}.pdf"] = f"figures/{name}.pdf"
+    for suffix, label in (("", "Table"), ("_comparisons", "Comparisons and tests")):
+        if name == "main" and not suffix:
+            continue  # it has a section of its own
+        pages = _printed(results, f"{name}{suffix}")
+        item.folded += [(label, page) for page in pages]
+        item.files |= _table_files(results, f"{name}{suffix}")
+    return item
+
+
+def _facts(title: str, table: pd.DataFrame, text: str = "") -> Item:
+    tables: list[PrintedTable] = of_frame(table)
+    return Item(title, text, pages=[PrintedPage("", tables)] if tables else [])
+
+
+def _checks(request: Mapping[str, Any], results: Path) -> list[Item]:
     items = []
     picture = results / "figures" / "data_checks.png"
-    summary = results / "checks" / "summary.json"
-    if picture.is_file() and summary.is_file():
-        flags = read_json(summary)["flags"]
-        words = "".join(f"<li>{escape(flag)}</li>" for flag in flags)
-        text = f"<ul>{words}</ul>" if flags else "<p>No check raised a flag.</p>"
-        items.append(_item("Do tracks, genes, strands and labels fit together?",
-                           text + _image(picture, "data checks")))  # fmt: skip
+    if picture.is_file():
+        title = "Do tracks, genes, strands and labels fit together?"
+        caption = "Profiles at the start of transcription, labels and windows."
+        items.append(Item(title, picture=_picture(picture, title, caption)))
     checks = results / "checks" / "checks.tsv"
     if checks.is_file():
-        items.append(_item("Numbers of the checks", facts.html_table(read_tsv(checks))))
-    items.append(
-        _item("Tracks and their sources", facts.html_table(facts.tracks(request["tracks"])))
-    )
+        items.append(_facts("Numbers of the checks", read_tsv(checks)))
+    read = results / "input_summary.tsv"
+    if read.is_file():
+        items.append(_facts("What was read, kept and skipped", read_tsv(read).fillna("")))
+    items.append(_facts("Tracks and their sources", facts.tracks(request["tracks"])))
     dropped = results / "dropped.tsv"
     if dropped.is_file():
         counts = read_tsv(dropped, dtype=str)["reason"].value_counts().sort_index()
         kept = len(read_tsv(results / "genes.tsv"))
         table = pd.DataFrame({"genes": ["kept", *counts.index], "n": [kept, *counts]})
-        items.append(_item("Genes", facts.html_table(table)))
+        items.append(_facts("Genes", table))
     return items
 
 
-def _provenance(request: Mapping[str, Any], results: Path) -> list[str]:
+def _times(benchmarks: Path) -> Item:
+    table = facts.benchmark_table(benchmarks)
+    return Item() if table.empty else _facts("Run times by rule", table, facts.run_times(table))
+
+
+def _provenance(request: Mapping[str, Any], results: Path) -> list[Item]:
     runs = facts.runs(results, request["cells"])
     return [
-        _item("Versions", facts.html_table(facts.versions(runs))),
-        _item("Runs: device, seeds, folds", facts.html_table(facts.run_facts(request, runs))),
-        _item(
-            "Digests of data and splits", facts.html_table(facts.digests(results, request, runs))
-        ),
+        _facts("Versions", facts.versions(runs)),
+        _facts("Runs: device, seeds, folds", facts.run_facts(request, runs)),
+        _facts("Digests of data and splits", facts.digests(results, request, runs)),
     ]

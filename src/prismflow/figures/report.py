@@ -1,8 +1,7 @@
-"""The HTML report: Snakemake's own, asked for from inside the workflow, with our front page."""
+"""The report: a page of our own, and Snakemake's, asked for from inside the workflow, beside it."""
 
 from __future__ import annotations
 
-import json
 import logging
 import subprocess
 import sys
@@ -12,35 +11,43 @@ from typing import Any
 
 from prismflow.errors import InputError
 from prismflow.figures.front_page import overview
-from prismflow.files import atomic_path
+from prismflow.files import atomic_path, write_text
 
 logger = logging.getLogger(__name__)
 
 
-#: Paragraph of workflow/report/workflow.rst in whose place the front page is put.
-PLACE = "<p>The overview of all results is in results/DATASET/report.html.</p>"
-
-
 def write_report(
     targets: Sequence[str],
-    output: str | Path,
+    page: str | Path,
+    snakemake_page: str | Path,
     snakefile: str,
     configfiles: Sequence[str],
     request: Mapping[str, Any],
 ) -> None:
-    """Render ``snakemake --report`` over ``targets`` and put the overview on its first page.
-
-    The outer Snakemake holds the lock of the working directory; the inner one only reads the
-    records of finished jobs, so it takes none.
+    """Write the overview of a dataset, and beside it Snakemake's report over ``targets``.
 
     Args:
-        targets: figures and tables to gather.
-        output: the HTML file.
+        targets: figures and tables that Snakemake's report gathers.
+        page: the overview.
+        snakemake_page: Snakemake's report, in the same folder because the overview links it.
         snakefile, configfiles: of the workflow that runs.
         request: see :func:`prismflow.figures.front_page.overview`.
 
     Raises:
-        InputError: Snakemake couldn't render the report; says what it printed last.
+        InputError: Snakemake couldn't render its report; says what it printed last.
+    """
+    write_snakemake_report(targets, snakemake_page, snakefile, configfiles)
+    dataset = request["dataset"]
+    write_text(overview(request, Path("results") / dataset, Path("benchmarks") / dataset), page)
+
+
+def write_snakemake_report(
+    targets: Sequence[str], output: str | Path, snakefile: str, configfiles: Sequence[str]
+) -> None:
+    """Render ``snakemake --report`` over ``targets``; see :func:`write_report`.
+
+    The outer Snakemake holds the lock of the working directory; the inner one only reads the
+    records of finished jobs, so it takes none.
     """
     with atomic_path(output) as temporary:
         command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--nolock"]
@@ -53,25 +60,3 @@ def write_report(
         if result.returncode or not temporary.stat().st_size:
             last = (result.stderr or result.stdout).strip().splitlines()[-1:]
             raise InputError(f"{output}: the report couldn't be rendered: {' '.join(last)}")
-        dataset = request["dataset"]
-        front = overview(request, Path("results") / dataset, Path("benchmarks") / dataset)
-        page = with_front_page(temporary.read_text(encoding="utf-8"), front, output)
-        temporary.write_text(page, encoding="utf-8")
-
-
-def with_front_page(page: str, front: str, output: str | Path) -> str:
-    """Snakemake's report with HTML in the place of :data:`PLACE`.
-
-    The description of the workflow is a JavaScript string in the report, so the HTML is escaped as
-    one; ``</`` too, because it would end the script.
-
-    Raises:
-        InputError: the report has no such paragraph.
-    """
-    place = json.dumps(PLACE)[1:-1]
-    if place not in page:
-        raise InputError(
-            f"{output}: expected the paragraph {PLACE!r} in the report, found none; it stands in "
-            "workflow/report/workflow.rst."
-        )
-    return page.replace(place, json.dumps(front)[1:-1].replace("</", "<\\/"), 1)

@@ -24,6 +24,7 @@ NEUTRAL: dict[str, str] = {
     "prismflow.jobs": "a docstring",
     "prismflow.jobs.code_digest": "names code, computes nothing that is written",
     "prismflow.jobs.patches": "describes patches; each counts where it is imported",
+    "prismflow.jobs.terminal": "says whether a job prints beside its log",
     "prismflow.settings.architectures": "a job gets the class of its model in its settings, and "
     "its rule names the class's module",
     "prismflow.settings.sentences": "words what is wrong with a setting; a job whose settings are "
@@ -159,3 +160,16 @@ def code_digest(*modules: str) -> str:
     reached = modules_reached(*modules)
     text = "\n".join(f"{name} {digest}" for name, digest in sorted(reached.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@functools.cache
+def files_digest(folder: str) -> str:
+    """Short digest over the files of a folder of the package that aren't Python.
+
+    Args:
+        folder: below the package, such as ``figures/page``.
+    """
+    digest = hashlib.sha256()
+    for path in sorted((_root() / folder).iterdir()):
+        digest.update(f"{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from prismflow.errors import InputError
+from prismflow.jobs.terminal import is_watched
 
 DISK_TROUBLE = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -30,7 +31,7 @@ CLOCK_TOLERANCE = 120.0
 
 @contextlib.contextmanager
 def job(snakemake: Any) -> Iterator[logging.Logger]:
-    """Log to the rule's log file and to stderr.
+    """Log to the rule's log file, and to a terminal unless a console shows the progress there.
 
     An :class:`InputError`, a full or read-only disk, a clock that was set back end with one
     sentence and exit status 1.
@@ -57,6 +58,8 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
         _end(logger, f"{where}: {DISK_TROUBLE[error.errno]} and start again ({error.strerror}).")
     except Exception:
         logger.exception("rule %s failed", snakemake.rule)
+        if is_watched():
+            raise SystemExit(1) from None  # the console says it, the log has the traceback
         raise
     finally:
         for handler in handlers:
@@ -70,7 +73,7 @@ def _open_log(logger: logging.Logger, handlers: list[logging.Handler], path: Pat
     logging.raiseExceptions = False
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not is_watched():
         handlers.append(logging.StreamHandler())
     path.parent.mkdir(parents=True, exist_ok=True)
     handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
@@ -101,6 +104,6 @@ def _check_clock(inputs: Iterable[str]) -> None:
 
 def _end(logger: logging.Logger, sentence: str) -> NoReturn:
     logger.error("%s", sentence)
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() and not is_watched():
         sys.stderr.write(f"error: {sentence}\n")
     raise SystemExit(1) from None

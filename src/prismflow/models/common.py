@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from prismflow.errors import InputError
 from prismflow.models.losses import smooth_l1
+
+if TYPE_CHECKING:
+    from prismflow.data.inputs import GeneInputs
 
 CENTER_BP = 2000
 """Positions around the TSS whose hidden states are averaged (released code: ``center_len``)."""
@@ -152,6 +156,8 @@ class ExpressionModel(nn.Module):
         needs: further inputs that must be in ``batch.extras``.
         takes: further inputs that it reads where a store has them.
         fixed_length: whether it can be used with windows of its own length only.
+        learns_from_the_split: whether it has ``prepare`` (before training), ``conclude`` (after it)
+            and ``outputs_of_split``, which see all genes of a split.
         tabular: false; true for models that are fitted to a table of features.
         Settings, LossWeights: dataclasses with the paper's values as defaults.
         TINY: hyper-parameters for tests on a CPU.
@@ -163,6 +169,7 @@ class ExpressionModel(nn.Module):
     takes: ClassVar[tuple[str, ...]] = ()
     fixed_length: ClassVar[bool] = False
     tabular: ClassVar[bool] = False
+    learns_from_the_split: ClassVar[bool] = False
     Settings: ClassVar[type]
     LossWeights: ClassVar[type] = NoLossWeights
     TINY: ClassVar[dict[str, Any]]
@@ -192,6 +199,16 @@ class ExpressionModel(nn.Module):
     def reported_prediction(self, batch: BatchLike) -> Tensor:
         """``forward(batch).prediction`` (B,), without outputs that it does not depend on."""
         return self(batch).prediction
+
+    def prepare(self, inputs: GeneInputs, rows: np.ndarray) -> None:
+        """Called before training where ``learns_from_the_split``, with the training genes' rows."""
+
+    def conclude(self, score: np.ndarray, inputs: GeneInputs, rows: np.ndarray) -> None:
+        """Called after training, with the (n,) predictions and rows of the validation genes."""
+
+    def outputs_of_split(self, extras: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Further outputs of genes that are predicted together, from their collected extras."""
+        return {}
 
     def losses(self, output: ModelOutput, target: Tensor) -> dict[str, Tensor]:
         """Weighted loss terms by name; training minimises their sum.

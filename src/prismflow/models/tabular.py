@@ -306,6 +306,10 @@ def tabular_settings(settings: Mapping[str, Any]) -> Any:
     for key, value in values.items():
         if key not in fields:
             raise InputError(f"{where}: unknown key {key}; known are {', '.join(fields)}.")
+        if isinstance(fields[key].default, str):
+            if not isinstance(value, str):
+                raise InputError(f"{where}: expected a word for {key}, found {value!r}.")
+            continue
         whole = isinstance(fields[key].default, int)
         numeric = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
         zero_allowed = key == "l2_regularization"

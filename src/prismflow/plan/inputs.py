@@ -54,6 +54,10 @@ class Inputs(View):
             for path in self.summaries_of(wildcards.dataset, cell).values()
         ]
 
+    def reports_of_stores(self, wildcards: Wildcards) -> list[str]:
+        """What was read and skipped for the stores of all cells."""
+        return list(self.reports_of(wildcards.dataset).values())
+
     def contacts(self, wildcards: Wildcards) -> str | list[str]:
         """The cell's contact matrix."""
         track = self.contacts_of(wildcards.cell)

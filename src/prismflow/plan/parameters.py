@@ -44,9 +44,9 @@ def simulation_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 def track_settings(track: Track, modality: Mapping[str, Any]) -> dict[str, Any]:
     """What reading a track depends on: its row of the sheet and its modality's settings."""
     # Absent where it isn't set, so that no store is built again for the key's sake.
-    padding = "double_padding"
+    sparse = ("double_padding", "regional_bp")
     return {
-        **({padding: modality[padding]} if padding in modality else {}),
+        **{name: modality[name] for name in sparse if modality.get(name) is not None},
         "modality": track.modality,
         "kind": track.kind,
         "path": track.path,
@@ -69,7 +69,8 @@ class Parameters(View):
     def inspected_track(self, wildcards: Wildcards) -> dict[str, Any]:
         """A track and the digest that its file should have."""
         track = self.track(wildcards)
-        return plain({**self._settings_of(track), "md5": track.md5})
+        given = track.format if track.format_given else ""
+        return plain({**self._settings_of(track), "md5": track.md5, "format": given})
 
     def tracks(self, wildcards: Wildcards) -> list[dict[str, Any]]:
         """All tracks of a cell, in channel order."""
@@ -86,6 +87,11 @@ class Parameters(View):
                 },
                 "summaries": {
                     cell: self.summaries_of(wildcards.dataset, cell) for cell in settings["cells"]
+                },
+                "stores": self.reports_of(wildcards.dataset),
+                "label_columns": {
+                    cell: settings["label"]["column"].replace("{cell}", cell)
+                    for cell in settings["cells"]
                 },
                 "aliases": settings["chrom_aliases"],
                 "label_transform": settings["label"]["transform"],

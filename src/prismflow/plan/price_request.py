@@ -32,6 +32,7 @@ def plan_request(plan: Plan) -> dict[str, Any]:
                 for run in plan.runs(dataset)
             ],
             "stores": _stores(plan, dataset, settings),
+            "left_out": plan.notes(dataset),
         }
     return {
         "device": values["run"]["device"],

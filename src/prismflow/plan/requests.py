@@ -203,6 +203,7 @@ class Requests(View):
                 "experiments": [
                     _described(found) for found in self.plan.experiments_of(wildcards.dataset)
                 ],
+                "left_out": self.plan.notes(wildcards.dataset),
                 "tracks": [
                     {"cell": cell, "modality": track.modality, "path": track.path, "source": source}
                     for cell in settings["cells"]

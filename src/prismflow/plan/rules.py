@@ -30,11 +30,31 @@ def start(workflow: Any, config: dict[str, Any], shipped: str) -> Plan:
     home = Path(shipped).absolute().parents[1]
 
     def planned() -> Plan:
+        _check_module(workflow)
         raw, sources = configuration.with_shipped(config, files, shipped)
         config.update(raw)  # the scripts of a module read it too
         return make_plan(configuration.load(raw, sources, home))
 
     return or_refuse(planned)
+
+
+def _check_module(workflow: Any) -> None:
+    """Refuse other places for files than the configuration's, from which jobs read.
+
+    Raises:
+        InputError: the workflow is a module with a prefix.
+    """
+    paths = getattr(getattr(workflow, "modifier", None), "path_modifier", None)
+    while paths is not None:
+        prefix = getattr(paths, "prefix", None) or getattr(paths, "_prefix_replacements", None)
+        if prefix:
+            found = f"`prefix: {prefix}`" if isinstance(prefix, str) else "`replace_prefix`"
+            raise InputError(
+                f"the module that imports this workflow: expected no other places for its files, "
+                f"found {found}; leave it out, since paths of the configuration count from the "
+                "working directory, and run the whole in another folder with --directory."
+            )
+        paths = getattr(paths, "inner_modifier", None)
 
 
 def or_refuse(read: Callable[..., Read], *arguments: Any) -> Read:

@@ -13,6 +13,7 @@ from typing import Any
 
 from prismflow.errors import InputError
 from prismflow.plan.compared import compares, references
+from prismflow.plan.lengths import note_on, too_long, why_none_is_left
 from prismflow.plan.model_settings import gene_features, training_settings
 from prismflow.plan.needs import needs_runs
 from prismflow.plan.run import Run
@@ -21,6 +22,7 @@ from prismflow.settings import architectures, yaml_files
 from prismflow.settings.architectures import ARCHITECTURES
 from prismflow.settings.config import Config
 from prismflow.settings.kinds import KINDS
+from prismflow.settings.tracks import regional_name
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class Plan:
     def runs(self, dataset: str) -> list[Run]:
         """Runs of a dataset, sorted."""
         return sorted(run for run in self.scenarios if run.dataset == dataset)
+
+    def notes(self, dataset: str) -> list[str]:
+        """What is left out of a dataset, and why."""
+        start = f"{dataset}: "
+        return [note.removeprefix(start) for note in self.skipped if note.startswith(start)]
 
     def run(self, dataset: str, cell: str, model: str, name: str) -> Run:
         """The run with these wildcards."""
@@ -85,6 +92,7 @@ class Plan:
             for name in modalities
         }
         excluded = entry.get("exclude_gene_features", [])
+        regional = _regional(entry)
         return {
             "model": model,
             "architecture": entry["architecture"],
@@ -95,7 +103,8 @@ class Plan:
             "window_bp": entry["window_bp"],
             "transforms": transforms,
             "gene_features": [
-                name for name in gene_features(values["datasets"][dataset]) if name not in excluded
+                *(n for n in gene_features(values["datasets"][dataset]) if n not in excluded),
+                *([] if regional is None else [regional_name(regional)]),
             ],
             "training": (
                 {}
@@ -158,11 +167,19 @@ def _modalities(config: Config, cell: str, entry: dict[str, Any]) -> list[str] |
     return [m for m in there if m in wanted] if set(wanted) <= set(there) else None
 
 
+def _regional(entry: dict[str, Any]) -> str | None:
+    """The signal whose regional level a model reads, if it reads one."""
+    if not ARCHITECTURES[entry["architecture"]].reads_regional:
+        return None
+    return str(entry.get("hyperparameters", {}).get("background", "dnase"))
+
+
 def make_plan(config: Config) -> Plan:
     """Expand experiments into runs.
 
     Raises:
-        InputError: a model's window is longer than a dataset's store, or an experiment is empty.
+        InputError: a model that is asked for needs longer windows than a dataset has, or an
+            experiment is empty.
     """
     _check_models_are_named(config)
     models = dict(config.models)
@@ -171,17 +188,26 @@ def make_plan(config: Config) -> Plan:
     scenarios: dict[Run, dict[str, None]] = {}
     skipped: dict[str, None] = {}
     for dataset, settings in config.datasets.items():
+        long: dict[str, int] = {}
         for identifier in settings["experiments"] or config.values["run"]["experiments"]:
             entry = config.experiments[identifier]
             varied = list(variants(config, entry))
             models.update({variant.name: variant.entry for variant in varied})
             definitions.update(own_scenarios(entry, settings))
-            lacking = lacks(entry, varied, settings)
+            lacking = lacks(config, entry, varied, settings)
             if lacking:
                 skipped[f"{dataset}: experiment {identifier} is left out, {lacking}"] = None
                 continue
             names = tuple(dict.fromkeys([*entry["models"], *(v.name for v in varied)]))
-            _check_windows(config, dataset, settings, {n: models[n] for n in names})
+            _check_regional(config, {n: models[n] for n in names})
+            beyond = too_long(config, dataset, identifier, {n: models[n] for n in names})
+            long.update(beyond)
+            lacking = why_none_is_left(entry, names, beyond)
+            if lacking:
+                skipped[f"{dataset}: experiment {identifier} is left out, {lacking}"] = None
+                continue
+            names = tuple(name for name in names if name not in beyond)
+            varied = [variant for variant in varied if variant.name in names]
             runs = []
             if needs_runs(entry):
                 runs = _runs(config, dataset, identifier, {n: models[n] for n in names}, skipped)
@@ -195,6 +221,8 @@ def make_plan(config: Config) -> Plan:
                 identifier, entry, names, tuple(runs), tested,
                 tuple(points(varied, tested, definitions, models, names)),
             )  # fmt: skip
+        if long:
+            skipped[note_on(dataset, settings["window_bp"], long)] = None
     ordered = {run: tuple(sorted(names)) for run, names in scenarios.items()}
     plan = Plan(config, models, experiments, ordered, definitions, tuple(skipped))
     _check_checkpoints(plan)
@@ -295,16 +323,16 @@ def _check_checkpoints(plan: Plan) -> None:
             )
 
 
-def _check_windows(
-    config: Config, name: str, dataset: dict[str, Any], models: dict[str, dict[str, Any]]
-) -> None:
+def _check_regional(config: Config, models: dict[str, dict[str, Any]]) -> None:
+    """A model that reads a regional level needs a signal that has one."""
     for model, entry in models.items():
-        if entry["window_bp"] > dataset["window_bp"]:
+        name = _regional(entry)
+        if name is not None and not config.values["modalities"].get(name, {}).get("regional_bp"):
             where = yaml_files.where(
-                [*config.files, config.values["sheets"]["models"]], (model, "window_bp")
+                [*config.files, config.values["sheets"]["models"]], (model, "architecture")
             )
             raise InputError(
-                f"{where}: model {model} asks for windows of {entry['window_bp']:,} bp, but the "
-                f"store of dataset {name} holds {dataset['window_bp']:,} bp; raise "
-                f"`datasets.{name}.window_bp` or lower the model's `window_bp`."
+                f"{where}: model {model} reads the regional level of {name}, but "
+                f"`modalities.{name}.regional_bp` is not set; set it, such as [1500, 10000], or "
+                "leave the model out."
             )

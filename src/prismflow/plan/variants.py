@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prismflow.plan.needs import needs_of_experiment
 from prismflow.settings.config import Config
 from prismflow.settings.kinds import KINDS
 
@@ -115,7 +116,10 @@ def _settings(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lacks(
-    entry: Mapping[str, Any], varied: Sequence[Variant], settings: Mapping[str, Any]
+    config: Config,
+    entry: Mapping[str, Any],
+    varied: Sequence[Variant],
+    settings: Mapping[str, Any],
 ) -> str | None:
     """Why an experiment has no meaning in a dataset, or None."""
     if entry.get("vary", {}).get("modalities") == "extras" and not varied:
@@ -123,6 +127,12 @@ def lacks(
     cells = [cell for cell in settings["cells"] if cell in entry.get("cells", settings["cells"])]
     if entry["transfer"] and len(cells) < 2:
         return f"because it needs two cells and the dataset has {', '.join(cells) or 'none'}"
+    kinds = config.values["modalities"]
+    read = {kinds[modality]["kind"] for cell in cells for modality in config.modalities_of(cell)}
+    if "contact_range" in needs_of_experiment(entry) and not any(
+        KINDS[kind].needs_resolution for kind in read
+    ):
+        return "because no cell has a track of contacts"
     return None
 
 

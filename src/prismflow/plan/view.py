@@ -47,6 +47,11 @@ class View:
         tracks = self.tracks_of(cell)
         return next((t for t in tracks if KINDS[kinds[t.modality]["kind"]].needs_resolution), None)
 
+    def reports_of(self, dataset: str) -> dict[str, str]:
+        """Cell -> file that says what was read and skipped for its store."""
+        cells = self.plan.config.datasets[dataset]["cells"]
+        return {cell: f"results/{dataset}/{cell}/inputs.json" for cell in cells}
+
     def summaries_of(self, dataset: str, cell: str) -> dict[str, str]:
         """Modality -> file that says what was found in a cell's track of it."""
         folder = f"results/{dataset}/tracks/{cell}"

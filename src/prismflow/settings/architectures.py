@@ -29,6 +29,7 @@ class Architecture:
         reads_signals: whether it takes modalities; those that don't are planned without.
         needs_peaks: whether a cell must have a track of peaks.
         tabular: fitted to a table of features, without training steps and without a GPU.
+        reads_regional: whether it takes the regional level of its ``background`` signal.
         sized_by_width: whether ``d_model`` times ``n_layers`` says how much a step costs.
     """
 
@@ -38,6 +39,7 @@ class Architecture:
     needs_peaks: bool = False
     tabular: bool = False
     sized_by_width: bool = True
+    reads_regional: bool = False
 
     @property
     def module(self) -> str:
@@ -59,6 +61,10 @@ ARCHITECTURES: dict[str, Architecture] = {
     "cnn": Architecture("cnn", "CNN", sized_by_width=False),
     "gene_features": Architecture("tabular", "GeneFeatures", reads_signals=False, tabular=True),
     "gbm": Architecture("tabular", "GradientBoosting", tabular=True),
+    "gbm_regional": Architecture(
+        "regional_boosting", "RegionalBoosting", tabular=True, reads_regional=True
+    ),
+    "prism_regional": Architecture("prism_regional", "PrismRegional", reads_regional=True),
 }
 
 

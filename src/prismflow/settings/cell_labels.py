@@ -32,8 +32,11 @@ def label_tracks(cells: Mapping[str, Row]) -> dict[str, Track]:
             named = _ACCESSION.match(text.strip())
             if named:
                 file_format = "bigwig" if named[2] else "text"
-                found[path_of(text.strip())] = Track(
-                    cell, "label", "", file_format, path_of(text.strip()), "encode", named[1],
-                    "", "", None, "", None, "", "error", row.where, True,
+                path = path_of(text.strip())
+                found[path] = Track(
+                    cell=cell, modality="label", kind="", format=file_format, format_given=False,
+                    path=path, portal="encode", accession=named[1], url="", md5="",
+                    size_bytes=None, assembly="", resolution_bp=None, normalisation="",
+                    absent_chromosomes="error", where=row.where, downloaded=True,
                 )  # fmt: skip
     return found

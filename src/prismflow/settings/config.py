@@ -16,6 +16,7 @@ from typing import Any
 
 from prismflow.errors import InputError
 from prismflow.settings import yaml_files
+from prismflow.settings.architectures import ARCHITECTURES
 from prismflow.settings.config_file import ConfigFile
 from prismflow.settings.datasets import check_datasets, merge, with_bases
 from prismflow.settings.experiments_file import ExperimentsFile
@@ -90,6 +91,7 @@ def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None)
     check_datasets(config)
     check_predictions(config)
     _check_scenarios(config)
+    _check_explained(config)
     return config
 
 
@@ -210,4 +212,21 @@ def _check_scenarios(config: Config) -> None:
                 raise InputError(
                     f"{where}: unknown modality {modality!r} in `remove`; known are "
                     f"{', '.join(removable)}."
+                )
+
+
+def _check_explained(config: Config) -> None:
+    """Refuse to explain what is no network of ours."""
+    networks = [
+        name
+        for name, entry in config.models.items()
+        if not ARCHITECTURES[entry["architecture"]].tabular
+    ]
+    for section in ("attributions", "variants"):
+        for position, name in enumerate(config.values[section]["models"]):
+            if name not in networks:
+                where = yaml_files.where(config.files, (section, "models", position))
+                raise InputError(
+                    f"{where}: expected networks, which read every base ({', '.join(networks)}), "
+                    f"found {name!r}; correct or remove it."
                 )

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from prismflow.settings.downloads import Downloads
 from prismflow.settings.elements import ElementKeys
+from prismflow.settings.explanations import Attributions, Variants
 from prismflow.settings.keys import (
     UNIQUE,
     Flag,
@@ -232,6 +233,14 @@ class Modality(Keys):
         False,
         sparse=True,
     )
+    regional_bp: list[Whole] | None = key(
+        "Signals: keep the level of each gene's region, the median of the bases at these two "
+        "distances from the TSS, as gene feature `NAME_regional`; e.g. [1500, 10000].",
+        None,
+        sparse=True,
+        min_length=2,
+        max_length=2,
+    )
     extra: Flag = key(
         "Read only by models that name it; `modalities: available` leaves it out.", False
     )
@@ -266,3 +275,5 @@ class ConfigFile(Keys):
     experiment_overrides: dict[str, dict[str, Any]] = key(
         "Experiment id -> keys of its entry in experiments.yaml to replace.", {}
     )
+    attributions: Attributions = key("What the target `attributions` makes.", {})
+    variants: Variants = key("What the target `variants` makes.", {})

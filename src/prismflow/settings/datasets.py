@@ -106,6 +106,7 @@ def check_datasets(config: Configured) -> None:
                 track = config.tracks[cell, modality]
                 if not track.downloaded:
                     _check_exists(track.path, made, track.where)
+        _check_columns_of_cells(config, name, dataset)
         check_elements(config.values, config.tracks, name, config.files)
         if dataset["splits"]["by"] == "chromosome":
             for fold in dataset["splits"]["folds"]:
@@ -142,6 +143,20 @@ def _check_exists(path: str, made: set[str], where: str) -> None:
             f"{where}: expected a file at {path}, found none (looked in {os.getcwd()}); correct "
             "the path or put the file there."
         )
+
+
+def _check_columns_of_cells(config: Configured, name: str, dataset: Mapping[str, Any]) -> None:
+    """Refuse one column for the labels, or the promoter activity, of several cells."""
+    cells = dataset["cells"]
+    for keys in (("label", "column"), ("genes", "promoter_activity")):
+        column = dataset[keys[0]][keys[1]]
+        if len(cells) > 1 and "{cell}" not in column and column not in ("none", "computed"):
+            where = yaml_files.where(config.files, ("datasets", name, *keys))
+            raise InputError(
+                f"{where}: expected a column with {{cell}} in its name, since the cells "
+                f"{', '.join(cells)} need one each, found {column!r}, which would give all the "
+                "same values; write for example '{cell}_" + column.split("_", 1)[-1] + "'."
+            )
 
 
 def _check_folds(name: str, dataset: Mapping[str, Any], config: Configured) -> None:

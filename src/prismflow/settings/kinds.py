@@ -36,7 +36,7 @@ KINDS: dict[str, KindRow] = {
         bytes_per_base=0, needs_resolution=True,
     ),
     "peaks": KindRow(
-        {"bigwig": "bw", "bed": "bed", "narrowpeak": "narrowPeak"},
+        {"bigwig": "bw", "bed": "bed", "narrowpeak": "narrowPeak", "broadpeak": "broadPeak"},
         bytes_per_base=1, model_input=False,
     ),
 }  # fmt: skip
@@ -54,7 +54,7 @@ SUFFIXES = {
 }
 
 #: Formats of text, which a portal may hold packed.
-PACKED_BY_PORTAL = ("bed", "narrowPeak")
+PACKED_BY_PORTAL = ("bed", "narrowPeak", "broadPeak")
 
 DTYPE_BYTES = {"float32": 4, "float16": 2}
 

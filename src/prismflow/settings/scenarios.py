@@ -21,7 +21,8 @@ class ScenarioKeys:
             transformed signals: position by position); ``permute`` another test gene's values, the
             same other gene for everything removed.
         output: output of a model that has several: the direct prediction, the backdoor prediction
-            as trained, or with hidden states or predictions averaged; without it the reported one.
+            as trained, or with hidden states or predictions averaged, the prediction adapted to
+            the genes that are predicted together; without it the reported one.
         cell: another cell of the dataset whose test genes are predicted.
     """
 
@@ -30,9 +31,9 @@ class ScenarioKeys:
     crop_bp: int | None = setting(None, strict=True, **EVEN)
     remove: Annotated[tuple[str, ...], UNIQUE] = setting(())
     how: Literal["zero", "mean", "permute"] = setting("zero")
-    output: Literal["direct", "backdoor", "backdoor_hidden", "backdoor_prediction"] | None = (
-        setting(None)
-    )
+    output: (
+        Literal["direct", "backdoor", "backdoor_hidden", "backdoor_prediction", "adapted"] | None
+    ) = setting(None)
     cell: str | None = setting(None)
 
 

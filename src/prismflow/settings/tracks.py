@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from prismflow.errors import InputError
+from prismflow.rows import suffix_of
 from prismflow.settings import yaml_files
 from prismflow.settings.kinds import KINDS, PACKED_BY_PORTAL, SUFFIXES, TRACK_FORMATS
 from prismflow.settings.shared_files import size_of
 from prismflow.settings.sheets import Row, check_name, check_source, read_sheet
+
+
+def regional_name(modality: str) -> str:
+    """Gene feature that holds the regional level of a signal, where its modality has one."""
+    return f"{modality}_regional"
+
 
 PORTALS = ("encode", "4dn", "url")
 
@@ -24,6 +30,7 @@ class Track:
     modality: str
     kind: str
     format: str
+    format_given: bool
     path: str
     portal: str
     accession: str
@@ -89,7 +96,7 @@ def _track(row: Row, kind: str) -> Track:
             f"{row['portal']!r}."
         )
     check_source(row)
-    suffix = Path(path or row["url"]).suffix.lstrip(".").lower()
+    suffix = suffix_of((path or row["url"]).split("?")[0])
     file_format = (row["format"] or SUFFIXES.get(suffix, suffix)).lower()
     if file_format not in TRACK_FORMATS[kind]:
         raise InputError(
@@ -118,7 +125,8 @@ def _track(row: Row, kind: str) -> Track:
         name = row["accession"] or f"{row['cell']}_{row['modality']}"
         path = f"resources/{portal}/{name}.{extension}"
     return Track(
-        row["cell"], row["modality"], kind, file_format, path, row["portal"], row["accession"],
+        row["cell"], row["modality"], kind, file_format, bool(row["format"]), path,
+        row["portal"], row["accession"],
         row["url"], row["md5"], size_of(row), row["assembly"], resolution, row["normalisation"],
         row["absent_chromosomes"] or "error", row.where, not row["path"],
     )  # fmt: skip

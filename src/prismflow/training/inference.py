@@ -76,10 +76,10 @@ def predict(
                 if value.dim() and len(value) == n and value.numel() <= n * LARGEST_EXTRA:
                     extras.setdefault(name, []).append(value.float().cpu())
     model.train(training)
-    return (
-        torch.cat(predictions).cpu().numpy(),
-        {name: torch.cat(parts).numpy() for name, parts in extras.items()},
-    )
+    collected = {name: torch.cat(parts).numpy() for name, parts in extras.items()}
+    if keep_extras and model.learns_from_the_split:
+        collected |= model.outputs_of_split(collected)
+    return torch.cat(predictions).cpu().numpy(), collected
 
 
 def save_weights(state: Mapping[str, torch.Tensor], path: str | Path) -> None:

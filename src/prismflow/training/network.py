@@ -15,7 +15,7 @@ from prismflow.settings.training import TrainingSettings
 from prismflow.training.batches import GeneBatches
 from prismflow.training.determinism import prepare_device
 from prismflow.training.devices import describe_device
-from prismflow.training.inference import build_model, save_weights
+from prismflow.training.inference import build_model, predict, save_weights
 from prismflow.training.loop import start_state, train_model
 from prismflow.training.record import Fitted, Split
 from prismflow.training.state import Keeper, run_identity
@@ -59,13 +59,21 @@ def fit(
     model = build_model(settings).to(chosen)
     logger.info("%s has %d parameters", settings["model"], parameter_count(model))
     train, valid = (GeneBatches(inputs, split.rows[role], chosen) for role in ("train", "valid"))
+    if model.learns_from_the_split:
+        model.prepare(inputs, split.rows["train"])
     state = start_state(model, training)
     identity = run_identity(inputs.store, split, settings, seed, chosen)
     keeper = Keeper(state_path, identity, checkpoint_minutes)
     keeper.load(state)
     label = f"training {settings['model']} seed {seed}"
     train_model(state, train, valid, training, seed, label, keeper)
-    save_weights(state.best, weights_path)
+    best = state.best
+    if model.learns_from_the_split:
+        model.load_state_dict(best)
+        score, _ = predict(model, valid, training.eval_batch_size, training.precision)
+        model.conclude(score, inputs, split.rows["valid"])
+        best = model.state_dict()
+    save_weights(best, weights_path)
     return state.history, {
         "best": {"step": state.best_step, "valid_mse": state.best_mse},
         "n_parameters": parameter_count(model),

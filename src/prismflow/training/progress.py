@@ -6,6 +6,8 @@ import logging
 import sys
 import time
 
+from prismflow.jobs.terminal import is_watched
+
 logger = logging.getLogger(__name__)
 
 
@@ -33,7 +35,7 @@ class Progress:
         self.total, self.label, self.first, self.interval = total, label, first, interval
         self.started = self.shown = time.monotonic()
         self.tenth = 10 * first // max(total, 1)
-        self.terminal = sys.stderr.isatty()
+        self.terminal = sys.stderr.isatty() and not is_watched()
 
     def update(self, done: int, note: str = "") -> None:
         """Tell that ``done`` steps are finished; ``note`` (losses, say) is shown beside."""

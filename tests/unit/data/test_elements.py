@@ -221,8 +221,9 @@ def test_sentences(files: dict[str, Any], tmp_path: Path) -> None:
         ElementSettings.parse({"peaks": "p", "width": 3})
     with pytest.raises(InputError, match="n_nearest: expected a number of at least 1, found 0"):
         ElementSettings.parse({"peaks": "p", "n_nearest": 0})
+    (tmp_path / "x.bed").write_bytes(bytes.fromhex("26fc8f88") + bytes(60))
     with pytest.raises(InputError, match="BED or narrowPeak, found a bigWig"):
-        candidate_elements("x.bw", files["genes"])
+        candidate_elements(tmp_path / "x.bed", files["genes"])
 
 
 def test_removing_a_file_of_elements_is_noticed(files: dict[str, Any], tmp_path: Path) -> None:

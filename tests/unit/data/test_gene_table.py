@@ -102,7 +102,9 @@ def inputs(tmp_path: Path) -> dict[str, Path]:
         bigwig.addHeader([("chr1", 248_956_422), ("chr20", 64_444_167), ("chrX", 156_040_895)])
         tss = PUBLISHED["ENSG00000000419"][1]
         edges = [tss - 193, tss - 192, tss + 191, tss + 192]
+        bigwig.addEntries("chr1", [5], values=[1.0], span=1)
         bigwig.addEntries("chr20", edges, values=[100.0, 1.0, 2.0, 100.0], span=1)
+        bigwig.addEntries("chrX", [5], values=[1.0], span=1)
     return paths
 
 
@@ -297,7 +299,7 @@ def test_bigwig_with_other_names_and_ends(tmp_path):
         bigwig.addEntries("1", [0, 999], values=[1.0, 2.0], span=1)
     sums = sum_at_tss(path, pd.Series(["chr1", "chr1"]), pd.Series([10, 990]), 192)
     assert list(sums) == [1.0, 2.0]
-    with pytest.raises(InputError, match=r"found none of chr5; the bigWig has 1\."):
+    with pytest.raises(InputError, match=r"found none on chr5 \(1 genes\); the bigWig has 1\."):
         sum_at_tss(path, pd.Series(["chr5"]), pd.Series([10]), 192)
     path.write_text("text")
     with pytest.raises(InputError, match="expected a bigWig"):
@@ -314,3 +316,23 @@ def test_promoter_activity_of_a_real_table(realdata_dir, tmp_path):
     wanted = genes.rename(columns={"Ensembl_ID": "gene_id"})[["gene_id", "symbol", "tss"]]
     values = _promoter_activity(table, wanted, "K562")
     np.testing.assert_allclose(values, genes["promoter_activity"], rtol=1e-4, atol=1e-4)
+
+
+def test_a_cage_bigwig_without_values_on_a_chromosome_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cage.bw"
+    with pyBigWig.open(str(path), "w") as out:
+        out.addHeader([("chr1", 9000), ("chr2", 9000)])
+        out.addEntries(["chr1"], [100], ends=[200], values=[2.0])
+    chroms, tss = pd.Series(["chr1", "chr2", "chr2"]), pd.Series([150, 150, 300])
+    with pytest.raises(InputError, match=r"found none on chr2 \(2 genes\)"):
+        sum_at_tss(path, chroms, tss, 192)
+    assert sum_at_tss(path, chroms[:1], tss[:1], 192).tolist() == [200.0]
+
+
+def test_a_cage_bigwig_of_infinite_values_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cage.bw"
+    with pyBigWig.open(str(path), "w") as out:
+        out.addHeader([("chr1", 9000)])
+        out.addEntries(["chr1"], [100], ends=[200], values=[float("inf")])
+    with pytest.raises(InputError, match="infinite values"):
+        sum_at_tss(path, pd.Series(["chr1"]), pd.Series([150]), 192)

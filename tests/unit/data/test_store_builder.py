@@ -239,3 +239,59 @@ def test_settings_that_do_not_fit(files: dict[str, Any]) -> None:
     (files["folder"] / "g.fa").write_text(">1\nACGT\n>2\nAC\n")
     with pytest.raises(InputError, match=r"genes.tsv has chr1, chr2; .*g.fa has 1, 2"):
         build(files)
+
+
+@pytest.fixture
+def many(files: dict[str, Any]) -> dict[str, Any]:
+    """Twenty-five genes on each chromosome, those of chr2 tested, and a track of zeros there."""
+    folder = files["folder"]
+    genes = pd.concat([files["genes"].iloc[[0]]] * 25 + [files["genes"].iloc[[1]]] * 25)
+    genes["gene_id"] = [f"g{i}" for i in range(50)]
+    genes["tss"] += np.arange(50)
+    genes["window_start"], genes["window_end"] = genes["tss"] - 1000, genes["tss"] + 1000
+    write_tsv(genes, folder / "genes.tsv")
+    splits = pd.DataFrame({"gene_id": genes["gene_id"], "fold1": ["train"] * 25 + ["test"] * 25})
+    write_tsv(splits, folder / "splits.tsv")
+    with pyBigWig.open(str(folder / "flat.bw"), "w") as out:
+        out.addHeader(list(LENGTHS.items()))
+        at = np.arange(0, 30_000, 50)
+        out.addEntries(
+            ["chr1"] * len(at), at.tolist(), ends=(at + 50).tolist(),
+            values=np.linspace(1, 2, len(at)).tolist(),
+        )  # fmt: skip
+        out.addEntries(["chr2"], [0], ends=[12_000], values=[0.0])
+    return files
+
+
+def test_zeros_on_the_whole_test_chromosome_are_refused(many: dict[str, Any]) -> None:
+    folder = many["folder"]
+    track = {"modality": "flat", "kind": "signal", "path": folder / "flat.bw"}
+    further = {"splits": folder / "splits.tsv", "report": folder / "report.json"}
+    with pytest.raises(
+        InputError, match=r"flat.bw: .* all 25 of them \(fold fold1: chr2 \(25 genes\)\) .* has "
+        r"values on chr1 \(25 genes\)"
+    ):  # fmt: skip
+        build(many, tracks=[track], **further)
+    assert not (folder / "out" / "store").exists() and not (folder / "report.json").exists()
+    build(many, tracks=[{**track, "absent_chromosomes": "missing"}], **further)
+    shares = json.loads((folder / "report.json").read_text())["shares"]
+    states = {(row["modality"], row["split"]): row["state"] for row in shares}
+    assert states["flat", "test"] == "flag"
+    assert states["flat", "train"] == states["sequence", "test"] == "ok"
+
+
+def test_what_a_store_keeps_of_its_tracks_adds_up(many: dict[str, Any]) -> None:
+    folder = many["folder"]
+    (folder / "p.bed").write_text("chr1\t14900\t15100\nchr2\t5900\t6000\n")
+    build(many, splits=folder / "splits.tsv", report=folder / "report.json")
+    counts = json.loads((folder / "report.json").read_text())["counts"]
+    assert set(counts) == {"a", "b", "hic", "peaks"}
+    for count in [count for found in counts.values() for count in found]:
+        assert count["read"] == count["kept"] + sum(count["skipped"].values())
+    bases = next(count for count in counts["a"] if count["unit"] == "bases of windows")
+    table = pd.read_csv(folder / "genes.tsv", sep="\t")
+    expected = sum(
+        int((~np.isnan(many["a"][row.chrom][max(row.window_start, 0) : row.window_end])).sum())
+        for row in table.itertuples()
+    )
+    assert bases["read"] == 50 * WINDOW_BP and bases["kept"] == expected

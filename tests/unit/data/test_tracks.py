@@ -117,7 +117,12 @@ def test_peaks_from_bed_and_bigwig(tmp_path: Path, track: Path) -> None:
     path = tmp_path / "x.narrowPeak"
     path.write_text("chr1\t100\t110\tp\nchr1\t95\t99\tp\nchr1\t98\t103\tp\nchr1\t500\t600\tq\n")
     where = genes(["chr1", "chr2"], [100, 100])
-    masks = np.concatenate([mask for _, mask in peak_windows(path, where, 20)])
+    with pytest.raises(InputError, match=r"no data for chr2 \(1 genes\) .*; it has chr1"):
+        list(peak_windows(path, where, 20))
+    lenient = peak_windows(path, where, 20, absent_chromosomes="missing")
+    masks = np.concatenate([mask for _, mask in lenient])
+    found = inspect_track(path, "peaks", where, absent_chromosomes="missing")
+    assert found["n_genes_without_chromosome"] == 1
     assert masks[0].tolist() == [0] * 5 + [1] * 15
     assert masks[1].sum() == 0
     assert masks.dtype == np.uint8

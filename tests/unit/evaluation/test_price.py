@@ -123,6 +123,7 @@ def test_files_say_what_is_known(tmp_path: Path) -> None:
                 "experiments": {"main": [["A", "prism", "r"]]},
                 "runs": runs(("A", "prism", "r")),
                 "stores": [{"dataset": "d", "cell": "A", "expected_mb": 1500.0}],
+                "left_out": ["windows are too short for mamba"],
             }
         },
     }  # fmt: skip
@@ -131,4 +132,5 @@ def test_files_say_what_is_known(tmp_path: Path) -> None:
     table = read_tsv(tmp_path / "results" / "d" / "plan.tsv")
     assert tuple(table.columns) == price.COLUMNS and len(table) == 2
     text = (tmp_path / "results" / "d" / "plan.md").read_text()
+    assert text.endswith("Left out:\n\n- windows are too short for mamba\n")
     assert "| main | 1 | 0 | 1 |" in text and "| A | False | 1.50 | default |" in text

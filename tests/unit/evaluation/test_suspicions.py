@@ -136,3 +136,31 @@ def test_the_real_tss_are_sound_and_starts_in_their_place_are_not(realdata_dir: 
         flags[column] = suspicions.strand_flags(level, label, strand)
     assert flags["tss"] == []
     assert "the TSS of minus genes have no signal" in flags["start"][0]
+
+
+def described(md5: str, read: str = "None None") -> dict[str, str]:
+    return {"md5": md5, "file": "a.bw", "read": read}
+
+
+def test_one_file_that_stands_for_two_tracks_is_flagged() -> None:
+    files = {
+        ("A", "peaks"): described("d1"), ("B", "peaks"): described("d1"),
+        ("A", "dnase"): described("d2"), ("A", "hic"): described("d3", "5000 NONE"),
+        ("A", "hic_ice"): described("d3", "5000 weight"),
+    }  # fmt: skip
+    (flag,) = suspicions.file_flags(files)
+    assert flag.startswith("A peaks and B peaks are read from one and the same file (a.bw, md5 d1)")
+    own = {key: value for key, value in files.items() if key[0] == "A"}
+    assert suspicions.file_flags(own) == []
+
+
+def test_cells_of_one_file_are_flagged_once_and_a_copy_of_its_values_too() -> None:
+    level = np.random.default_rng(2).gamma(1.0, 3.0, 80)
+    values = {"dnase": {"A": level, "B": level, "C": 2 * level, "D": level[::-1]}}
+    files = {
+        (cell, "dnase"): described(md5)
+        for cell, md5 in (("A", "x"), ("B", "x"), ("C", "y"), ("D", "z"))
+    }
+    first, second = suspicions.twin_flags(values, files)
+    assert first.startswith("A dnase and B dnase are read from one")
+    assert second.startswith("dnase: A and C have ")

@@ -8,8 +8,10 @@ from types import ModuleType
 
 from prismflow.figures import plots, tables
 
-# What plots share, and the checks, which are drawn per dataset, not per experiment.
-_NOT_PLOTS = {"__init__", "common", "data_checks", "diagram", "forest", "style"}
+# What plots share, and those that are drawn per dataset or per run, not per experiment.
+_NOT_PLOTS = {
+    "__init__", "attributions", "common", "data_checks", "diagram", "forest", "room", "style",
+}  # fmt: skip
 _NOT_TABLES = {"__init__", "render"}
 
 

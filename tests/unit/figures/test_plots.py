@@ -195,13 +195,25 @@ def test_removal_plots_the_paired_change() -> None:
 
 
 def test_wide_intervals_are_cut_with_arrowheads() -> None:
-    estimates = [forest.Estimate(t_interval(pair), pair) for pair in ((0.2, 0.3), (0.5, 0.51))]
+    estimates = [
+        forest.Estimate(t_interval(pair), pair) for pair in ((0.1, 0.3, 0.5), (0.5, 0.5, 0.51))
+    ]
     low, high = forest.limits(estimates)
     assert low > estimates[0].interval.low and low < 0.2 and high > 0.51
-    table = metrics(["gbm", "prism"], seeds=(1, 2))
+    table = metrics(["gbm", "prism"])
     table.loc[(table["seed"] == 1) & (table["model"] == "gbm"), "value"] += 0.3
     figure = renderers.plot("main").draw({"metrics": table}, {"id": "main"}, CONTEXT)
     assert "Arrowheads" in all_text(figure)
+
+
+def test_two_seeds_are_shown_without_an_interval() -> None:
+    wide = t_interval((0.2, 0.3))
+    low, high = forest.limits([forest.Estimate(wide, (0.2, 0.3))])
+    assert wide.low < -0.3 and 0.15 < low < 0.2 and 0.3 < high < 0.35
+    table = metrics(["gbm", "prism"], seeds=(1, 2))
+    figure = renderers.plot("main").draw({"metrics": table}, {"id": "main"}, CONTEXT)
+    text = all_text(figure).replace("\n", " ")
+    assert "two seeds give none" in text and "t-interval" not in text
 
 
 def test_curves_mark_the_lowest_validation_error() -> None:

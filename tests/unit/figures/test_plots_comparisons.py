@@ -66,7 +66,8 @@ def test_sweep_puts_values_at_equal_distances_and_names_references() -> None:
     dashed = [line for line in axes.lines if len(set(line.get_ydata())) == 1]
     assert any(line.get_ydata()[0] == pytest.approx(1.312) for line in dashed)
     text = words(figure)
-    assert "trees" in text and "2 seeds" in text and "t-interval" in text
+    assert "trees" in text and "2 seeds" in text and "t-interval" not in text
+    assert "two seeds give none" in text
     assert "Number of contexts n" in text
 
 

@@ -55,6 +55,9 @@ CASES: dict[tuple[str, int], tuple[str | None, str, str | None]] = {
     ("group_errors", 0): (None, "from prismflow.jobs.patches.group_errors import "
                           "keep_reasons_of_groups\nkeep_reasons_of_groups()\nprint('started')",
                           None),
+    ("keep_going", 0): (None, "from types import SimpleNamespace\n"
+                        "from prismflow.jobs.patches.keep_going import keep_going\n"
+                        "keep_going(SimpleNamespace())\nprint('started')", None),
     ("hictk", 0): ("import atexit\nplain = atexit.register\n"
                    "atexit.register = lambda f, *a, **k: plain(lambda: f(*a, **k))",
                    "from prismflow.jobs.patches.hictk import hictkpy\n"

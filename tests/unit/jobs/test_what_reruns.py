@@ -19,7 +19,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "inspect_track": ("data.tracks",),
     "define_windows": ("data.windows", "data.splits", "data.genes", "data.shared_sequence"),
     "build_store": ("data.store_builder",),
-    "check_data": ("evaluation.data_checks",),
+    "check_data": ("evaluation.data_checks", "evaluation.input_summary"),
     "train prism": ("training.run", "training.network", "models.prism"),
     "train cnn": ("training.run", "training.network", "models.cnn"),
     "train gbm": ("training.run", "training.table", "models.tabular"),
@@ -41,16 +41,23 @@ RULES: dict[str, tuple[str, ...]] = {
     "plot_figure main": ("figures.draw_figure", "figures.plots.main", "figures.read.runs"),
     "plot_figure scm": ("figures.draw_figure", "figures.plots.scm", "figures.read.settings"),
     "plot_data_checks": ("figures.draw_figure", "figures.plots.data_checks"),
+    "attribute prism": ("explain.attributions", "models.prism"),
+    "attribute cnn": ("explain.attributions", "models.cnn"),
+    "score_variants prism": ("explain.variants", "models.prism"),
+    "plot_attributions": ("figures.draw_figure", "figures.plots.attributions"),
     "write_table main": ("figures.write_table", "figures.tables.main", "figures.read.runs"),
 }
 """Digests of rules, as the rules ask for them with the demo's models and two of its figures."""
 
-PRISM = {"train prism", "evaluate prism", "measure_cost prism", "train_in_world", "judge_claims"}
-NETWORKS = PRISM | {"train cnn", "evaluate cnn", "measure_cost cnn"}
+PRISM = {
+    "train prism", "evaluate prism", "measure_cost prism", "train_in_world", "judge_claims",
+    "attribute prism", "score_variants prism",
+}  # fmt: skip
+NETWORKS = PRISM | {"train cnn", "evaluate cnn", "measure_cost cnn", "attribute cnn"}
 EVERY_MODEL = NETWORKS | {"train gbm", "evaluate gbm"}
 # Costs count the scan's operations themselves, and so depend on it for every model.
 SCAN = PRISM | {"adopt_checkpoint prism", "measure_cost cnn"}
-FIGURES = {"plot_figure main", "plot_figure scm", "plot_data_checks"}
+FIGURES = {"plot_figure main", "plot_figure scm", "plot_data_checks", "plot_attributions"}
 PRINTED = {"write_table main", "write_comparisons", "write_claims"}
 
 ROWS: dict[str, set[str]] = {
@@ -99,7 +106,7 @@ ROWS: dict[str, set[str]] = {
     "training/network.py": {"train prism", "train cnn", "train_in_world"},
     "training/table.py": {"train gbm", "train_in_world"},
     "models/prism.py": PRISM | {"adopt_checkpoint prism"},
-    "models/cnn.py": {"train cnn", "evaluate cnn", "measure_cost cnn"},
+    "models/cnn.py": {"train cnn", "evaluate cnn", "measure_cost cnn", "attribute cnn"},
     "models/tabular.py": {"train gbm", "evaluate gbm"},
 }
 
@@ -147,8 +154,9 @@ def test_an_edit_reruns_exactly_what_it_touches(
 
 def test_the_rules_ask_for_the_digests_that_are_tested(root: Path) -> None:
     tested = {module for modules in RULES.values() for module in modules}
-    # What downloads, simulates, prices or prints the report has no row in the table.
-    others = {"simulate", "evaluation.price", "figures.report", "data.gene_table"}
+    # What downloads, simulates, prices, prints the report or the inputs has no row here.
+    others = {"simulate", "evaluation.price", "figures.report", "data.gene_table",
+              "evaluation.input_table"}  # fmt: skip
     named = set()
     for path in (root / "rules").glob("*.smk"):
         for call in re.findall(r"(?:code_digest|digest_for)\(([^()]*)", path.read_text()):
@@ -205,3 +213,17 @@ def test_all_that_a_job_really_loads_counts_or_is_neutral(
         counted = code_digest.modules_reached(*RULES[f"{rule} {architecture}"])
         assert f"prismflow.models.{'tabular' if architecture == 'gbm' else 'prism'}" in loaded
         assert loaded - set(counted) - set(code_digest.NEUTRAL) == set()
+
+
+def test_an_edit_of_the_reports_template_writes_the_report_anew(
+    package: Path, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    assert 'files_digest("figures/page")' in (root / "rules" / "figures.smk").read_text()
+    monkeypatch.setattr(code_digest, "_root", lambda: package)
+    code_digest.files_digest.cache_clear()
+    before = code_digest.files_digest("figures/page")
+    style = package / "figures" / "page" / "report.css"
+    style.write_text(style.read_text() + "/* edited */\n")
+    code_digest.files_digest.cache_clear()
+    assert code_digest.files_digest("figures/page") != before
+    code_digest.files_digest.cache_clear()

@@ -37,7 +37,8 @@ def tiny(architecture: str, features: int = 2, length: int = 512, **changes) -> 
     cls = model_class(architecture)
     names = MODALITIES if cls.uses_signals else ()
     hyper = {**cls.TINY, **changes}
-    return build(architecture, hyper, {}, InputSpec(names, features, length))
+    least = int(cls.learns_from_the_split)  # the regional level
+    return build(architecture, hyper, {}, InputSpec(names, max(features, least), length))
 
 
 def matching_batch(model: ExpressionModel, n: int = 3, length: int = 512, seed: int = 0) -> Batch:

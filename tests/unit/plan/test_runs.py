@@ -173,3 +173,86 @@ def test_the_papers_configuration_is_planned(plan: Make) -> None:
     assert len(folds) == 12
     lengths = {point["x"] for point in made.experiments["hg38_cage", "input_length"].points}
     assert {500, 2000, 200_000} <= lengths
+
+
+def test_a_regional_level_is_the_last_gene_feature_of_models_that_read_it(plan: Make) -> None:
+    modalities = {"dnase": {"regional_bp": [1500, 10_000]}}
+    overrides = {"prism_regional": {"window_bp": 300}}
+    made = plan(
+        {"models": ["prism_regional", "gbm"]}, modalities=modalities, model_overrides=overrides
+    )
+    regional = made.settings("demo", "simA", "prism_regional")
+    assert regional["gene_features"][-1] == "dnase_regional"
+    assert regional["modalities"] == ["h3k27ac", "dnase"]
+    assert "dnase_regional" not in made.settings("demo", "simA", "gbm")["gene_features"]
+
+
+def test_a_model_that_reads_a_level_which_no_signal_has_is_refused(plan: Make) -> None:
+    with pytest.raises(InputError, match=r"`modalities\.dnase\.regional_bp` is not set"):
+        plan({"models": ["prism_regional"]}, model_overrides={"prism_regional": {"window_bp": 300}})
+
+
+def test_models_longer_than_the_windows_are_left_out_with_one_note(plan: Make) -> None:
+    made = plan({"models": ["gbm", "caduceus", "prism", "cnn"]}, files=PAPER,
+                datasets={"hg38_cage": {"window_bp": 2000}},
+                run={"datasets": ["hg38_cage"]})  # fmt: skip
+    assert own(made, "hg38_cage").models == ("gbm", "prism", "cnn")
+    assert {run.model for run in made.scenarios} == {"gbm", "prism", "cnn"}
+    (note,) = [note for note in made.notes("hg38_cage") if "caduceus" in note]
+    assert note == (
+        "windows of 2,000 bp hold no input for caduceus (200,000 bp), which is left out of all "
+        "experiments; raise `datasets.hg38_cage.window_bp` to have it"
+    )
+
+
+def test_shorter_windows_leave_out_experiments_that_lose_all_models_or_one_they_compare_with(
+    plan: Make,
+) -> None:
+    made = plan(files=PAPER, datasets={"hg38_cage": {"window_bp": 2000}})
+    left = {note.split()[1] for note in made.notes("hg38_cage") if note.startswith("experiment ")}
+    assert {"test_crop", "locus"} <= left
+    assert not {"main", "input_length", "parameters"} & left
+    lengths = made.experiments["hg38_cage", "input_length"]
+    assert {point["x"] for point in lengths.points} == {500, 2000}
+    models = made.experiments["hg38_cage", "parameters"].models
+    assert all(made.models[name]["window_bp"] <= 2000 for name in models) and "prism" in models
+
+
+def test_nothing_is_left_out_for_its_length_where_windows_are_long_enough(plan: Make) -> None:
+    made = plan(files=PAPER)
+    assert not any("bp hold no input" in note for note in made.skipped)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model_overrides": {"prism": {"window_bp": 4000}}},
+        {"experiment_overrides": {"own": {"models": ["caduceus"]}}},
+        {"experiment_overrides": {"own": {"vary": {"models": ["prism"], "window_bp": [9000]}}}},
+    ],
+)
+def test_a_long_model_that_the_configuration_names_is_refused(
+    plan: Make, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError, match=r"asks for windows of [\d,]+ bp, but the store of"):
+        plan({"models": ["prism"]}, files=PAPER, datasets={"hg38_cage": {"window_bp": 2000}},
+             run={"datasets": ["hg38_cage"]}, **changes)  # fmt: skip
+
+
+def test_contact_partners_are_not_counted_where_no_cell_has_contacts(plan: Make) -> None:
+    path = Path("config/demo/tracks.tsv")
+    path.write_text("".join(x for x in path.open() if "\thic\t" not in x))
+    made = plan(run={"experiments": ["hic_range", "scm"]})
+    assert [name for _, name in made.experiments] == ["scm"]
+    assert (
+        "experiment hic_range is left out, because no cell has a track of contacts"
+        in made.notes("demo")
+    )
+
+
+def test_published_folds_stay_as_they_are_and_all_others_share_no_sequence(plan: Make) -> None:
+    def policies(made: Plan) -> dict[str, str]:
+        return {n: d["splits"]["shared_sequence"] for n, d in made.config.datasets.items()}
+
+    assert policies(plan(files=PAPER)) == {"hg38_cage": "keep", "hg38_rna": "keep"}
+    assert policies(plan()) == {"demo": "drop"}

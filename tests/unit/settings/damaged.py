@@ -76,6 +76,11 @@ WRONG_YAML = {
         setting("trainign", value={}),
         r"config/demo\.yaml, line \d+ \(trainign\): unknown key 'trainign': expected only .*train",
     ),
+    "explained model that is no network": (
+        "demo.yaml",
+        setting("attributions", value={"models": ["gbm"]}),
+        r"demo\.yaml, line \d+ \(attributions\.models\.0\): expected networks.*found 'gbm'",
+    ),
     "unknown nested key": (
         "config.yaml",
         setting("training", "learning_rte", value=0.1),
@@ -105,6 +110,17 @@ WRONG_YAML = {
         "demo.yaml",
         setting("datasets", "demo", "window_bp", value=-2000),
         r"window_bp\): expected an even window length in bp, at least 2, found -2000",
+    ),
+    "one label column for two cells": (
+        "demo.yaml",
+        setting("datasets", "demo", "label", "column", value="simA_cage"),
+        r"demo\.yaml, line \d+ \(datasets\.demo\.label\.column\): expected a column with \{cell\} "
+        r"in its name, since the cells simA, simB need one each, found 'simA_cage'",
+    ),
+    "one column of promoter activity for two cells": (
+        "demo.yaml",
+        setting("datasets", "demo", "genes", "promoter_activity", value="activity"),
+        r"promoter_activity\): expected a column with \{cell\} in its name, .* found 'activity'",
     ),
     "odd model window": (
         "models.yaml",

@@ -10,6 +10,7 @@ import pytest
 
 from prismflow.data.gene_table import read_tss
 from prismflow.data.genes import read_genes
+from prismflow.data.quantification import read_quantification
 from prismflow.data.windows import read_bed
 from prismflow.errors import InputError
 from prismflow.files import read_published_table, read_tsv, read_user_table
@@ -163,3 +164,41 @@ def test_a_published_table_with_fewer_rows_than_lines_is_refused(tmp_path: Path)
 def test_quotes_of_a_sheet_stay_in_their_line(tmp_path: Path) -> None:
     sheet = written(tmp_path, "cell\tdescription", 'K562\t5" dish', 'HepG2\t"a', name="cells.tsv")
     assert list(read_cells(sheet)) == ["K562", "HepG2"]
+
+
+@pytest.mark.parametrize("name", ["quant.sf", "quant.sf.gz"])
+def test_every_line_of_a_quantification_is_a_row(tmp_path: Path, name: str) -> None:
+    lines = ["# Program: x", "gene_id\tnote\ttpm", 'A\t5" end\t1', "B\ta # b\t2", "C\t\t3"]
+    found, counts = read_quantification(written(tmp_path, *lines, name=name), {})
+    assert found.to_dict() == {"A": 1, "B": 2, "C": 3}
+    assert sum(counts.values()) == 3
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["gene_id\ttpm\ttpm", "A\t1\t2"], "line 1: .*column 'tpm' 2 times"),
+        (["gene_id\ttpm", "1\tA\t3"], "line 2: expected 2 fields .*row.names"),
+        (["#x", "gene_id\ttpm", "A\t1", "B"], "line 4: expected 2 fields"),
+        (["#x", "gene_id\ttpm", "A\t1", "B\thigh"], "line 4: expected a number"),
+    ],
+)
+def test_a_quantification_that_is_not_what_it_seems_is_refused_with_the_line(
+    tmp_path: Path, lines: list[str], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        read_quantification(written(tmp_path, *lines, name="quant.tsv"), {})
+
+
+@pytest.mark.parametrize("written_so", ["1e+05", "1E5", "1,2E+05", "1.0e+05"])
+def test_a_position_with_an_exponent_says_how_to_write_it(tmp_path: Path, written_so: str) -> None:
+    row = f"g4\tchr1\t{written_so}\t+\tplain\t4"
+    advice = r"in R as integers or with format\(x, scientific = FALSE\)"
+    with pytest.raises(InputError, match=advice):
+        genes(written(tmp_path, HEADER, *ROWS, row))
+    for column in ("start", "end"):
+        pair = (written_so, "900000") if column == "start" else ("5", written_so)
+        line = "\t".join(("chr1", *pair, "g1", "0", "+"))
+        for read in (read_bed, read_tss):
+            with pytest.raises(InputError, match=advice):
+                read(written(tmp_path, line, name="x.bed"))

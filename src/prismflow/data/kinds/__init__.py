@@ -17,7 +17,7 @@ from prismflow.data.transforms import check_kind
 
 #: A row of the tracks sheet with its modality's settings: ``path``, and as far as they are given
 #: ``modality``, ``resolution_bp``, ``normalisation``, ``absent_chromosomes``, ``missing``,
-#: ``pseudocount``, ``double_padding``.
+#: ``pseudocount``, ``double_padding``, ``format`` (as the row gives it).
 TrackSettings = Mapping[str, Any]
 
 

@@ -22,7 +22,8 @@ class Contacts(Kind):
         absent = absent_policy(track)
         content = inspect_contacts(
             track["path"], genes, resolution_bp, normalisation,
-            absent_chromosomes=absent, window_bp=window_bp,
+            absent_chromosomes=absent, file_format=str(track.get("format") or ""),
+            window_bp=window_bp,
         )  # fmt: skip
         genes.names_in(track["path"], content["chromosomes"], absent)
         return content

@@ -15,34 +15,44 @@ import pandas as pd
 from prismflow.data.bigwig import BigWig
 from prismflow.data.bigwig_check import verify_bigwig
 from prismflow.data.chromosomes import Genes, by_chromosome, match_chromosomes
+from prismflow.data.content import BIGWIG, check_promise, peak_format
+from prismflow.data.counts import Count
 from prismflow.data.kinds import Kind, TrackSettings, absent_policy
-from prismflow.data.kinds.signal import CORE_BP, signal_windows
+from prismflow.data.kinds.signal import CORE_BP, names_with_values, signal_windows
 from prismflow.data.store_writer import RowFile
 from prismflow.data.windows import read_bed, starts_with
 from prismflow.errors import InputError
 
-_BIGWIG = (bytes.fromhex("26fc8f88"), bytes.fromhex("888ffc26"))
-
 
 def is_bigwig_name(path: str | Path) -> bool:
-    """Whether a file is a bigWig by its content or claims to be one by its name."""
-    if Path(path).suffix.lower() in (".bw", ".bigwig"):
-        return True
-    return Path(path).is_file() and starts_with(path, *_BIGWIG)
+    """Whether a file is a bigWig by its content; its name says nothing."""
+    return Path(path).is_file() and starts_with(path, *BIGWIG)
 
 
-def read_peaks(path: str | Path, genes: Genes) -> pd.DataFrame:
+def read_peaks(
+    path: str | Path,
+    genes: Genes,
+    absent_chromosomes: str = "error",
+    count: Count | None = None,
+) -> pd.DataFrame:
     """Peaks of a BED or narrowPeak: chrom, start, end; they must lie on the genes' chromosomes.
 
-    A BED lists only what it found: a chromosome without peaks is no fault, other names are.
+    A chromosome with genes and without any peak is absent from the file, as it is from a bigWig.
+
+    Args:
+        path: the file.
+        genes: N genes.
+        absent_chromosomes: ``error`` or ``missing``.
+        count: lines are counted in it, if it is given.
 
     Raises:
-        InputError: unreadable file, names that differ, or peaks that begin behind a chromosome's
-            end; one that only reaches over it was widened, and the rest of it is cut off.
+        InputError: unreadable file, names that differ, a chromosome without peaks under ``error``,
+            or peaks that begin behind a chromosome's end; one that only reaches over it was
+            widened, and the rest of it is cut off.
     """
-    regions = read_bed(path, genes.aliases)
+    regions = read_bed(path, genes.aliases, count)
     found = regions["chrom"].unique()
-    match_chromosomes(genes.source, genes.counts(), path, found, None, "missing")
+    match_chromosomes(genes.source, genes.counts(), path, found, None, absent_chromosomes)
     length = regions["chrom"].map(dict(genes.chrom_lengths))
     behind = regions[regions["start"] >= length]
     if len(behind):
@@ -75,7 +85,7 @@ def peak_windows(
             ):
                 yield rows, (values > 0).astype(np.uint8)
         return
-    regions = read_peaks(path, genes)
+    regions = read_peaks(path, genes, absent_chromosomes)
     for chrom, rows in by_chromosome(genes.chroms):
         own = regions[regions["chrom"] == chrom]
         starts, ends = _merged(own["start"].to_numpy(), own["end"].to_numpy())
@@ -107,13 +117,29 @@ class Peaks(Kind):
     def inspect(self, track: TrackSettings, genes: Genes, window_bp: int) -> dict[str, Any]:
         """Number of peaks, and of genes with one at TSS +- 500."""
         path = Path(track["path"])
+        found = peak_format(path)
+        check_promise(path, str(track.get("format") or ""), found)
         if is_bigwig_name(path):
             verify_bigwig(path)
-        masks = list(peak_windows(path, genes, CORE_BP, absent_chromosomes=absent_policy(track)))
+        absent = absent_policy(track)
+        masks = list(peak_windows(path, genes, CORE_BP, absent_chromosomes=absent))
+        with_peak = sum(int(mask.any(axis=1).sum()) for _, mask in masks)
+        if is_bigwig_name(path):
+            with BigWig(path) as bigwig:
+                chroms = set(names_with_values(bigwig, genes, absent))
+            return {
+                "n_peaks": None, "n_genes_with_peak": with_peak,
+                "n_genes_without_chromosome": genes.n_outside(chroms), "counts": [],
+            }  # fmt: skip
+        lines = Count("lines")
+        peaks = read_peaks(path, genes, absent, lines)
+        own = peaks["chrom"].isin(set(genes.chroms))
+        lines.skip("peak on a chromosome without genes", int((~own).sum()))
         return {
-            "n_peaks": None if is_bigwig_name(path) else len(read_bed(path)),
-            "n_genes_with_peak": sum(int(mask.any(axis=1).sum()) for _, mask in masks),
-            "n_genes_without_chromosome": 0,
+            "n_peaks": len(peaks),
+            "n_genes_with_peak": with_peak,
+            "n_genes_without_chromosome": genes.n_outside(set(peaks["chrom"])),
+            "counts": [lines.plain(int(own.sum()))],
         }
 
     def write(

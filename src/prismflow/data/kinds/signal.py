@@ -17,6 +17,7 @@ import numpy as np
 from prismflow.data.bigwig import BigWig
 from prismflow.data.bigwig_check import verify_bigwig
 from prismflow.data.chromosomes import Genes, by_chromosome
+from prismflow.data.counts import Count
 from prismflow.data.kinds import Kind, TrackSettings, absent_policy
 from prismflow.data.store_writer import RowFile
 from prismflow.errors import InputError
@@ -157,6 +158,8 @@ def _inspect_signal(path: Path, genes: Genes, absent_chromosomes: str) -> dict[s
             for name, starts in _even_positions(names, lengths)
             for _, values in bigwig.windows(name, starts, CORE_BP)
         ]
+    bases = Count("bases", sum(lengths.values()))
+    bases.skip("without a value", bases.n_read - summary.covered)
     inside = np.minimum(
         genes.tss + CORE_BP // 2,
         np.array([genes.chrom_lengths[chrom] for chrom in genes.chroms]),
@@ -174,6 +177,7 @@ def _inspect_signal(path: Path, genes: Genes, absent_chromosomes: str) -> dict[s
             "genome": _quantiles(np.concatenate(means) if means else np.zeros(1)),
         },
         "n_genes_without_chromosome": count.n_genes_without_chromosome,
+        "counts": [bases.plain(summary.covered)],
     }
 
 
@@ -188,7 +192,7 @@ def _even_positions(
 
 
 def _quantiles(values: np.ndarray) -> dict[str, float]:
-    found = np.quantile(values, _PROBABILITIES)
+    found = np.quantile(values if len(values) else np.zeros(1), _PROBABILITIES)
     return {f"{p:g}": float(v) for p, v in zip(_PROBABILITIES, found, strict=True)}
 
 

@@ -10,6 +10,8 @@ import pandas as pd
 from prismflow.errors import InputError
 from prismflow.labels import model_label
 
+SEEDS_FOR_INTERVAL = 3
+
 
 def figure_id(experiment: Mapping[str, Any]) -> str:
     """Name of the experiment for messages."""
@@ -151,14 +153,30 @@ def sample_note(summary: pd.DataFrame, cells: Sequence[str], context: Mapping[st
     return " ".join(f"{label}: {part}." for label, part in parts)
 
 
+def with_enough_seeds(summary: pd.DataFrame) -> pd.DataFrame:
+    """The summary without the intervals of fewer than three seeds.
+
+    Student's interval of two values is 12.7 times their half distance wide: it says nothing and
+    leaves every axis.
+    """
+    few = summary["n_seeds"] < SEEDS_FOR_INTERVAL
+    return summary.assign(low=summary["low"].mask(few), high=summary["high"].mask(few))
+
+
 def interval_note(summary: pd.DataFrame, context: Mapping[str, Any], level: float = 0.95) -> str:
     """Sentence on what dots and bars are, where there is no interval and where no spread."""
     single = summary["n_seeds"] < 2
     if single.all():
         return "Marks: n = 1 seed, no interval."
+    few = summary["n_seeds"] < SEEDS_FOR_INTERVAL
+    if few.all():
+        return (
+            "Large marks: mean over seeds; small dots: seeds. No interval: two seeds give none; "
+            "differences with intervals over genes and seeds are in the comparisons."
+        )
     text = f"Large marks: mean over seeds; bars: {level * 100:.0f} % t-interval; small dots: seeds."
-    if single.any():
-        text += " Marks without bar: n = 1 seed, no interval."
+    if few.any():
+        text += f" Marks without bar: fewer than {SEEDS_FOR_INTERVAL} seeds, no interval."
     spread = summary[~single].groupby("model")["sd"].max()
     fixed = [str(model) for model in spread.index[spread == 0]]
     if fixed:

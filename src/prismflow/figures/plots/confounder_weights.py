@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from prismflow.errors import InputError
-from prismflow.figures.plots import common, style
+from prismflow.figures.plots import common, room, style
 from prismflow.labels import modality_label, model_label
 from prismflow.plan.run import RunKey
 from prismflow.statistics.bootstrap import spearman
@@ -76,11 +76,29 @@ def draw(
     names = [name for name in signals.columns if name not in ("cell", "gene_id")]
     upper, ridges = map_height * n_maps + 0.35, 0.58 + 0.27 * len(models)
     lower = 0.55 + 0.16 * len(names)
+    bands = room.bands(cells, 2)
     figure = style.new_figure(
-        style.FULL_WIDTH if len(cells) > 1 else style.COLUMN_WIDTH, upper + ridges + lower
+        style.FULL_WIDTH if len(cells) > 1 else style.COLUMN_WIDTH,
+        (upper + ridges + lower) * len(bands),
     )
-    outer = figure.add_gridspec(3, 1, height_ratios=[upper, ridges, lower])
-    maps = outer[0].subgridspec(n_maps, len(cells))
+    outer = figure.add_gridspec(
+        3 * len(bands), 1, height_ratios=[upper, ridges, lower] * len(bands)
+    )
+    for number, band in enumerate(bands):
+        grids = [outer[3 * number + part] for part in range(3)]
+        _band(figure, grids, band, (n_maps, len(bands[0])), runs, shown, genes, models, threshold,
+              signals, names, context)  # fmt: skip
+    return style.finish(figure, _notes(runs, shown, threshold, experiment), context)
+
+
+def _band(figure: Figure, outer: Sequence[Any], cells: Sequence[str], shape: tuple[int, int],
+          runs: Mapping[RunKey, Any], shown: Mapping[str, RunKey],
+          genes: Mapping[str, list[tuple[int, str]]], models: Sequence[str], threshold: float,
+          signals: pd.DataFrame, names: Sequence[str],
+          context: Mapping[str, Any]) -> None:  # fmt: skip
+    """Heat maps, histograms and correlations of cells beside each other."""
+    n_maps, across = shape
+    maps = outer[0].subgridspec(n_maps, across)
     image: Any = None
     all_maps = []
     for column, cell in enumerate(cells):
@@ -91,19 +109,18 @@ def draw(
             if row == 0:
                 axes.set_title(_title(shown[cell], context), loc="left", pad=14)
     bar = figure.colorbar(image, ax=all_maps, fraction=0.02, pad=0.01, aspect=22)
-    bar.set_label("weight a")
+    bar.ax.set_title("weight a", fontsize=style.SMALL_SIZE, fontweight="normal", loc="right")
     bar.outline.set_linewidth(0.4)
-    below = outer[1].subgridspec(1, 2 * len(cells))
+    below = outer[1].subgridspec(1, 2 * across)
     for column, cell in enumerate(cells):
         _distributions(figure, below, column, cell, models, runs, threshold, context)
-    lowest = outer[2].subgridspec(1, 2 * len(cells))
+    lowest = outer[2].subgridspec(1, 2 * across)
     for column, cell in enumerate(cells):
         own = signals[signals["cell"] == cell]
         series = weight_correlations(runs, shown[cell], own, names, threshold)
         for offset in (0, 1):
             axes = figure.add_subplot(lowest[0, 2 * column + offset])
             _correlations(axes, series[offset], names, (column, offset), context)
-    return style.finish(figure, _notes(runs, shown, threshold, experiment), context)
 
 
 def _runs(weights: Mapping[Any, Any], experiment: Mapping[str, Any]) -> dict[RunKey, Any]:

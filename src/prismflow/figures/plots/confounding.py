@@ -24,7 +24,8 @@ PANELS = {
 COLOURS = ("#0072b2", "#5f5f5f", "#d55e00", "#009e73", "#cc79a7")
 """By kappa of the test genes, largest first."""
 ROW_IN = 0.235
-OUTPUT_LABEL = {"direct": "", "backdoor": ", backdoor"}
+TITLE_CHARS = 25
+OUTPUT_LABEL = {"direct": "", "backdoor": ", backdoor", "adapted": ", adapted"}
 
 
 @style.styled
@@ -52,7 +53,7 @@ def draw(
     trainings = sorted(summary["training"].unique(), reverse=True)
     lines = [lines_of(summary[summary["training"] == t], experiment) for t in trainings]
     heights = [ROW_IN * len(own) + 0.55 for own in lines]
-    figure = style.new_figure(style.FULL_WIDTH, sum(heights) + 0.12)
+    figure = style.new_figure(style.FULL_WIDTH, sum(heights) + 0.3)
     grid = figure.add_gridspec(len(trainings), len(PANELS), height_ratios=heights)
     for band, (training, own) in enumerate(zip(trainings, lines, strict=True)):
         rows = drawn[drawn["training"] == training]
@@ -95,7 +96,9 @@ def state(test: float, training: float) -> str:
 
 def _label(line: tuple[str, str], context: Mapping[str, Any]) -> str:
     model, output = line
-    return style.wrap(model_label(model, context) + OUTPUT_LABEL[output], 32)
+    label = style.wrap(model_label(model, context) + OUTPUT_LABEL[output], 32)
+    # Names keep the width that the title of the band, which begins above them, needs.
+    return label.rjust(TITLE_CHARS, "\u2007")
 
 
 def _colours(tests: Sequence[float]) -> dict[float, str]:

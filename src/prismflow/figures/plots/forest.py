@@ -233,7 +233,7 @@ def _points(axes: Axes, item: Estimate, y: float, look: style.ModelStyle,
                   markersize=2.6, markerfacecolor=look.colour, markeredgewidth=0, alpha=0.45,
                   zorder=2)  # fmt: skip
     beyond = False
-    if interval.bounded:
+    if _has_bar(item):
         low, high = max(interval.low, bounds[0]), min(interval.high, bounds[1])
         axes.plot([low, high], [y, y], color=look.colour, linewidth=1.3, zorder=3)
         for end, edge, marker in ((interval.low, bounds[0], "<"), (interval.high, bounds[1], ">")):
@@ -244,6 +244,10 @@ def _points(axes: Axes, item: Estimate, y: float, look: style.ModelStyle,
     axes.plot([interval.mean], [y], marker=look.marker, markersize=4.6, color=look.colour,
               markeredgecolor="white", markeredgewidth=0.5, zorder=4)  # fmt: skip
     return beyond
+
+
+def _has_bar(item: Estimate) -> bool:
+    return item.interval.bounded and item.interval.n >= common.SEEDS_FOR_INTERVAL
 
 
 def limits(items: Sequence[Estimate], zero: bool = False) -> tuple[float, float]:
@@ -261,7 +265,7 @@ def limits(items: Sequence[Estimate], zero: bool = False) -> tuple[float, float]
         return 0.0, 1.0
     low, high = min(points), max(points)
     span = (high - low) or max(abs(high) * 0.1, 1e-3)
-    ends = [end for item in items if item.interval.bounded
+    ends = [end for item in items if _has_bar(item)
             for end in (item.interval.low, item.interval.high)]  # fmt: skip
     wanted_low, wanted_high = min([low, *ends]), max([high, *ends])
     low = max(wanted_low, low - 0.4 * span)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from prismflow.figures.plots import common, style
+from prismflow.figures.plots import common, room, style
 
 NEEDS = ("contact_range",)
 #: Column -> label, colour, line and width; also the order of the labels.
@@ -41,11 +41,15 @@ def draw(
     table = common.contact_range(data, experiment)
     cells = common.cell_order(table["cell"].unique(), experiment, context)
     width = style.FULL_WIDTH if len(cells) > 1 else style.COLUMN_WIDTH
-    figure = style.new_figure(width, 2.3)
-    panels = figure.subplots(1, len(cells), sharey=True, squeeze=False)[0]
-    for axes, cell in zip(panels, cells, strict=True):
+    bands = room.bands(cells, 2)
+    figure = style.new_figure(width, 2.3 * len(bands))
+    panels = figure.subplots(len(bands), len(bands[0]), sharey=True, squeeze=False)
+    for axes, cell in zip(panels.flat, cells, strict=False):
         _panel(axes, table[table["cell"] == cell], cell, context)
-    panels[0].set_ylabel("genes with at most so many (%)")
+    for axes in panels.flat[len(cells) :]:
+        axes.remove()
+    for axes in panels[:, 0]:
+        axes.set_ylabel("genes with at most so many (%)")
     return style.finish(figure, _notes(table, cells, context), context)
 
 

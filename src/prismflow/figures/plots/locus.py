@@ -43,7 +43,9 @@ def draw(
     models = common.model_order(predictions["model"].unique(), experiment)
     signals = list(dict.fromkeys(tracks["modality"]))
     columns = int(genes.groupby("cell").size().max())
-    upper, lower = _TRACK_IN * len(signals) + 0.3, _MODEL_IN * len(models) + 0.3
+    names = [style.wrap(model_label(model, context), 26) for model in models]
+    row = _MODEL_IN + 0.12 * max((name.count("\n") for name in names), default=0)
+    upper, lower = _TRACK_IN * len(signals) + 0.3, row * len(models) + 0.3
     height = len(cells) * (upper + lower + _ROOM_IN - 0.6)
     figure = style.new_figure(style.FULL_WIDTH, height)
     ratios = [part for _ in cells for part in (upper, lower)]
@@ -63,7 +65,6 @@ def draw(
             rows = predicted[predicted["gene_id"] == gene["gene_id"]]
             _predictions(axes, rows, models, gene["observed"], bounds, context)
             if column == 0:
-                names = [style.wrap(model_label(model, context), 26) for model in models]
                 axes.set_yticks(range(len(models)), names)
     return style.finish(figure, _notes(loci, experiment, context), context)
 

@@ -50,7 +50,8 @@ def draw(
     columns = min(5, len(models))
     bands = -(-len(models) // columns)
     width = style.FULL_WIDTH if columns > 2 or len(cells) > 2 else style.COLUMN_WIDTH
-    side = min(1.75, (width - _LEFT_IN - _LINE_IN) / columns - _GAP_IN)
+    edge = _LEFT_IN + _number_room(table)
+    side = min(1.75, (width - edge - _LINE_IN) / columns - _GAP_IN)
     names = [style.wrap(model_label(model, context), int(side / 0.05)) for model in models]
     target = style.wrap(target_label(context), int(side / style.CHAR_IN))
     more = _LINE_IN * target.count("\n")
@@ -63,7 +64,7 @@ def draw(
         own = table[table["cell"] == cell]
         bounds = _bounds(own)
         for index, model in enumerate(models):
-            left = _LEFT_IN + more + (index % columns) * (side + _GAP_IN)
+            left = edge + more + (index % columns) * (side + _GAP_IN)
             bottom = number * block + _CELL_IN + (index // columns + 1) * band - _BETWEEN_IN
             axes = figure.add_axes(
                 (left / width, 1 - bottom / height, side / width, (side + _CORNER_IN) / height)
@@ -108,6 +109,12 @@ def _one_seed(table: pd.DataFrame, experiment: Mapping[str, Any]) -> pd.DataFram
             f"{', '.join(map(str, sorted(table['seed'].unique())))}."
         )
     return kept
+
+
+def _number_room(rows: pd.DataFrame) -> float:
+    """Inches that the longest number beside a panel takes beyond the usual three characters."""
+    numbers = MaxNLocator(4).tick_values(*_bounds(rows))
+    return style.SMALL_CHAR_IN * max(0, max(len(f"{value:g}") for value in numbers) - 3)
 
 
 def _bounds(rows: pd.DataFrame) -> tuple[float, float]:

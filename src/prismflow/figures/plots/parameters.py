@@ -47,11 +47,12 @@ def draw(
     steps = table[table["n_parameters"].notna()].sort_values("n_parameters", kind="stable")
     seconds = [name for name in steps.columns if name.startswith("step_seconds")]
     steps = steps.assign(**{name: steps[name] / steps["batch_size"] for name in seconds})
-    figure = style.new_figure(style.FULL_WIDTH, 0.55 + 0.155 * len(steps))
+    labels = [style.wrap(model_label(name, context), 26) for name in steps["model"]]
+    row = 0.155 + 0.105 * max(label.count("\n") for label in labels)
+    figure = style.new_figure(style.FULL_WIDTH, 0.55 + row * len(steps))
     panels = figure.subplots(1, len(PANELS), sharey=True)
     for axes, (column, label) in zip(panels, PANELS, strict=True):
         _panel(axes, steps, column, label, context)
-    labels = [style.wrap(model_label(name, context), 26) for name in steps["model"]]
     panels[0].set_yticks(range(len(steps)), labels)
     panels[0].set_ylim(len(steps) - 0.5, -0.5)
     return style.finish(figure, _notes(table, steps, context), {**context, "simulated": False})

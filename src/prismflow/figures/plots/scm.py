@@ -45,7 +45,7 @@ def draw(
         ("X", "DNA sequence around the TSS"),
         ("S", style.wrap(f"epigenomic signals: {', '.join(signals)}", 44)),
         ("C", "background chromatin state: not observed,\nit raises signals and expression alike"),
-        ("Y", f"expression, {target_label(context)}"),
+        ("Y", style.wrap(f"expression, {target_label(context)}", 44)),
     )
     y, left = _HEIGHT - 0.14, 0.45 + 2 * _PANEL
     for name, text in lines:

@@ -17,6 +17,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from prismflow.figures.plots import room
 from prismflow.files import atomic_path
 from prismflow.labels import MODEL_LABEL, base_model, model_label
 
@@ -161,24 +162,20 @@ def spread(positions: Sequence[float], gap: float, low: float, high: float) -> l
     """Move label positions apart to at least ``gap``, keeping their order, within [low, high]."""
     order = sorted(range(len(positions)), key=lambda index: (positions[index], index))
     gap = min(gap, (high - low) / max(1, len(positions) - 1))
-    placed = [min(max(positions[index], low), high) for index in order]
-    for _ in range(200):
-        moved = False
-        for i in range(len(placed) - 1):
-            overlap = gap - (placed[i + 1] - placed[i])
-            if overlap > 1e-9 * max(1.0, abs(gap)):
-                placed[i] -= overlap / 2
-                placed[i + 1] += overlap / 2
-                moved = True
-        shift = max(0.0, low - placed[0]) if placed else 0.0
-        placed = [value + shift for value in placed]
-        shift = max(0.0, placed[-1] - high) if placed else 0.0
-        placed = [value - shift for value in placed]
-        if not moved:
-            break
+    # Blocks of labels that touch: the sum of what each would have as its block's first, and how
+    # many they are. A block stands at its mean; blocks that meet become one.
+    blocks: list[tuple[float, int]] = []
+    for rank, index in enumerate(order):
+        total, count = positions[index] - rank * gap, 1
+        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
+            more = blocks.pop()
+            total, count = total + more[0], count + more[1]
+        blocks.append((total, count))
+    first = [total / count for total, count in blocks for _ in range(count)]
+    last = high - (len(positions) - 1) * gap
     result = [0.0] * len(positions)
-    for index, value in zip(order, placed, strict=True):
-        result[index] = value
+    for rank, (index, value) in enumerate(zip(order, first, strict=True)):
+        result[index] = min(max(value, low), last) + rank * gap
     return result
 
 
@@ -206,16 +203,18 @@ def finish(figure: Figure, notes: Sequence[str], context: Mapping[str, Any]) -> 
     # The caption beside the figure repeats them.
     figure.set_label(text)
     lines = _note_lines(text, characters, first)
-    room = NOTE_LINE_IN * len(lines) + (0.05 if lines else 0.0)
-    total = height + room
+    below = NOTE_LINE_IN * len(lines) + (0.05 if lines else 0.0)
+    total = height + below
     figure.set_size_inches(width, total)
     engine = figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
-        engine.set(rect=(0, room / total, 1, 1 - room / total))
+        engine.set(rect=(0, below / total, 1, 1 - below / total))
     else:
         for axes in figure.axes:
             left, bottom, across, up = axes.get_position(original=True).bounds
-            axes.set_position((left, (bottom * height + room) / total, across, up * height / total))
+            axes.set_position(
+                (left, (bottom * height + below) / total, across, up * height / total)
+            )
     for number, line in enumerate(lines):
         y = (0.03 + NOTE_LINE_IN * (len(lines) - 1 - number)) / total
         figure.text(0.06 / width, y, line, fontsize=SMALL_SIZE, color=MUTED, va="bottom")
@@ -236,7 +235,10 @@ def _note_lines(text: str, characters: int, corner: str) -> list[str]:
 def arrange(figure: Figure) -> None:
     """Lay the axes out around their labels once and keep them there, equal for every format."""
     figure.set_dpi(PNG_DPI)
+    room.plain_numbers(figure)
     figure.draw_without_rendering()
+    if room.narrow_labels(figure):
+        figure.draw_without_rendering()
     figure.set_layout_engine("none")
 
 

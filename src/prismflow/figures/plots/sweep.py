@@ -16,12 +16,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from prismflow.figures.plots import common, forest, style
+from prismflow.figures.plots import common, forest, room, style
 from prismflow.labels import metric_label, model_label
 from prismflow.statistics.seeds import METRIC_COLUMNS, over_seeds, per_seed
 
 NEEDS = ("metrics",)
 _LABEL_CHARS = 17
+MAX_CELLS = 2
+"""Panels beside each other: the names at their right margins take room too."""
 _POINT_COLUMNS = ["base", "model", "scenario", "x"]
 
 
@@ -100,25 +102,33 @@ def draw_lines(
     """
     chosen = {**experiment, "models": [*points["model"], *(name for name, _ in references)]}
     table = common.select(data, "metrics", METRIC_COLUMNS, chosen, context)
-    summary = over_seeds(table).merge(points, on=["model", "scenario"])
+    summary = common.with_enough_seeds(over_seeds(table)).merge(points, on=["model", "scenario"])
     seeds = per_seed(table).merge(points, on=["model", "scenario"])
     varied = ", ".join(map(str, points["model"].unique())) or "varied models"
     panels = forest.panels_for(seeds, experiment, context, f"test results of {varied}")
-    flat = over_seeds(table[table["scenario"] == "full"])
+    flat = common.with_enough_seeds(over_seeds(table[table["scenario"] == "full"]))
     cells = list(dict.fromkeys(panel.cell for panel in panels))
     metrics = list(dict.fromkeys(panel.metric for panel in panels))
     width = style.FULL_WIDTH if len(cells) > 1 else style.COLUMN_WIDTH
-    figure = style.new_figure(width, 1.75 * len(metrics) + 0.2)
-    grid = figure.subplots(len(metrics), len(cells), squeeze=False, sharex=True)
-    for column, cell in enumerate(cells):
-        grid[0][column].set_title(common.cell_label(cell, context), loc="left")
-        for row, metric in enumerate(metrics):
+    bands = room.bands(cells, MAX_CELLS)
+    per_band, columns = len(metrics), len(bands[0])
+    figure = style.new_figure(
+        width, (_row_inches(labels, references) * per_band + 0.2) * len(bands)
+    )
+    grid = figure.subplots(per_band * len(bands), columns, squeeze=False, sharex=True)
+    for number, cell in enumerate(cells):
+        first, column = per_band * (number // columns), number % columns
+        grid[first][column].set_title(common.cell_label(cell, context), loc="left")
+        for row, metric in enumerate(metrics, start=first):
             axes = grid[row][column]
             means, each, level = (_of(frame, cell, metric) for frame in (summary, seeds, flat))
             _panel(axes, means, each, level, labels, references, axis, context)
             if column == 0:
                 axes.set_ylabel(style.wrap(metric_label(metric, context), 28))
-        grid[-1][column].set_xlabel(axis.label)
+        grid[first + per_band - 1][column].set_xlabel(axis.label)
+    for number in range(len(cells), len(bands) * columns):
+        for row in range(per_band):
+            grid[per_band * (number // columns) + row][number % columns].remove()
     figure.align_ylabels()
     usual = (
         common.interval_note(summary, context),
@@ -127,12 +137,25 @@ def draw_lines(
     notes = [
         *(notes or usual),
         "Arrowheads: the interval goes on beyond the axis." if _cut(figure) else "",
-        "Dashed: models without this setting, their intervals at the right edge."
-        if references
-        else "",
+        _reference_note(flat, references),
         common.absent_note(table["model"].unique(), chosen, context),
     ]
     return style.finish(figure, notes, context)
+
+
+def _reference_note(flat: pd.DataFrame, references: Sequence[tuple[str, str]]) -> str:
+    if not references:
+        return ""
+    barred = flat[flat["model"].isin([model for model, _ in references])]["low"].notna().any()
+    end = ", their intervals at the right edge." if barred else "."
+    return f"Dashed: models without this setting{end}"
+
+
+def _row_inches(labels: Mapping[str, str], references: Sequence[tuple[str, str]]) -> float:
+    """Height of a row of panels: a name at the end of each line must find its place."""
+    names = [*filter(None, labels.values()), *(name for _, name in references)]
+    lines = max((style.wrap(name, _LABEL_CHARS).count("\n") + 1 for name in names), default=1)
+    return max(1.75, 0.7 + (len(names) + 1) * (0.07 + 0.105 * lines))
 
 
 def _cut(figure: Figure) -> bool:
@@ -280,11 +303,12 @@ def _end_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> No
     low, high = axes.get_ylim()
     place: Any = axes.get_subplotspec()
     figure: Any = axes.figure
-    height = figure.get_size_inches()[1] / place.get_gridspec().nrows - 0.45
+    height = figure.get_size_inches()[1] / place.get_gridspec().nrows - 0.6
     texts = [style.wrap(name, _LABEL_CHARS) for _, _, name, _ in ends]
     lines = max((text.count("\n") + 1 for text in texts), default=1)
-    gap = (0.02 + 0.105 * lines) / max(height, 0.5) * (high - low)
-    placed = style.spread([end[1] for end in ends], gap, low, high)
+    gap = (0.07 + 0.105 * lines) / max(height, 0.5) * (high - low)
+    inset = min(gap / 2, 0.2 * (high - low))
+    placed = style.spread([end[1] for end in ends], gap, low + inset, high - inset)
     for (x, y, _, colour), text, at in zip(ends, texts, placed, strict=True):
         axes.annotate(
             text, (x, y), xytext=(1.04, at), textcoords=axes.get_yaxis_transform(), va="center",

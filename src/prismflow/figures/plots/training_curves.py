@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from prismflow.errors import InputError
-from prismflow.figures.plots import common, style
+from prismflow.figures.plots import common, room, style
 from prismflow.labels import model_label, target_label
 
+_VALUES = {"train_loss": "train loss", "valid_mse": "valid. MSE"}
 NEEDS = ("histories",)
 _COLUMNS = ("dataset", "cell", "model", "fold", "seed", "step", "train_loss", "valid_mse")
 _ROW_IN = 0.66
@@ -48,25 +49,32 @@ def draw(
         )
     models = common.model_order(iterative["model"].unique(), experiment)
     cells = common.cell_order(iterative["cell"].unique(), experiment, context)
-    columns = [(cell, value) for cell in cells for value in ("train_loss", "valid_mse")]
-    figure = style.new_figure(style.FULL_WIDTH, _ROW_IN * len(models) + 0.5)
+    bands = room.bands(cells, 2)
+    columns = [(place, value) for place in range(len(bands[0])) for value in _VALUES]
+    lines = [(band, model) for band in bands for model in models]
+    figure = style.new_figure(style.FULL_WIDTH, (_ROW_IN * len(models) + 0.5) * len(bands))
     last = iterative.groupby("model")["step"].max()
     shared = bool(last.max() <= _SHARED_WITHIN * last.min())
-    grid = figure.subplots(len(models), len(columns), squeeze=False,
+    grid = figure.subplots(len(lines), len(columns), squeeze=False,
                            sharex=True if shared else "row")  # fmt: skip
-    for row, model in enumerate(models):
+    for row, (band, model) in enumerate(lines):
         rows = iterative[iterative["model"] == model]
-        for column, (cell, value) in enumerate(columns):
+        for column, (place, value) in enumerate(columns):
             axes = grid[row][column]
+            if place >= len(band):
+                axes.remove()
+                continue
+            cell = band[place]
             _panel(axes, rows[rows["cell"] == cell], value, style.model_style(model, context))
             _scale(axes, iterative if value == "valid_mse" else rows, value)
             axes.set_xlim(0, None)
+            if row % len(models) == 0:
+                name = f"{common.cell_label(cell, context)}, {_VALUES[value]}"
+                axes.set_title(name, loc="left")
+            if (row + 1) % len(models) == 0:
+                axes.set_xlabel("Step")
         label = style.wrap(model_label(model, context), _LABEL_CHARS)
         grid[row][0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=4)
-    for column, (cell, value) in enumerate(columns):
-        name = "train loss" if value == "train_loss" else "valid. MSE"
-        grid[0][column].set_title(f"{common.cell_label(cell, context)}, {name}", loc="left")
-        grid[-1][column].set_xlabel("Step")
     return style.finish(
         figure, _notes(table, iterative, models, cells, experiment, context), context
     )

@@ -14,7 +14,7 @@ from prismflow.figures.tables.render import Block, Sheet, interval, number, p_va
 from prismflow.labels import model_label
 
 NEEDS = ("confounding",)
-OUTPUTS = ("direct", "backdoor", "contexts")
+OUTPUTS = ("direct", "backdoor", "adapted", "contexts")
 CONTEXT_MEASURES = ("mean_kept", "r_background", "r_activity")
 
 
@@ -72,7 +72,7 @@ def sheet(table: pd.DataFrame, experiment: Mapping[str, Any], context: Mapping[s
             first = own.iloc[0]
             mse = values.loc["mse"]
             gap = (mse["difference"], mse["difference_low"], mse["difference_high"])
-            output = "" if first["output"] == "direct" else ", backdoor"
+            output = "" if first["output"] == "direct" else f", {first['output']}"
             lines.append(
                 (
                     f"{first['label']}{output}",

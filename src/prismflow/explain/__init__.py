@@ -1,0 +1,1 @@
+"""What drives a prediction: attributions, single substitutions, occlusions, contexts, variants."""
