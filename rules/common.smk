@@ -6,7 +6,7 @@ from prismflow.plan.digests import Digests
 from prismflow.plan.inputs import Inputs
 from prismflow.plan.parameters import Parameters
 from prismflow.plan.requests import Requests
-from prismflow.plan.rules import growing, one_of, start
+from prismflow.plan.rules import growing, one_of, or_refuse, start
 from prismflow.settings.architectures import module_of
 
 ENVIRONMENT = "../envs/prismflow.yaml"

@@ -17,11 +17,12 @@ RULE = re.compile(r"^(?:    )?rule ?(\w*):\n((?:(?:    .*)?\n)+)", re.MULTILINE)
 #: A room imports what stands before it; these five modules may be imported by all.
 ROOMS = [
     "jobs", "settings", "plan", "statistics", "portals", "data",
-    "simulate", "models", "training", "evaluation", "explain", "figures", "released",
+    "simulate", "models", "training", "evaluation", "predict", "explain", "figures", "released",
 ]  # fmt: skip
 SHARED = {"errors", "files", "rows", "labels", "arrays"}
 LOCAL = {
     "all", "figures", "tables", "stores", "downloads", "report", "attributions", "variants",
+    "predict", "bundles",
 }  # fmt: skip
 
 
