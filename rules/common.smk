@@ -22,7 +22,7 @@ if workflow.is_main_process:
         print(f"note: {note}", file=sys.stderr)
 
 
-container: or_refuse(image_of, workflow, Path(workflow.current_basedir).parent)
+container: or_refuse(image_of, workflow, workflow.current_basedir)
 
 
 wildcard_constraints:

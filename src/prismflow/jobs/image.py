@@ -15,13 +15,20 @@ CODE = "PRISMFLOW_CODE"
 INSIDE = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER")
 
 
-def image_of(workflow: Any, home: str | os.PathLike[str]) -> str:
-    """The image of the working directory, else that of this repository (``home``).
+def image_of(workflow: Any, rules: Any) -> str:
+    """The image of the working directory, else that beside this repository's rules.
+
+    Args:
+        workflow: Snakemake's own.
+        rules: the folder of the rules, or what Snakemake has in its place where it fetched the
+            workflow from a host; the image then is the working directory's.
 
     Raises:
         InputError: jobs are to run in the image, and there is none.
     """
-    image = Path(IMAGE) if Path(IMAGE).exists() else Path(os.path.relpath(home)) / IMAGE
+    image = Path(IMAGE)
+    if not image.exists() and isinstance(rules, str | os.PathLike):
+        image = Path(os.path.relpath(Path(rules).parent)) / IMAGE
     settings = getattr(workflow, "deployment_settings", None)
     methods = getattr(settings, "deployment_method", ())
     if any(getattr(method, "name", "") == "APPTAINER" for method in methods):

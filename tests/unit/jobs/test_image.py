@@ -123,5 +123,5 @@ def test_a_session_tells_its_jobs_the_digest_of_its_code(
     (tmp_path / image.IMAGE).touch()
     methods = [SimpleNamespace(name="APPTAINER")]
     workflow = SimpleNamespace(deployment_settings=SimpleNamespace(deployment_method=methods))
-    assert image.image_of(workflow, ROOT) == image.IMAGE
+    assert image.image_of(workflow, ROOT / "rules") == image.IMAGE
     assert os.environ[image.CODE] == image.own_code()
