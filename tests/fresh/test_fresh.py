@@ -21,7 +21,7 @@ QUICK = os.environ.get("PRISMFLOW_FRESH") == "quick"
 DEMO = "make demo"
 SMALL = (
     "make setup && .venv/bin/snakemake -n --cores 2 --configfile config/demo.yaml && "
-    ".venv/bin/snakemake --cores 2 --configfile config/demo.yaml results/demo/genes.tsv"
+    ".venv/bin/snakemake results/demo/genes.tsv --cores 2 --configfile config/demo.yaml"
 )
 
 

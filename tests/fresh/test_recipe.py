@@ -51,7 +51,7 @@ def test_the_steps_of_the_recipe_make_what_jobs_need(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[0] == "/opt/prismflow/.venv"
     clone = "git clone -q /srv/prismflow.git run && cd run && "
     machine.install("git")
-    small = "python -m snakemake --cores 2 --configfile config/demo.yaml results/demo/genes.tsv"
+    small = "python -m snakemake results/demo/genes.tsv --cores 2 --configfile config/demo.yaml"
     done = machine.run(path + clone + small)
     assert done.returncode == 0, done.stderr[-2000:]
     shutil.rmtree(machine.root, ignore_errors=True)
