@@ -26,11 +26,11 @@ demo: setup
 demo-full: setup
 	$(SNAKEMAKE) --cores $(CORES) --configfile config/demo.yaml config/demo_full.yaml
 
-test: setup triton
+test: setup triton tools
 	CORES=$(CORES) $(PYTEST) -m "not long"
 	@echo "left to make test-all:"; grep -rl --include="*.py" "mark\.long" tests || echo "nothing"
 
-test-all: setup triton
+test-all: setup triton tools
 	PRISMFLOW_MUTANTS=3000 CORES=$(CORES) $(PYTEST)
 
 test-fresh: setup

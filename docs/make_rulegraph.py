@@ -29,8 +29,8 @@ def pairs(dot: str) -> list[tuple[str, str]]:
 
 def of_the_demo() -> list[tuple[str, str]]:
     """The pairs of the demo, as Snakemake plans it."""
-    command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "--forceall", "--configfile",
-               "config/demo.yaml"]  # fmt: skip
+    command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "--forceall"]
+    command += ["--configfile", "config/demo.yaml"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return pairs(told)
 
