@@ -13,6 +13,7 @@ import pandas as pd
 
 from prismflow.data.genes import label_name
 from prismflow.data.genome import Genome
+from prismflow.data.layouts import PerBase, layout_of
 from prismflow.data.store import Store
 from prismflow.data.store_builder import PROMOTER_ACTIVITY, build_store
 from prismflow.data.windows import define_windows
@@ -144,7 +145,7 @@ def _store(
     computed = manifest["promoter_activity"] == "computed"
     reads_activity = PROMOTER_ACTIVITY in settings["gene_features"]
     types = {entry["dtype"] for entry in manifest["modalities"].values()
-             if entry["kind"] == "signal"}  # fmt: skip
+             if type(layout_of(entry)) is PerBase}  # fmt: skip
     build_store(
         folder / "store",
         dataset=manifest["dataset"],
