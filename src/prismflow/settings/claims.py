@@ -34,7 +34,9 @@ class Term(Keys):
     """One term of a contrast."""
 
     weight: Number = key("Factor of its MSE.")
-    models: _SomeTexts = key("Alternatives; the first one that was run counts.")
+    models: _SomeTexts = key(
+        "Alternatives, as many in every term; the first place at which all terms were run counts."
+    )
     scenario: str = key("How the model is tested.", "full")
 
 
@@ -49,8 +51,9 @@ class Test(Keys):
     """What decides a claim."""
 
     kind: Literal["contrast", "lengths", "best", "parameters"] = key(
-        "`contrast` (weighted sum of MSE), `lengths` (longest minus short window of every varied "
-        "model), `best` (a model against all others), `parameters` (counted at the paper's sizes).",
+        "`contrast` (weighted sum of MSE), `lengths` (every longer window minus the short one, "
+        "of every varied model), `best` (a model against all others), `parameters` (counted at the "
+        "paper's sizes).",
         "contrast",
     )
     label: str = key("What is measured.")
@@ -77,6 +80,9 @@ class Claim(Keys):
     paper: str = key("Where the paper makes it.")
     published: str = key("What the paper reports.")
     source: str = key("Where the published figure was taken from.")
+    require: Literal["all", "any"] = key(
+        "Whether `all` of its tests must hold, or in every cell `any` of them."
+    )
     tests: Annotated[list[Test], Field(min_length=1)] = key("What decides it.")
 
 
@@ -113,6 +119,14 @@ def read_claims(path: str | Path) -> dict[str, Any]:
                 raise InputError(
                     f"{place}: a test of kind {test['kind']} needs the keys "
                     f"{', '.join(_NEEDED[test['kind']])}, found no {', '.join(missing)}; add it."
+                )
+            sizes = sorted({len(term["models"]) for term in test.get("terms") or []})
+            if len(sizes) > 1:
+                place = yaml_files.where([Path(path)], ("claims", name, "tests", position, "terms"))
+                raise InputError(
+                    f"{place}: expected equally many alternatives in every term, because one is "
+                    f"taken for all terms at once, found {' and '.join(map(str, sizes))}; add or "
+                    "remove some."
                 )
     return content
 

@@ -108,8 +108,10 @@ def _notes(experiment: Mapping[str, Any], context: Mapping[str, Any]) -> list[st
         f"Effects are differences in the MSE of {target} on the test genes, with intervals over "
         "seeds and genes (hierarchical bootstrap); relative: to the first model subtracted.",
         "Supported: the whole interval lies on the claimed side of the bound. Contradicted: the "
-        "whole interval lies on its other side. Undecided: the bound lies inside, or there is one "
-        "seed. A claim has the verdict of its tests where these agree, else it is undecided. "
+        "whole interval lies on its other side. Undecided: the bound lies inside. Fewer than three "
+        "seeds decide nothing. A claim is supported if all of its tests are (or any, where "
+        "config/claims.yaml says so), and contradicted if one of k is at the level corrected for k "
+        "chances; in part: what was not tested could still contradict it. "
         f"Bounds other than zero are the equivalence margin, {100 * experiment['margin']:g} % of "
         "the MSE of the first model subtracted, stated in config/claims.yaml.",
         "Published figures are quoted; none of them enters an effect or a verdict, except the "
