@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from prismflow.evaluation.paper_sizes import count_parameters
 from prismflow.evaluation.predictions_file import Group, read_gathered
 from prismflow.evaluation.tested import Arm, Tested, comparable, effect, read_arms
 from prismflow.files import write_tsv
@@ -43,7 +44,7 @@ _WITHOUT_RUNS = {
 
 
 @dataclass(frozen=True)
-class _Judged:
+class Judged:
     """One line of the table, and what the claim's verdict is made from.
 
     Attributes:
@@ -100,7 +101,7 @@ def judge(
         "not tested here" and says why.
     """
     rows: list[dict[str, Any]] = []
-    judged: dict[str, tuple[str, list[_Judged]]] = {}
+    judged: dict[str, tuple[str, list[Judged]]] = {}
     for name, claim, test in tests_of(dict(content)):
         lines = list(_judge_test(test, content, groups, experiments, context, parameters))
         judged.setdefault(name, (claim["require"], []))[1].extend(lines)
@@ -110,7 +111,7 @@ def judge(
         ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     verdicts = {
-        name: _verdict(require, lines, float(content["level"]))
+        name: claim_verdict(require, lines, float(content["level"]))
         for name, (require, lines) in judged.items()
     }
     table["verdict"] = table["claim_id"].map(verdicts)
@@ -118,7 +119,7 @@ def judge(
     return table
 
 
-def _verdict(require: str, lines: Sequence[_Judged], level: float) -> str:
+def claim_verdict(require: str, lines: Sequence[Judged], level: float) -> str:
     """Verdict of a claim; it names the parts that were tested nowhere, or not in every cell."""
     counted = [line for line in lines if line.values.get("metric") == "parameters"]
     if counted:
@@ -162,7 +163,7 @@ def _judge_test(
     experiments: Mapping[str, Mapping[str, Any]],
     context: Mapping[str, Any],
     parameters: Mapping[str, int],
-) -> Iterator[_Judged]:
+) -> Iterator[Judged]:
     if test["kind"] == "parameters":
         yield _parameters(test, parameters)
         return
@@ -174,21 +175,40 @@ def _judge_test(
     runs = [RunKey(*run) for name in test["experiments"] for run in experiments[name]["runs"]]
     scenarios = {FULL, *(term.get("scenario", FULL) for term in test.get("terms", []))}
     arms = read_arms(groups, runs, scenarios)
-    judges = {"contrast": _contrasts, "lengths": _lengths, "best": _best}
     points = experiments[test["experiments"][0]].get("points") or []
     cells = list(dict.fromkeys(run.cell for run in runs))
+    yield from judge_arms(test, content, arms, cells, points, context)
+
+
+def judge_arms(
+    test: Mapping[str, Any],
+    content: Mapping[str, Any],
+    arms: Mapping[Arm, Tested],
+    cells: Sequence[str],
+    points: Sequence[Mapping[str, Any]],
+    context: Mapping[str, Any],
+) -> list[Judged]:
+    """Lines of a test whose arms are resampled already; no test of kind ``parameters``.
+
+    Args:
+        arms: by cell, model and scenario.
+        cells: in which the test is to be made.
+        points: ``base``, ``model`` and ``x`` (bp) of every window, for tests of kind ``lengths``.
+        test, content, context: as :func:`judge` takes them.
+    """
+    judges = {"contrast": _contrasts, "lengths": _lengths, "best": _best}
     lines = list(judges[test["kind"]](test, content, arms, cells, points, context))
-    yield from lines or [_untested(test, NO_RUNS, parts=_all_parts(test, context))]
+    return lines or [_untested(test, NO_RUNS, parts=_all_parts(test, context))]
 
 
 def _untested(
     test: Mapping[str, Any], why: str, cell: str | None = None, parts: Sequence[str] = ()
-) -> _Judged:
+) -> Judged:
     label = _plain(test["label"])
     values = {"test": label, "test_verdict": NOT_TESTED, "why": why, "evidence": _evidence(test)}
     if cell is not None:
         values["cell"] = cell
-    return _Judged(values, (), dict.fromkeys(parts or [label], False), _unit(test))
+    return Judged(values, (), dict.fromkeys(parts or [label], False), _unit(test))
 
 
 def _unit(test: Mapping[str, Any]) -> str:
@@ -224,7 +244,7 @@ def _contrasts(
     cells: Sequence[str],
     points: Sequence[Mapping[str, Any]],
     context: Mapping[str, Any],
-) -> Iterator[_Judged]:
+) -> Iterator[Judged]:
     """The first alternative that all terms have: no term takes its model from another one."""
     label = str(test["label"])
     for cell in cells:
@@ -250,7 +270,7 @@ def _lengths(
     cells: Sequence[str],
     points: Sequence[Mapping[str, Any]],
     context: Mapping[str, Any],
-) -> Iterator[_Judged]:
+) -> Iterator[Judged]:
     """Every longer window against the short one: a gain at one of them is a gain."""
     short_bp = (context.get("model_lengths") or {}).get(test["like"])
     for base in dict.fromkeys(str(point["base"]) for point in points):
@@ -280,7 +300,7 @@ def _best(
     cells: Sequence[str],
     points: Sequence[Mapping[str, Any]],
     context: Mapping[str, Any],
-) -> Iterator[_Judged]:
+) -> Iterator[Judged]:
     """Against every other model for the verdict; the effect shown is that against the best one."""
     ((side, margins),) = test["holds"].items()
     wanted = [name for name in test["against"] if name != test["model"]]
@@ -320,7 +340,7 @@ def _line(
     content: Mapping[str, Any],
     parts: dict[str, bool],
     why: str = "",
-) -> _Judged:
+) -> Judged:
     ((side, margins),) = test["holds"].items()
     level = float(content["level"])
     value = effect(terms, level=level)
@@ -342,10 +362,10 @@ def _line(
         "evidence": _evidence(test),
         "why": why,
     }
-    return _Judged(values, (reading,), parts, _unit(test))
+    return Judged(values, (reading,), parts, _unit(test))
 
 
-def _parameters(test: Mapping[str, Any], parameters: Mapping[str, int]) -> _Judged:
+def _parameters(test: Mapping[str, Any], parameters: Mapping[str, int]) -> Judged:
     added = parameters[test["model"]] - parameters[test["reference"]]
     agrees = abs(added - test["expected"]) <= test["within"]
     values = {
@@ -361,23 +381,4 @@ def _parameters(test: Mapping[str, Any], parameters: Mapping[str, int]) -> _Judg
         "evidence": _evidence(test),
         "why": "a count has no interval",
     }
-    return _Judged(values)
-
-
-def count_parameters(
-    classes: Mapping[str, str], n_signals: int = 3, n_gene_features: int = 9
-) -> dict[str, int]:
-    """Parameters of architectures at their own default sizes, which are the paper's.
-
-    Args:
-        classes: ``module:Class`` of each architecture by its name.
-        n_signals, n_gene_features: of the inputs.
-    """
-    from prismflow.models import build
-    from prismflow.models.common import InputSpec
-
-    inputs = InputSpec(tuple(f"signal{i}" for i in range(n_signals)), n_gene_features, 2000)
-    return {
-        name: sum(tensor.numel() for tensor in build(cls, {}, {}, inputs).parameters())
-        for name, cls in classes.items()
-    }
+    return Judged(values)
