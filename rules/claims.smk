@@ -8,7 +8,8 @@ CLAIMS = or_refuse(read_claims, PLAN.config.values["sheets"]["claims"])
 
 rule gather_predictions:
     input:
-        INPUTS.predictions,
+        predictions=INPUTS.predictions,
+        blocks="results/{dataset}/blocks.tsv",
     output:
         "results/{dataset}/predictions.safetensors",
     log:

@@ -15,7 +15,14 @@ import pandas as pd
 
 from prismflow.evaluation.paper_sizes import count_parameters
 from prismflow.evaluation.predictions_file import Group, read_gathered
-from prismflow.evaluation.tested import Arm, Tested, comparable, effect, read_arms
+from prismflow.evaluation.tested import (
+    Arm,
+    Tested,
+    comparable,
+    design_effect_of,
+    effect,
+    read_arms,
+)
 from prismflow.files import write_tsv
 from prismflow.plan.run import RunKey
 from prismflow.settings.claims import tests_of
@@ -30,7 +37,8 @@ from prismflow.statistics.verdicts import (
 
 COLUMNS = (
     "claim_id", "claim", "verdict", "data", "test", "test_verdict", "cell", "metric", "effect",
-    "low", "high", "relative", "holds", "bound", "n_seeds", "n_genes", "evidence", "why",
+    "low", "high", "relative", "holds", "bound", "n_seeds", "n_genes", "n_blocks",
+    "design_effect", "evidence", "why",
     "paper", "published", "source",
 )  # fmt: skip
 FULL = "full"
@@ -359,6 +367,8 @@ def _line(
         "bound": reading.bound,
         "n_seeds": value.n_seeds,
         "n_genes": value.n_genes,
+        "n_blocks": terms[0][1].metrics["mse"].n_blocks,
+        "design_effect": design_effect_of(terms),
         "evidence": _evidence(test),
         "why": why,
     }

@@ -8,7 +8,8 @@ from typing import Any
 from prismflow.figures.tables import claims, render
 from prismflow.files import read_tsv
 
-_NUMBERS = ("effect", "low", "high", "relative", "bound", "n_seeds", "n_genes")
+_NUMBERS = ("effect", "low", "high", "relative", "bound", "n_seeds", "n_genes", "n_blocks",
+            "design_effect")  # fmt: skip
 
 
 def write_claims(

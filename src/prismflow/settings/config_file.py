@@ -141,6 +141,12 @@ class Splits(Keys):
     use: SomeNames | None = key(
         "Folds of experiments that name none; null for all of `folds`.", None
     )
+    block_bp: int = key(
+        "Genes whose TSS lie closer than this (bp) count as one sample in intervals and tests, and "
+        "so do all that such steps connect, and genes with nearly the same sequence.",
+        2000,
+        ge=0,
+    )
     shared_sequence: Literal["drop", "keep"] = key(
         "Genes with the sequence of a gene in another split (alternative contigs, X and Y, one "
         "TSS): `drop` takes the training gene out of the fold, `keep` only lists them.",

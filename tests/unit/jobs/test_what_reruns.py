@@ -17,7 +17,13 @@ from prismflow.jobs import code_digest
 RULES: dict[str, tuple[str, ...]] = {
     "index_genome": ("data.genome",),
     "inspect_track": ("data.tracks",),
-    "define_windows": ("data.windows", "data.splits", "data.genes", "data.shared_sequence"),
+    "define_windows": (
+        "data.windows",
+        "data.splits",
+        "data.genes",
+        "data.shared_sequence",
+        "data.blocks",
+    ),  # fmt: skip
     "build_store": ("data.store_builder",),
     "check_data": ("evaluation.data_checks", "evaluation.input_summary", "data.kinds.signal"),
     "train prism": ("training.run", "training.network", "models.prism"),

@@ -50,7 +50,7 @@ def sheet(table: pd.DataFrame, experiment: Mapping[str, Any], context: Mapping[s
         align="llrrrlrrl",
         blocks=tuple(blocks),
         caption="What the paper claims, and what the runs at hand say",
-        notes=tuple(_notes(experiment, context)),
+        notes=tuple(_notes(table, experiment, context)),
     )
 
 
@@ -102,7 +102,25 @@ def _line(row: Mapping[str, Any], context: Mapping[str, Any]) -> tuple[str, ...]
     )
 
 
-def _notes(experiment: Mapping[str, Any], context: Mapping[str, Any]) -> list[str]:
+def _blocks(table: pd.DataFrame) -> str:
+    """How far genes are from independent samples."""
+    text = (
+        "Genes with one TSS, neighbouring windows or nearly the same sequence are one block in the "
+        "bootstrap."
+    )
+    made = table[table["design_effect"].notna()]
+    if made.empty:
+        return text
+    return (
+        f"{text} At least {count(made['n_blocks'].min())} blocks; they change the variance over "
+        f"genes by factors of {made['design_effect'].min():.2f} to "
+        f"{made['design_effect'].max():.2f} (design effect)."
+    )
+
+
+def _notes(
+    table: pd.DataFrame, experiment: Mapping[str, Any], context: Mapping[str, Any]
+) -> list[str]:
     target = str(context.get("target_label") or "the expression label")
     notes = [
         f"Effects are differences in the MSE of {target} on the test genes, with intervals over "
@@ -114,6 +132,7 @@ def _notes(experiment: Mapping[str, Any], context: Mapping[str, Any]) -> list[st
         "chances; in part: what was not tested could still contradict it. "
         f"Bounds other than zero are the equivalence margin, {100 * experiment['margin']:g} % of "
         "the MSE of the first model subtracted, stated in config/claims.yaml.",
+        _blocks(table),
         "Published figures are quoted; none of them enters an effect or a verdict, except the "
         "number of parameters that the count is held against.",
     ]
