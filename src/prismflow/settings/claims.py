@@ -86,6 +86,20 @@ class Claim(Keys):
     tests: Annotated[list[Test], Field(min_length=1)] = key("What decides it.")
 
 
+class Planning(Keys):
+    """What is assumed of the noise before anything is trained, for `snakemake plan`."""
+
+    seed_sd: Number = key("Standard deviation over seeds, as a share of the MSE.", 0.021, ge=0)
+    gene_sd: Number = key(
+        "Standard deviation of a gene's difference between two models, as a share of the MSE.",
+        0.75,
+        gt=0,
+    )
+    test_share: Number = key(
+        "Share of the genes in a test fold, where there are no splits yet.", 0.064, gt=0, lt=1
+    )
+
+
 class ClaimsFile(Keys):
     """The paper's claims, the contrast that tests each, and the rule of its verdict."""
 
@@ -97,6 +111,7 @@ class ClaimsFile(Keys):
     level: Number = key(
         "Coverage of the intervals that the verdicts are computed from.", gt=0.5, lt=1
     )
+    planning: Planning = key("Noise assumed before training.", {})
     claims: dict[str, Claim] = key("Claims by name.", min_length=1)
 
 
@@ -144,6 +159,11 @@ def experiments_of(content: dict[str, Any]) -> list[str]:
     return list(
         dict.fromkeys(e for _, _, test in tests_of(content) for e in test.get("experiments", []))
     )
+
+
+def compared_models(content: dict[str, Any]) -> set[str]:
+    """Models that some test compares one model with."""
+    return {model for _, _, test in tests_of(content) for model in test.get("against") or ()}
 
 
 def counted_models(content: dict[str, Any]) -> list[str]:
