@@ -105,7 +105,8 @@ rule judge_claims:
 
 rule write_claims:
     input:
-        "results/{dataset}/tables/claims.tsv",
+        claims="results/{dataset}/tables/claims.tsv",
+        errors=PLAN.config.values["sheets"]["verdict_errors"],
     output:
         md="results/{dataset}/tables/claims.md",
         tex="results/{dataset}/tables/claims.tex",

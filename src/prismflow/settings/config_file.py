@@ -70,6 +70,10 @@ class Sheets(Keys):
     experiments: str = key("The experiments file.")
     published: str = key("Sheet of published numbers.")
     claims: str = key("The claims file.", "config/claims.yaml")
+    verdict_errors: str = key(
+        "How often the rules of the claims err, written by benchmarks/verdicts.py.",
+        "config/verdict_errors.tsv",
+    )
     references: str = key("Sheet of shared files.", "config/references.tsv")
     costs: str = key("Sheet of assumed times per step.", "config/costs.tsv")
 

@@ -328,9 +328,17 @@ def test_what_is_printed_of_the_file_is_what_was_judged(
     table = judged(content, full(prism=0.3, caduceus_signals=0.5, caduceus=0.6), ("main",))
     write_tsv(table, tmp_path / "claims.tsv")
     paths = {suffix: str(tmp_path / f"claims.{suffix}") for suffix in ("md", "tex", "html")}
-    write_claims(content, CONTEXT, str(tmp_path / "claims.tsv"), paths)
-    sheet = printed.sheet(table, {"id": "claims", **content}, CONTEXT)
+    errors = pd.DataFrame(
+        [("prism_best", "true", 0.25, 0.01), ("prism_best", "false", 0.0, 0.031)],
+        columns=["claim_id", "world", "supported", "false_below"],
+    )
+    write_tsv(errors, tmp_path / "errors.tsv")
+    write_claims(
+        content, CONTEXT, str(tmp_path / "claims.tsv"), str(tmp_path / "errors.tsv"), paths
+    )
+    sheet = printed.sheet(table, {"id": "claims", **content}, CONTEXT, errors)
+    assert "6: below 3.1 %, 25 to 25 % (docs" in (tmp_path / "claims.md").read_text()
     assert (tmp_path / "claims.md").read_text() == render.markdown(sheet)
-    assert {path.name for path in tmp_path.iterdir()} == {
+    assert {path.name for path in tmp_path.iterdir()} - {"errors.tsv"} == {
         "claims.tsv", "claims.md", "claims.tex", "claims.html",
     }  # fmt: skip
