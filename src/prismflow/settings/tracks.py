@@ -41,7 +41,10 @@ class Track:
 
 def read_cells(path: str) -> dict[str, Row]:
     rows = read_sheet(
-        path, ("cell",), ("biosample", "description", "published_cell"), key=("cell",)
+        path,
+        ("cell",),
+        ("biosample", "description", "published_cell", "labels"),
+        key=("cell",),
     )
     return {check_name(row["cell"], "cell", row.where): row for row in rows}
 
