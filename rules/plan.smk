@@ -18,6 +18,6 @@ rule plan:
         runtime=30,
     params:
         request=lambda wildcards: plan_request(PLAN),
-        code=code_digest("evaluation.price"),
+        code=code_digest("evaluation.write_plans"),
     script:
         "../workflow/scripts/plan.py"

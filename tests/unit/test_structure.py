@@ -113,6 +113,7 @@ NOT_OF_ONE_MODULE = {
     "jobs/test_what_reruns": "code_digest over the whole package, row by row",
     "models/test_ahead_of_time": "kernels of scan, compiled for cards that are not there",
     "models/test_gpu_command": "the command in benchmarks that checks and measures a GPU",
+    "evaluation/test_verdict_errors": "the command in benchmarks on errors of verdicts",
     "models/test_kernel_cache": "the cache of all kernels of scan",
     "models/test_networks": "promises that every network keeps",
     "models/test_prism_contexts": "prism: its contexts",

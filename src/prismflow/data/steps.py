@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from prismflow.data import blocks, shared_sequence, splits, tracks, windows
 from prismflow.data import genes as gene_tables
-from prismflow.data import shared_sequence, splits, tracks, windows
 from prismflow.data.chromosomes import Genes
 from prismflow.data.genome import Genome, read_chrom_sizes
 from prismflow.errors import InputError
@@ -46,7 +46,8 @@ def define_windows(
         sizes: chromosome lengths written by ``index_genome``.
         index: folder of the genome's index, if one is kept.
         outputs: paths of ``genes``, ``windows``, ``dropped``, ``splits`` and, if wanted,
-            ``shared`` (genes whose sequence stands in another split).
+            ``shared`` (genes whose sequence stands in another split) and ``blocks`` (genes that
+            count as one sample).
 
     Raises:
         InputError: the gene table, blacklist or splits can't be used.
@@ -109,6 +110,10 @@ def define_windows(
     write_tsv(assigned, outputs["splits"])
     if "shared" in outputs:
         write_tsv(shared, outputs["shared"])
+    if "blocks" in outputs:
+        alike = zip(pairs["first"], pairs["second"], strict=True)
+        own = blocks.blocks_of(kept, settings["splits"].get("block_bp", 2000), alike)
+        write_tsv(pd.DataFrame({"gene_id": kept["gene_id"], "block": own}), outputs["blocks"])
 
 
 def _why_dropped(dropped: pd.DataFrame) -> str:

@@ -71,6 +71,10 @@ class Sheets(Keys):
     experiments: str = key("The experiments file.")
     published: str = key("Sheet of published numbers.")
     claims: str = key("The claims file.", "config/claims.yaml")
+    verdict_errors: str = key(
+        "How often the rules of the claims err, written by benchmarks/verdicts.py.",
+        "config/verdict_errors.tsv",
+    )
     references: str = key("Sheet of shared files.", "config/references.tsv")
     costs: str = key("Sheet of assumed times per step.", "config/costs.tsv")
 
@@ -168,6 +172,12 @@ class Splits(Keys):
     )
     use: SomeNames | None = key(
         "Folds of experiments that name none; null for all of `folds`.", None
+    )
+    block_bp: int = key(
+        "Genes whose TSS lie closer than this (bp) count as one sample in intervals and tests, and "
+        "so do all that such steps connect, and genes with nearly the same sequence.",
+        2000,
+        ge=0,
     )
     shared_sequence: Literal["drop", "keep"] = key(
         "Genes with the sequence of a gene in another split (alternative contigs, X and Y, one "
