@@ -48,6 +48,7 @@ class Downloads:
             for cell in dataset["cells"]:
                 names = config.modalities_of(cell)
                 paths |= dict.fromkeys(config.tracks[cell, name].path for name in names)
+                paths |= dict.fromkeys(entry.path for entry in config.perturbations_of(cell))
         made = self._made()
         return [path for path in paths if path in made]
 

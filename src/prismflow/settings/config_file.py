@@ -71,6 +71,9 @@ class Sheets(Keys):
     published: str = key("Sheet of published numbers.")
     claims: str = key("The claims file.", "config/claims.yaml")
     references: str = key("Sheet of shared files.", "config/references.tsv")
+    perturbations: str = key(
+        "Sheet of element-gene pairs tested by CRISPR interference.", "config/perturbations.tsv"
+    )
     costs: str = key("Sheet of assumed times per step.", "config/costs.tsv")
 
 
