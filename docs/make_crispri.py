@@ -14,26 +14,36 @@ from prismflow.statistics.ranking import MEASURES
 
 _TOP = """# Pairs of enhancer and gene, against CRISPR interference
 
-In these experiments an element is silenced in living cells and the expression of a gene is measured: the pair is regulated or
-it isn't. A score of a pair is judged by how well it ranks the regulated ones first. What stands below needs no trained model;
-a model that looks at enhancers has to beat it.
+In these experiments an element is silenced in living cells and the expression of a gene is
+measured: the pair is regulated or it isn't. A score of a pair is judged by how well it ranks the
+regulated ones first. What stands below needs no trained model; a model that looks at enhancers
+has to beat it.
 
-    snakemake --cores 2 --configfile tests/real_genome/real_genome.yaml -- results/real_k562/figures/crispri.png
+    snakemake results/real_k562/figures/crispri.png --cores 2 \\
+        --configfile tests/real_genome/real_genome.yaml
     python docs/make_crispri.py results/real_k562/K562
 
-The pairs are those of EngreitzLab/CRISPR_comparison (training part, K562, MIT licence); `config/references.tsv` brings them for the
-paper's data. Another file of this layout, or another cell, is a row of `config/perturbations.tsv`: `name`, `cell`, `path`,
-`cell_type` (rows of the file whose CellType it is; empty for all), `absent_genes` (`error`, or `missing`: a pair whose gene the
-gene table lacks counts among all pairs and is never tested), `note`. Rows of cells that the sheet of cells lacks are not used.
+The files are reference data of this project's tests and not part of a clone; the configuration
+shows the paths that it expects. The pairs are those of EngreitzLab/CRISPR_comparison (training
+part, K562, MIT licence);
+`config/references.tsv` brings them for the paper's data. Another file of this layout, or another
+cell, is a row of `config/perturbations.tsv`: `name`, `cell`, `path`, `cell_type` (rows of the
+file whose CellType it is; empty for all), `absent_genes` (`error`, or `missing`: a pair whose
+gene the gene table lacks counts among all pairs and is never tested), `note`. Rows of cells that
+the sheet of cells lacks are not used.
 
-- **1/distance, DNase/distance, activity/distance, activity x power law** read the file's own columns: distanceToTSS, DHS.RPM and
-  H3K27ac.RPM.expandedRegion (element ± 150 bp). Activity is the geometric mean of the two.
-- **tracks: ...** read the cell's own tracks over the element (here step functions of peaks, zero between them) and the distance of
-  its centre to the TSS.
-- Equal scores are one threshold. Intervals are 95 % percentile bootstraps over genes, each with all of its pairs, 1,000 resamples.
-- **Test genes** lie in a test split of the dataset, pooled over its folds. A trained model may be judged on these only.
+- **1/distance, DNase/distance, activity/distance, activity x power law** read the file's own
+  columns: distanceToTSS, DHS.RPM and H3K27ac.RPM.expandedRegion (element ± 150 bp). Activity is
+  the geometric mean of the two.
+- **tracks: ...** read the cell's own tracks over the element (here step functions of peaks, zero
+  between them) and the distance of its centre to the TSS.
+- Equal scores are one threshold. Intervals are 95 % percentile bootstraps over genes, each with
+  all of its pairs, 1,000 resamples.
+- **Test genes** lie in a test split of the dataset, pooled over its folds. A trained model may be
+  judged on these only.
 
-No trained model is scored here yet: no knock-out of an element by a long-window model and no attention of EPInformer.
+No trained model is scored here yet: no knock-out of an element by a long-window model and no
+attention of EPInformer.
 """
 
 
@@ -71,8 +81,8 @@ def page(summary: pd.DataFrame, reach: pd.DataFrame) -> str:
         for score, group in near.groupby("score", sort=False)
     ]
     parts.append(
-        "\n## By distance\n\nAverage precision, all pairs; in brackets regulated pairs of all, whose "
-        f"share is what chance reaches.\n\n{_table(heads, rows)}"
+        "\n## By distance\n\nAverage precision, all pairs; in brackets regulated pairs of all, "
+        f"whose share is what chance reaches.\n\n{_table(heads, rows)}"
     )
     rows = [
         [

@@ -23,6 +23,7 @@ from prismflow.settings.experiments_file import ExperimentsFile
 from prismflow.settings.hyperparameters import SECTIONS, check_values
 from prismflow.settings.models import EXPERIMENTS, overridden_by, read_models, with_overrides
 from prismflow.settings.perturbations import Perturbations, read_perturbations
+from prismflow.settings.predictions import check_predictions
 from prismflow.settings.shared_files import (
     Reference,
     check_gene_table,
@@ -82,6 +83,9 @@ def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None)
     values["modalities"] = _in_order_of_files(values["modalities"], files)
     sheets = values["sheets"] = _found_sheets(values["sheets"], home)
     cells = read_cells(sheets["cells"])
+    for dataset in values["datasets"].values():
+        labelled = [name for name, row in cells.items() if row["labels"]]
+        dataset["cells"] = dataset["cells"] or labelled or list(cells)
     tracks = read_tracks(sheets["tracks"], cells, values, files)
     experiments = with_overrides(
         yaml_files.read_yaml(sheets["experiments"]), values["experiment_overrides"],
@@ -98,6 +102,7 @@ def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None)
     check_gene_table(values, config.references, files)
     _check_selection(config)
     check_datasets(config)
+    check_predictions(config)
     _check_scenarios(config)
     _check_explained(config)
     return config

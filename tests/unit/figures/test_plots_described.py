@@ -121,7 +121,7 @@ def shown_loci() -> dict[str, pd.DataFrame]:
     return {"genes": genes, "tracks": tracks, "predictions": pd.DataFrame(rows)}
 
 
-def tested_pairs() -> dict[str, pd.DataFrame]:
+def crispr_tables() -> dict[str, pd.DataFrame]:
     """Average precision of two scores in two groups of distance, and the reach of windows."""
     rows = [
         {"cell": "simA", "benchmark": "own", "pairs": pairs, "distance_group": group,
@@ -136,7 +136,7 @@ def tested_pairs() -> dict[str, pd.DataFrame]:
 
 
 CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
-    "crispri": ("crispri", lambda: {"crispri": tested_pairs()}, {}),
+    "crispri": ("crispri", lambda: {"crispri": crispr_tables()}, {}),
     "hic_range": ("hic_range", lambda: {"contact_range": counts()}, {}),
     "hic_range_one": ("hic_range", lambda: {"contact_range": counts().query("cell == 'simA'")}, {}),
     "parameters": ("parameters", lambda: {"costs": costs()}, {"models": list(MODELS)}),

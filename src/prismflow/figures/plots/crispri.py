@@ -67,8 +67,8 @@ def _scores(axes: Axes, rows: pd.DataFrame) -> None:
         if len(base):
             axes.axvline(base.iloc[0], color=colour, linestyle=":", linewidth=0.8)
     axes.set_yticks(range(len(scores)), scores)
-    for label, colour in zip(axes.get_yticklabels(), _COLOURS, strict=False):
-        label.set_color(colour)
+    for tick, colour in zip(axes.get_yticklabels(), _COLOURS, strict=False):
+        tick.set_color(colour)
     axes.set_ylim(len(scores) - 0.4, -1.7)
     axes.set_xlim(0, 1)
     axes.set_xlabel("average precision (dotted: chance)")
@@ -111,7 +111,7 @@ def _notes(summary: pd.DataFrame) -> list[str]:
     rows = summary[summary["distance_group"] == _EVERYWHERE]
     rows = rows.drop_duplicates(["cell", "benchmark", "pairs"])
     counts = "; ".join(
-        f"{row.cell} {row.benchmark}, {_SETS[row.pairs][0]}: {row.n_pairs:,} pairs of "
+        f"{row.cell} {row.benchmark}, {_SETS[row.pairs][0]}: n = {row.n_pairs:,} pairs of "
         f"{row.n_genes:,} genes, {row.n_regulated:,} regulated"
         for row in rows.itertuples()
     )
