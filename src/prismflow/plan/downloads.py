@@ -50,6 +50,7 @@ class Downloads:
             for cell in dataset["cells"]:
                 names = config.modalities_of(cell)
                 paths |= dict.fromkeys(config.tracks[cell, name].path for name in names)
+                paths |= dict.fromkeys(entry.path for entry in config.perturbations_of(cell))
                 samples = samples_of(config.cells[cell])
                 paths |= dict.fromkeys(file for files in samples for file in files)
         made = self._made()

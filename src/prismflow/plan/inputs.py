@@ -63,6 +63,14 @@ class Inputs(View):
         track = self.contacts_of(wildcards.cell)
         return [] if track is None else track.path
 
+    def perturbations(self, wildcards: Wildcards) -> list[str]:
+        """Files of element-gene pairs that were tested in a cell."""
+        return [entry.path for entry in self.plan.config.perturbations_of(wildcards.cell)]
+
+    def activity(self, wildcards: Wildcards) -> list[str]:
+        """The cell's tracks of activity."""
+        return [track.path for track in self.activity_of(wildcards.dataset, wildcards.cell)]
+
     def checkpoint(self, wildcards: Wildcards) -> str:
         """The released checkpoint in the place of training."""
         return self.plan.checkpoint(self.run(wildcards))

@@ -151,5 +151,20 @@ class Parameters(View):
             }
         )
 
+    def crispri(self, wildcards: Wildcards) -> dict[str, Any]:
+        """The cell's tested pairs, its tracks of activity, and the folds whose genes are tested."""
+        settings = self.dataset(wildcards)
+        splits = settings["splits"]
+        activity = self.activity_of(wildcards.dataset, wildcards.cell)
+        found = self.plan.config.perturbations_of(wildcards.cell)
+        return plain(
+            {
+                "benchmarks": [entry.as_dict() for entry in found],
+                "tracks": [self._settings_of(track) for track in activity],
+                "folds": splits["use"] or splits["folds"],
+                "aliases": settings["chrom_aliases"],
+            }
+        )
+
     def _settings_of(self, track: Track) -> dict[str, Any]:
         return track_settings(track, self.plan.config.values["modalities"][track.modality])

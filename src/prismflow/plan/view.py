@@ -10,6 +10,9 @@ from prismflow.plan.runs import Experiment, Plan
 from prismflow.settings.kinds import KINDS
 from prismflow.settings.tracks import Track
 
+ACTIVITY = ("h3k27ac", "dnase")
+"""Signals of an element's activity where the dataset's `elements` name none."""
+
 Wildcards = Any
 """Snakemake's wildcards: ``dataset``, ``cell``, ... as attributes, those that the rule has."""
 
@@ -46,6 +49,14 @@ class View:
         kinds = self.plan.config.values["modalities"]
         tracks = self.tracks_of(cell)
         return next((t for t in tracks if KINDS[kinds[t.modality]["kind"]].needs_resolution), None)
+
+    def activity_of(self, dataset: str, cell: str) -> list[Track]:
+        """Tracks whose geometric mean is an element's activity; none unless the cell has all."""
+        elements = self.plan.config.datasets[dataset]["elements"]
+        names = elements["activity"] if elements else ACTIVITY
+        tracks = self.plan.config.tracks
+        found = [tracks[cell, name] for name in names if (cell, name) in tracks]
+        return found if len(found) == len(names) else []
 
     def reports_of(self, dataset: str) -> dict[str, str]:
         """Cell -> file that says what was read and skipped for its store."""

@@ -22,8 +22,14 @@ from prismflow.settings.datasets import check_datasets, merge, with_bases
 from prismflow.settings.experiments_file import ExperimentsFile
 from prismflow.settings.hyperparameters import SECTIONS, check_values
 from prismflow.settings.models import EXPERIMENTS, overridden_by, read_models, with_overrides
+from prismflow.settings.perturbations import Perturbations, read_perturbations
 from prismflow.settings.predictions import check_predictions
-from prismflow.settings.shared_files import Reference, check_gene_table, read_references
+from prismflow.settings.shared_files import (
+    Reference,
+    check_gene_table,
+    external_files,
+    read_references,
+)
 from prismflow.settings.sheets import Row, check_name
 from prismflow.settings.tracks import Track, read_cells, read_tracks
 
@@ -42,6 +48,7 @@ class Config:
     experiments: dict[str, dict[str, Any]]
     references: dict[str, Reference]
     files: tuple[str, ...] = field(default=())
+    perturbations: tuple[Perturbations, ...] = field(default=())
 
     @property
     def datasets(self) -> dict[str, dict[str, Any]]:
@@ -51,6 +58,10 @@ class Config:
     def modalities_of(self, cell: str) -> list[str]:
         """Modalities for which ``cell`` has a track, in the configured channel order."""
         return [name for name in self.values["modalities"] if (cell, name) in self.tracks]
+
+    def perturbations_of(self, cell: str) -> list[Perturbations]:
+        """Files of tested element-gene pairs of a cell, in the order of their sheet."""
+        return [entry for entry in self.perturbations if entry.cell == cell]
 
 
 def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None) -> Config:
@@ -82,9 +93,11 @@ def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None)
     )  # fmt: skip
     experiments = yaml_files.validate(experiments, ExperimentsFile, [*files, sheets["experiments"]])
     models = read_models(values, files)
+    references = read_references(sheets["references"])
+    made = external_files(values, references)
     config = Config(
         values, cells, tracks, models, experiments["scenarios"], experiments["experiments"],
-        read_references(sheets["references"]), tuple(files),
+        references, tuple(files), read_perturbations(sheets["perturbations"], cells, made),
     )  # fmt: skip
     check_gene_table(values, config.references, files)
     _check_selection(config)

@@ -76,6 +76,9 @@ class Sheets(Keys):
         "config/verdict_errors.tsv",
     )
     references: str = key("Sheet of shared files.", "config/references.tsv")
+    perturbations: str = key(
+        "Sheet of element-gene pairs tested by CRISPR interference.", "config/perturbations.tsv"
+    )
     costs: str = key("Sheet of assumed times per step.", "config/costs.tsv")
 
 
