@@ -2,6 +2,10 @@ from prismflow.plan.price_request import plan_request
 
 
 # What the experiments will cost, before they are started. Without outputs, so it is made anew each time.
+localrules:
+    plan,
+
+
 rule plan:
     log:
         "logs/plan/plan.log",

@@ -54,7 +54,7 @@ rule check_data:
         runtime=growing(60),
     params:
         settings=PARAMETERS.checks,
-        code=code_digest("evaluation.data_checks", "evaluation.input_summary"),
+        code=DIGESTS.checks,
     script:
         "../workflow/scripts/check_data.py"
 

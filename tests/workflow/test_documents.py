@@ -43,7 +43,7 @@ def _runnable(command: str) -> bool:
 COMMANDS = sorted(
     {
         (command, block.where)
-        for block in BLOCKS if _is_command(block)
+        for block in BLOCKS if _is_command(block) and not block.checked_only
         for command in block.commands() if _runnable(command)
     }
 )  # fmt: skip

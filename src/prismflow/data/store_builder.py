@@ -24,7 +24,7 @@ from prismflow.data.windows import check_window
 from prismflow.errors import InputError
 from prismflow.files import read_json, read_tsv, write_json
 from prismflow.settings.elements import ElementSettings
-from prismflow.settings.tracks import regional_name
+from prismflow.settings.regional import regional_name
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -41,18 +40,6 @@ TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "log1p": _log1p,
     "log10p1": _log10p1,
 }
-
-
-def default_transform(entry: Mapping[str, Any]) -> str:
-    """What the paper's released code does (paper, section on signals).
-
-    Args:
-        entry: the modality's entry of ``store.json``.
-
-    Returns:
-        ``log10p1`` for contacts, which are kept per bin, and ``raw`` for tracks.
-    """
-    return "log10p1" if "n_bins" in entry else "raw"
 
 
 def known_kinds() -> list[str]:

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from prismflow.arrays import load_arrays, save_arrays
 from prismflow.data.inputs import READ_GENES, GeneInputs
+from prismflow.data.layouts import layout_of
 from prismflow.errors import InputError
 from prismflow.jobs.patches.trees import trees_of
 from prismflow.models import class_of
@@ -228,9 +229,9 @@ class GradientBoosting:
     @staticmethod
     def inputs(inputs: GeneInputs) -> GeneInputs:
         """The inputs as this model reads them: raw tracks as log(1 + x)."""
-        per_base = {m for m in inputs.modalities if "n_bins" not in inputs.store.modality(m)}
+        layouts = {m: layout_of(inputs.store.modality(m)) for m in inputs.modalities}
         transforms = {
-            name: "log1p" if transform == "raw" and name in per_base else transform
+            name: "log1p" if transform == "raw" and not layouts[name].is_binned else transform
             for name, transform in inputs.transforms.items()
         }
         return dataclasses.replace(inputs, transforms=transforms)

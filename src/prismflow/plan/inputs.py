@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prismflow.plan.needs import needed_files, needs_of
+from prismflow.plan.predictions import prediction_files
 from prismflow.plan.results import figure_files, table_files
 from prismflow.plan.runs import Experiment
 from prismflow.plan.view import View, Wildcards
@@ -117,7 +118,11 @@ class Inputs(View):
     def report(self, wildcards: Wildcards) -> list[str]:
         """Figures and tables that a dataset's report gathers."""
         dataset = wildcards.dataset
-        return [*figure_files(self.plan, dataset), *table_files(self.plan, dataset)]
+        return [
+            *figure_files(self.plan, dataset),
+            *table_files(self.plan, dataset),
+            *prediction_files(self.plan, dataset),
+        ]
 
     def _read_by(self, wildcards: Wildcards, package: str, key: str) -> list[str]:
         experiment: Experiment = self.experiment(wildcards)

@@ -8,7 +8,7 @@ from typing import Any
 
 from prismflow.plan.runs import Plan
 from prismflow.settings.architectures import ARCHITECTURES
-from prismflow.settings.kinds import DTYPE_BYTES, KINDS
+from prismflow.settings.kinds import KINDS
 from prismflow.settings.simulation import SimulationSettings
 
 MEGABYTE = 1e6
@@ -65,11 +65,12 @@ def _stores(plan: Plan, dataset: str, settings: Mapping[str, Any]) -> list[dict[
     kinds = plan.config.values["modalities"]
     stores = []
     for cell in settings["cells"]:
-        bytes_per_base = 1
-        for name in plan.config.modalities_of(cell):
-            own = KINDS[kinds[name]["kind"]].bytes_per_base
-            bytes_per_base += DTYPE_BYTES[settings["signal_dtype"]] if own is None else own
-        size = n_genes * settings["window_bp"] * bytes_per_base / MEGABYTE
+        window_bp, dtype = settings["window_bp"], settings["signal_dtype"]
+        bytes_per_gene = window_bp + sum(
+            KINDS[kinds[name]["kind"]].bytes_per_gene(window_bp, dtype)
+            for name in plan.config.modalities_of(cell)
+        )
+        size = n_genes * bytes_per_gene / MEGABYTE
         stores.append({"dataset": dataset, "cell": cell, "expected_mb": size})
     return stores
 

@@ -18,11 +18,14 @@ def context(plan: Plan, dataset: str, names: Collection[str]) -> dict[str, Any]:
     """What figures and tables say about a dataset and these of its models.
 
     A model that one experiment adds is no business of the others: their figures stay as they are.
+    Nor is a modality for which no cell of the dataset has a track.
     """
     settings = plan.config.datasets[dataset]
     names = sorted(names)
     cells = {name: plan.config.cells[name]["published_cell"] for name in settings["cells"]}
-    modalities = plan.config.values["modalities"]
+    known = plan.config.values["modalities"]
+    there = {name for cell in settings["cells"] for name in plan.config.modalities_of(cell)}
+    modalities = {name: entry for name, entry in known.items() if name in there}
     return {
         "dataset": dataset,
         "title": settings["title"],

@@ -23,6 +23,7 @@ from prismflow.settings.experiments_file import ExperimentsFile
 from prismflow.settings.hyperparameters import SECTIONS, check_values
 from prismflow.settings.models import EXPERIMENTS, overridden_by, read_models, with_overrides
 from prismflow.settings.normalisation import check_s3norm
+from prismflow.settings.predictions import check_predictions
 from prismflow.settings.shared_files import Reference, check_gene_table, read_references
 from prismflow.settings.sheets import Row, check_name
 from prismflow.settings.tracks import Track, read_cells, read_tracks
@@ -72,6 +73,9 @@ def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None)
     values["modalities"] = _in_order_of_files(values["modalities"], files)
     sheets = values["sheets"] = _found_sheets(values["sheets"], home)
     cells = read_cells(sheets["cells"])
+    for dataset in values["datasets"].values():
+        labelled = [name for name, row in cells.items() if row["labels"]]
+        dataset["cells"] = dataset["cells"] or labelled or list(cells)
     tracks = read_tracks(sheets["tracks"], cells, values, files)
     experiments = with_overrides(
         yaml_files.read_yaml(sheets["experiments"]), values["experiment_overrides"],
@@ -87,6 +91,7 @@ def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None)
     _check_selection(config)
     check_datasets(config)
     check_s3norm(values, tracks, models, files)
+    check_predictions(config)
     _check_scenarios(config)
     _check_explained(config)
     return config

@@ -24,6 +24,7 @@ from prismflow.settings.keys import (
 )  # fmt: skip
 from prismflow.settings.kinds import KINDS
 from prismflow.settings.policies import MISSING_GENE, MISSING_SIGNAL
+from prismflow.settings.predictions import Prediction
 from prismflow.settings.simulation import SimulatedGenome
 from prismflow.settings.training import TrainingSettings
 
@@ -97,6 +98,28 @@ class GeneTable(Keys):
     splits: str | None = key("Row with the published splits.", None)
     expected_genes: Whole | None = key("Number of genes that it must have.", None)
     cells: dict[str, GeneTableCell] = key("Labels by cell.", min_length=1)
+
+
+class OwnGenes(Keys):
+    """The gene table that the workflow makes from an annotation and the sheet of cells."""
+
+    path: str = key("Where it is made; datasets name it in `genes.path`.")
+    gtf: str = key("GENCODE or Ensembl, plain or gzip.")
+    genome: str = key("FASTA of the same assembly.")
+    tss: Literal["canonical", "most_5prime"] = key(
+        "Which transcript stands for a gene.", "canonical"
+    )
+    tss_bed: str | None = key("BED to whose nearest place on the strand TSS are moved.", None)
+    types: SomeNames = key("Biotypes of genes.", ["protein_coding"])
+    split: Literal["auto", "chromosome", "blocks"] = key(
+        "Column `split`: fold 11 by chromosome, blocks of position, or the first that is possible.",
+        "auto",
+    )
+    z_scores: Literal["training", "all"] = key(
+        "Lengths are scaled over the genes that train, or over all as published.", "training"
+    )
+    half_window_bp: Whole = key("Half of the window in which bigWig labels are summed.", 192, ge=1)
+    aliases: dict[str, str] = key("Chromosome in the GTF -> in the FASTA.", {})
 
 
 class GeneColumns(Keys):
@@ -183,7 +206,9 @@ class Dataset(Keys):
         "Drop genes whose longest window has a larger share of N than this.", 1.0, ge=0, le=1
     )
     splits: Splits = key("Which genes train, validate and test.")
-    cells: SomeNames = key("Cells, by name.")
+    cells: SomeNames = key(
+        "Cells, by name; without it those of the sheet of cells that have `labels`, else all.", []
+    )
     elements: ElementKeys | None = key(
         "Candidate enhancers per gene, read by EPInformer; without it stores hold none.", None
     )
@@ -243,9 +268,15 @@ class ConfigFile(Keys):
     sheets: Sheets = key("Where the other tables stand.")
     downloads: Downloads = key("Limits of downloads.", {})
     gene_table: GeneTable | None = key("How the gene table is made.", None)
+    own_genes: OwnGenes | None = key(
+        "How the gene table is made of an annotation; labels stand in the sheet of cells.", None
+    )
     datasets: dict[str, Dataset] = key("Datasets by name.", min_length=1)
     modalities: dict[str, Modality] = key(
         "Signals by name, in the channel order of every model.", min_length=1
+    )
+    predictions: dict[str, Prediction] = key(
+        "Predictions of genes without labels, by name; `snakemake predict` makes them.", {}
     )
     seeds: Annotated[list[Annotated[int, Field(strict=True, ge=0)]], UNIQUE] = key(
         "Seeds of the runs.", min_length=1

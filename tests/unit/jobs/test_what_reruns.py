@@ -19,7 +19,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "inspect_track": ("data.tracks",),
     "define_windows": ("data.windows", "data.splits", "data.genes", "data.shared_sequence"),
     "build_store": ("data.store_builder",),
-    "check_data": ("evaluation.data_checks", "evaluation.input_summary"),
+    "check_data": ("evaluation.data_checks", "evaluation.input_summary", "data.kinds.signal"),
     "train prism": ("training.run", "training.network", "models.prism"),
     "train cnn": ("training.run", "training.network", "models.cnn"),
     "train gbm": ("training.run", "training.table", "models.tabular"),
