@@ -15,6 +15,7 @@ from prismflow.data.chromosomes import Genes
 from prismflow.data.genome import Genome, read_chrom_sizes
 from prismflow.errors import InputError
 from prismflow.files import read_tsv, write_json, write_tsv
+from prismflow.settings.label_transform import label_transform
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def define_windows(
         columns=settings["genes"]["columns"],
         features=settings["genes"]["features"],
         label_column=settings["label"]["column"],
-        label_transform=settings["label"]["transform"],
+        label_transform=label_transform(settings["label"]),
         missing_label=settings["label"]["missing"],
         missing_feature=settings["genes"].get("missing", "error"),
         promoter_activity_column=promoter_activity_column(settings),

@@ -201,7 +201,7 @@ def check_data(
         outputs: ``checks`` (one row per cell and modality), ``profiles`` and ``examples`` as TSV,
             ``summary`` as JSON: flags, genes kept and dropped by reason, label histograms, genes
             by fold whose sequence stands in another split.
-        label_transform: ``log10p1`` or ``raw``.
+        label_transform: ``log10p1``, ``log10:<pseudocount>`` or ``raw``.
         shared: table of genes whose sequence stands in another split.
         stores: cell -> JSON that :func:`prismflow.data.store_builder.build_store` has reported.
 

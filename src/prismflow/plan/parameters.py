@@ -7,6 +7,7 @@ from typing import Any
 
 from prismflow.plan.plain import plain
 from prismflow.plan.view import View, Wildcards
+from prismflow.settings.label_transform import label_transform
 from prismflow.settings.tracks import Track
 
 CONTACT_RANGE_BP = 200_000
@@ -22,7 +23,7 @@ def store_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         "features": settings["genes"]["features"],
         "promoter_activity": settings["genes"]["promoter_activity"],
         "label_column": settings["label"]["column"],
-        "label_transform": settings["label"]["transform"],
+        "label_transform": label_transform(settings["label"]),
         "signal_dtype": settings["signal_dtype"],
         "chrom_aliases": settings["chrom_aliases"],
         "simulated": settings["simulate"] is not None,
@@ -99,7 +100,7 @@ class Parameters(View):
                     for cell in settings["cells"]
                 },
                 "aliases": settings["chrom_aliases"],
-                "label_transform": settings["label"]["transform"],
+                "label_transform": label_transform(settings["label"]),
             }
         )
 

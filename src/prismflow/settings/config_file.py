@@ -147,7 +147,12 @@ class Label(Keys):
     """What is predicted."""
 
     column: str = key("Column template; {cell} is replaced.")
-    transform: Literal["log10p1", "raw"] = key("`log10p1` is log10(x + 1).")
+    transform: Literal["log10p1", "log10", "raw"] = key(
+        "`log10p1` is log10(x + 1), `log10` is log10(x + `pseudocount`)."
+    )
+    pseudocount: Number | None = key(
+        "Of the transform `log10`, in the label's unit.", None, sparse=True, gt=0
+    )
     name: str = key("Axis title.")
     missing: str = one_of("What a gene without a label means.", MISSING_GENE, "error")
 

@@ -44,6 +44,9 @@ RULES: dict[str, tuple[str, ...]] = {
     "attribute prism": ("explain.attributions", "models.prism"),
     "attribute cnn": ("explain.attributions", "models.cnn"),
     "score_variants prism": ("explain.variants", "models.prism"),
+    "make_own_genes": ("data.own_genes",),
+    "export_bundle": ("predict.export",),
+    "predict_genes": ("predict.predictions",),
     "plot_attributions": ("figures.draw_figure", "figures.plots.attributions"),
     "write_table main": ("figures.write_table", "figures.tables.main", "figures.read.runs"),
 }
@@ -84,7 +87,9 @@ ROWS: dict[str, set[str]] = {
     "jobs/patches/trees.py": {"train gbm", "evaluate gbm"},
     # Applied whenever a batch is made, and it knows which kinds there are.
     "data/transforms.py": EVERY_MODEL - {"judge_claims"}
-    | {"inspect_track", "build_store", "check_data", "adopt_checkpoint prism"},
+    | {"inspect_track", "build_store", "check_data", "adopt_checkpoint prism"}
+    # A bundle keeps the range of inputs as models read them, and predictions read such inputs.
+    | {"export_bundle", "predict_genes"},
     "evaluation/comparisons.py": {"compare_models"},
     "evaluation/claims.py": {"judge_claims"},
     "figures/write_claims.py": {"write_claims"},
