@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from prismflow.data import blocks, shared_sequence, splits, tracks, windows
+from prismflow.data import blocks, s3norm, shared_sequence, splits, tracks, windows
 from prismflow.data import genes as gene_tables
 from prismflow.data.chromosomes import Genes
 from prismflow.data.genome import Genome, read_chrom_sizes
@@ -130,16 +130,19 @@ def inspect_track(
     genes: str | Path,
     sizes: str | Path,
     summary: str | Path,
+    assigned: str | Path | None = None,
 ) -> None:
     """Check one track against the genes and write its summary as JSON.
 
     Args:
         track: modality, kind, path, resolution_bp, normalisation, absent_chromosomes, md5 (may be
-            empty) and where (the line of the sheet, for messages).
+            empty) and where (the line of the sheet, for messages); with ``s3norm`` (``reference``,
+            a path, and ``folds``) A and B are fitted on the training chromosomes.
         aliases: chromosome name in a file -> name in the gene table.
         genes: ``genes.tsv`` of the dataset.
         sizes: chromosome lengths.
         summary: the JSON to write.
+        assigned: ``splits.tsv``, which S3norm needs.
 
     Raises:
         InputError: the track can't be used with these genes; names the line of the sheet.
@@ -162,6 +165,11 @@ def inspect_track(
             window_bp=int((table["window_end"] - table["window_start"]).max()),
             md5=track.get("md5", ""),
         )
+        if track.get("s3norm") and assigned:
+            chosen = track["s3norm"]
+            left = s3norm.training_chromosomes(table["chrom"], read_tsv(assigned), chosen["folds"])
+            fitted = s3norm.fit_files(track["path"], chosen["reference"], left, aliases)
+            content = {**content, "s3norm": fitted}
     except InputError as error:
         raise InputError(f"{track['where']}: {error}") from None
     write_json({**content, "path": track["path"]}, summary)

@@ -39,7 +39,8 @@ class Digests(View):
 
     def inspection(self, wildcards: Wildcards) -> str:
         """Code that inspects a track."""
-        return code_digest("data.tracks", kinds.module_of(self.track(wildcards).kind))
+        fitted = ["data.s3norm"] if self.s3norm_reference_of(wildcards) else []
+        return code_digest("data.tracks", kinds.module_of(self.track(wildcards).kind), *fitted)
 
     def checks(self, wildcards: Wildcards) -> str:
         """Code that checks a dataset's tracks, genes and labels."""

@@ -33,6 +33,16 @@ class Inputs(View):
         """One track."""
         return self.track(wildcards).path
 
+    def s3norm_reference(self, wildcards: Wildcards) -> str | list[str]:
+        """The track that S3norm makes this one like."""
+        track = self.s3norm_reference_of(wildcards)
+        return [] if track is None else track.path
+
+    def s3norm_splits(self, wildcards: Wildcards) -> str | list[str]:
+        """Splits, where S3norm has to know the training chromosomes."""
+        found = self.s3norm_reference_of(wildcards)
+        return [] if found is None else f"results/{wildcards.dataset}/splits.tsv"
+
     def tracks(self, wildcards: Wildcards) -> list[str]:
         """All tracks of a cell."""
         return [track.path for track in self.tracks_of(wildcards.cell)]

@@ -45,7 +45,7 @@ def simulation_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 def track_settings(track: Track, modality: Mapping[str, Any]) -> dict[str, Any]:
     """What reading a track depends on: its row of the sheet and its modality's settings."""
     # Absent where it isn't set, so that no store is built again for the key's sake.
-    sparse = ("double_padding", "regional_bp")
+    sparse = ("double_padding", "regional_bp", "s3norm")
     return {
         **{name: modality[name] for name in sparse if modality.get(name) is not None},
         "modality": track.modality,
@@ -71,7 +71,12 @@ class Parameters(View):
         """A track and the digest that its file should have."""
         track = self.track(wildcards)
         given = track.format if track.format_given else ""
-        return plain({**self._settings_of(track), "md5": track.md5, "format": given})
+        found = {**self._settings_of(track), "md5": track.md5, "format": given}
+        reference = self.s3norm_reference_of(wildcards)
+        if reference is not None:
+            folds = sorted({run.fold for run in self.plan.runs(wildcards.dataset)})
+            found["s3norm"] = {"reference": reference.path, "folds": folds}
+        return plain(found)
 
     def tracks(self, wildcards: Wildcards) -> list[dict[str, Any]]:
         """All tracks of a cell, in channel order."""

@@ -39,6 +39,12 @@ class View:
         """The row of the tracks sheet."""
         return self.plan.config.tracks[wildcards.cell, wildcards.modality]
 
+    def s3norm_reference_of(self, wildcards: Wildcards) -> Track | None:
+        """The track that S3norm makes a track like; None where it isn't asked for."""
+        config = self.plan.config
+        chosen = config.values["modalities"][wildcards.modality].get("s3norm")
+        return config.tracks[chosen["reference"], wildcards.modality] if chosen else None
+
     def tracks_of(self, cell: str) -> list[Track]:
         """A cell's rows of the tracks sheet, in channel order."""
         config = self.plan.config

@@ -22,6 +22,7 @@ from prismflow.settings.datasets import check_datasets, merge, with_bases
 from prismflow.settings.experiments_file import ExperimentsFile
 from prismflow.settings.hyperparameters import SECTIONS, check_values
 from prismflow.settings.models import EXPERIMENTS, overridden_by, read_models, with_overrides
+from prismflow.settings.normalisation import check_s3norm
 from prismflow.settings.perturbations import Perturbations, read_perturbations
 from prismflow.settings.predictions import check_predictions
 from prismflow.settings.shared_files import (
@@ -102,6 +103,7 @@ def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None)
     check_gene_table(values, config.references, files)
     _check_selection(config)
     check_datasets(config)
+    check_s3norm(values, tracks, models, files)
     check_predictions(config)
     _check_scenarios(config)
     _check_explained(config)

@@ -233,12 +233,27 @@ class Dataset(Keys):
     signal_dtype: Literal["float32", "float16"] = key("Type of stored signals.", "float32")
 
 
+class S3Norm(Keys):
+    """What the transform `s3norm` makes the tracks of a modality like."""
+
+    reference: str = key("Cell whose track of this modality is the reference.")
+
+
 class Modality(Keys):
     """One kind of signal."""
 
     kind: str = one_of("What its files hold.", KINDS)
     label: str = key("Name in figures; without it the modality's own.", None, sparse=True)
-    transform: str = key("`raw`, `log1p`, `log10p1` or `clip:<max>`, when a batch is made.", "raw")
+    transform: str = key(
+        "`raw`, `log1p`, `log10p1`, `clip:<max>`, `s3norm` or `s3norm:<another>`, when a batch is "
+        "made.",
+        "raw",
+    )
+    s3norm: S3Norm | None = key(
+        "Signals: fit y = A x^B to each track on training chromosomes, for the transform `s3norm`.",
+        None,
+        sparse=True,
+    )
     missing: str = one_of(
         "What a base without a value means; `mean` is that of the bases with one.",
         MISSING_SIGNAL,
