@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from prismflow.plan.explanations import shown_in_report
 from prismflow.plan.needs import needed_files, needs_of
 from prismflow.plan.own_genes import inputs_beside, made_for
 from prismflow.plan.predictions import prediction_files
@@ -136,6 +137,7 @@ class Inputs(View):
             *figure_files(self.plan, dataset),
             *table_files(self.plan, dataset),
             *prediction_files(self.plan, dataset),
+            *(file for files in shown_in_report(self.plan, dataset).values() for file in files),
         ]
 
     def _read_by(self, wildcards: Wildcards, package: str, key: str) -> list[str]:
