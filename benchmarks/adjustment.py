@@ -63,8 +63,7 @@ def world_settings(world: int, case: Mapping[str, Any]) -> dict[str, Any]:
     experiment["options"]["grid"] = [{"training": training, "replicates": [world]}]
     experiment["options"]["simulate"] |= case.get("simulate", {})
     level = case.get("regional_bp", [1500, 10_000])
-    for name in ("dnase", "h3k27ac"):
-        raw["modalities"].setdefault(name, {})["regional_bp"] = level
+    experiment["options"]["regional_bp"] = dict.fromkeys(("dnase", "h3k27ac"), level)
     raw["model_overrides"]["gbm_regional"] = {
         "window_bp": 300,
         "hyperparameters": case.get("hyperparameters", {}),

@@ -107,6 +107,17 @@ class Inputs(View):
             for file in ("predictions.tsv.gz", "truth.tsv", "contexts.tsv.gz")
         ]
 
+    def gathered(self, wildcards: Wildcards) -> str | list[str]:
+        """Predictions of all runs in one file, where a dataset has runs."""
+        runs = self.plan.runs(wildcards.dataset)
+        return f"results/{wildcards.dataset}/predictions.safetensors" if runs else []
+
+    def measures_of_worlds(self, wildcards: Wildcards) -> str | list[str]:
+        """What was measured in the worlds of known confounding, where there are any."""
+        dataset = wildcards.dataset
+        there = worlds_of(self.plan, dataset)
+        return f"results/{dataset}/confounding/measures.tsv" if there else []
+
     def figure(self, wildcards: Wildcards) -> list[str]:
         """Files that an experiment's figure reads."""
         return self._read_by(wildcards, "plots", "renderer")

@@ -11,13 +11,14 @@ from pydantic_core import PydanticCustomError
 
 from prismflow.errors import InputError
 from prismflow.settings import yaml_files
-from prismflow.settings.keys import Keys, Number, key
+from prismflow.settings.keys import Keys, Number, Whole, key
 
 _NEEDED = {
     "contrast": ("experiments", "terms", "holds"),
     "lengths": ("experiments", "like", "holds"),
     "best": ("experiments", "model", "against", "holds"),
     "parameters": ("model", "reference", "expected", "within"),
+    "worlds": ("experiments", "terms", "training", "test", "holds"),
 }
 
 
@@ -38,6 +39,11 @@ class Term(Keys):
         "Alternatives, as many in every term; the first place at which all terms were run counts."
     )
     scenario: str = key("How the model is tested.", "full")
+    output: str = key(
+        "Which of its predictions counts in simulated worlds (`direct` where none is named).",
+        None,
+        sparse=True,
+    )
 
 
 class Bound(Keys):
@@ -50,10 +56,11 @@ class Bound(Keys):
 class Test(Keys):
     """What decides a claim."""
 
-    kind: Literal["contrast", "lengths", "best", "parameters"] = key(
+    kind: Literal["contrast", "lengths", "best", "parameters", "worlds"] = key(
         "`contrast` (weighted sum of MSE), `lengths` (every longer window minus the short one, "
         "of every varied model), `best` (a model against all others), `parameters` (counted at the "
-        "paper's sizes).",
+        "paper's sizes), `worlds` (weighted sum of MSE in simulated worlds of known confounding, "
+        "which are the samples).",
         "contrast",
     )
     label: str = key("What is measured.")
@@ -67,6 +74,14 @@ class Test(Keys):
     reference: str = key("Model whose parameters are the measure.", None, sparse=True)
     expected: Number = key("Published number of parameters.", None, sparse=True)
     within: Number = key("Rounding of the published number.", None, sparse=True, ge=0)
+    training: Number = key("Confounding of the worlds' training genes.", None, sparse=True)
+    test: Number = key("Confounding of the worlds' test genes.", None, sparse=True)
+    first_world: Whole = key(
+        "Worlds (replicates) before this one served a choice and don't count.",
+        None,
+        sparse=True,
+        ge=0,
+    )
     holds: Annotated[
         Bound,
         BeforeValidator(_one_side),
@@ -93,6 +108,12 @@ class Planning(Keys):
     gene_sd: Number = key(
         "Standard deviation of a gene's difference between two models, as a share of the MSE.",
         0.75,
+        gt=0,
+    )
+    world_sd: Number = key(
+        "Standard deviation over simulated worlds of the difference between two models, as a "
+        "share of the MSE.",
+        0.1,
         gt=0,
     )
     test_share: Number = key(
