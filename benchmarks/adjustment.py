@@ -2,11 +2,13 @@
 
     python benchmarks/adjustment.py candidates [--worlds 8]
     python benchmarks/adjustment.py stress [--worlds 4]
+    python benchmarks/adjustment.py sequence [--worlds 4]
 
 `candidates`: averaging over the regional level (a1), weighting the worst fifth of levels (c), and
 backgrounds of donors (d), boosting on binned signals. `stress`: gradient boosting with the regional
-background removed where the simulated world or the naming is less kind. Both print Markdown tables
-of mean squared errors at test kappa 0.8, 0 and -0.8, mean over worlds, trained at kappa 0.8.
+background removed where the simulated world or the naming is less kind. `sequence`: networks where
+C also changes what the motifs do. All print Markdown tables of mean squared errors at test kappa
+0.8, 0 and -0.8, mean over worlds, trained at kappa 0.8.
 """
 
 from __future__ import annotations
@@ -50,6 +52,13 @@ STRESS: dict[str, dict[str, Any]] = {
     "background effect 2": {"simulate": {"background_effect": 2.0}},
     "signal noise 0.6": {"simulate": {"signal_noise": 0.6}},
 }
+SEQUENCE: dict[str, dict[str, Any]] = {
+    f"motifs carry 60 %, tau = {tau:g}": {
+        "simulate": {"sequence_share": 0.6, "sequence_background": tau},
+        "models": ("prism_n0", "prism_n0_h3k27ac", "prism_regional"),
+    }
+    for tau in (0.0, 1.0)
+}
 
 
 def world_settings(world: int, case: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +68,7 @@ def world_settings(world: int, case: Mapping[str, Any]) -> dict[str, Any]:
         update_config(raw, yaml.safe_load(Path(file).read_text()))
     training = case.get("training", 0.8)
     experiment = raw["experiment_overrides"]["confounding"]
-    experiment["models"] = list(MODELS)
+    experiment["models"] = list(case.get("models", MODELS))
     experiment["options"]["grid"] = [{"training": training, "replicates": [world]}]
     experiment["options"]["simulate"] |= case.get("simulate", {})
     level = case.get("regional_bp", [1500, 10_000])
@@ -75,10 +84,10 @@ def world_settings(world: int, case: Mapping[str, Any]) -> dict[str, Any]:
     return copy.deepcopy(found)
 
 
-def stress(worlds: int) -> pd.DataFrame:
-    """MSE of boosting per case, model, output and test kappa."""
+def stress(worlds: int, cases: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """MSE per case, model, output and test kappa."""
     rows = []
-    for case, changes in STRESS.items():
+    for case, changes in cases.items():
         for world in range(1, worlds + 1):
             with tempfile.TemporaryDirectory() as temporary:
                 names = ("predictions", "truth", "contexts", "runs")
@@ -215,10 +224,13 @@ def _worlds(world: int) -> Iterator[tuple[float, dict[str, dict[str, np.ndarray]
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("candidates", "stress"))
+    parser.add_argument("what", choices=("candidates", "stress", "sequence"))
     parser.add_argument("--worlds", type=int, default=4)
     chosen = parser.parse_args()
-    table = (candidates if chosen.what == "candidates" else stress)(chosen.worlds)
+    if chosen.what == "candidates":
+        table = candidates(chosen.worlds)
+    else:
+        table = stress(chosen.worlds, STRESS if chosen.what == "stress" else SEQUENCE)
     key = ["case", "model", "output"]
     wide = table.groupby([*key, "test"], sort=False)["mse"].mean().unstack("test")[list(KAPPAS)]
     print("| case | model | output | 0.8 | 0 | -0.8 |\n|---|---|---|---:|---:|---:|")
