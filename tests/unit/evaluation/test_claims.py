@@ -76,12 +76,14 @@ def full(**errors: float) -> dict[tuple[str, str], float]:
 def test_the_file_holds_every_claim_of_the_paper_with_its_source(content: dict[str, Any]) -> None:
     assert list(content["claims"]) == [
         "long_inputs", "proximal_signals", "h3k27ac_most", "background_little",
-        "background_overused", "prism_best", "prism_beats_simple", "adjustment_helps", "cost",
+        "background_overused", "prism_best", "prism_beats_simple", "cost", "adjustment_helps",
     ]  # fmt: skip
     for claim in content["claims"].values():
         assert claim["source"] and claim["published"] and claim["paper"]
         assert claim["require"] in ("all", "any")
-    assert experiments_of(content) == ["input_length", "main", "single_signal", "signal_removal"]
+    assert experiments_of(content) == [
+        "input_length", "main", "single_signal", "signal_removal", "confounding",
+    ]  # fmt: skip
     assert counted_models(content) == ["caduceus_signals", "prism"]
     assert content["margin"] == 0.02
 
@@ -280,7 +282,7 @@ def test_the_page_names_the_data_and_every_verdict(content: dict[str, Any]) -> N
     assert "6. Prism is best: supported in part (2 of 9" in page and "<b>supported" in page
     first = sheet.blocks[0]
     assert first.heading == "Verdicts. Data: simulated (demo: simulated genome)"
-    assert len(first.rows) == 8 and len(sheet.blocks) == 9
+    assert len(first.rows) == 9 and len(sheet.blocks) == 10
     assert first.rows[5][:6] == (
         "6. Prism is best", "A", "1 supported", "–", "–", table.loc[
             table["claim_id"] == "prism_best", "verdict"].iloc[0]
