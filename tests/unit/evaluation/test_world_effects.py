@@ -12,6 +12,8 @@ from scipy import stats
 
 from prismflow.evaluation.claims import judge, judge_claims
 from prismflow.evaluation.world_effects import WorldEffect, effect_over_worlds
+from prismflow.figures.tables import claims as printed
+from prismflow.figures.tables import render
 from prismflow.files import read_tsv, write_tsv
 from prismflow.plan.plain import plain
 from prismflow.settings.architectures import class_of
@@ -118,3 +120,16 @@ def test_a_dataset_with_worlds_and_no_run_is_judged(
     table = read_tsv(output)
     assert dict(zip(table["claim_id"], table["verdict"], strict=True))[CLAIM] == SUPPORTED
     assert set(table.loc[table["claim_id"] == "prism_best", "verdict"]) == {NOT_TESTED}
+
+
+def test_the_page_says_which_worlds_and_that_they_are_the_samples(content: dict[str, Any]) -> None:
+    table = judge(
+        content, [], {}, CONTEXT, PARAMETERS,
+        measures(errors(0.4, 0.37, 0.34), errors(0.5, 0.37, 0.34)),
+    )  # fmt: skip
+    page = render.markdown(printed.sheet(table, content, CONTEXT))
+    assert "9. Adjustment helps where the background is not the cause: supported" in page
+    assert page.count("supported (worlds 25 to 40)") == 4
+    assert "t-interval over worlds" in page
+    without = judge(content, [], {}, CONTEXT, PARAMETERS)
+    assert "over worlds" not in render.markdown(printed.sheet(without, content, CONTEXT))

@@ -70,7 +70,7 @@ def _summary(table: pd.DataFrame) -> Block:
         lines.append(
             (
                 f"{position}. {first['claim']}",
-                ", ".join(dict.fromkeys(made["cell"])) or NOT_AVAILABLE,
+                ", ".join(dict.fromkeys(made["cell"].dropna())) or NOT_AVAILABLE,
                 ", ".join(f"{number_of} {name}" for name, number_of in counts.items()),
                 NOT_AVAILABLE,
                 NOT_AVAILABLE,
