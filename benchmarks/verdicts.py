@@ -376,7 +376,8 @@ def main() -> None:
         table = pd.DataFrame(list(pool.imap(rates, numbered)))
     if chosen.claims:
         kept = read_tsv(path, dtype={"world": str})
-        table = pd.concat([kept[~kept["claim_id"].isin(wanted)], table])
+        others = kept[~kept["claim_id"].isin(wanted)]
+        table = pd.concat([others, table], ignore_index=True)
         places = table["claim_id"].map(list(content["claims"]).index)
         table = table.loc[places.sort_values(kind="stable").index].reset_index(drop=True)
     write_tsv(table, path)
