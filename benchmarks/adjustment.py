@@ -3,12 +3,14 @@
     python benchmarks/adjustment.py candidates [--worlds 8]
     python benchmarks/adjustment.py stress [--worlds 4]
     python benchmarks/adjustment.py sequence [--worlds 4]
+    python benchmarks/adjustment.py confirmed [--measures FILE]
 
 `candidates`: averaging over the regional level (a1), weighting the worst fifth of levels (c), and
 backgrounds of donors (d), boosting on binned signals. `stress`: gradient boosting with the regional
 background removed where the simulated world or the naming is less kind. `sequence`: networks where
-C also changes what the motifs do. All print Markdown tables of mean squared errors at test kappa
-0.8, 0 and -0.8, mean over worlds, trained at kappa 0.8.
+C also changes what the motifs do. These print Markdown tables of mean squared errors at test kappa
+0.8, 0 and -0.8, mean over worlds, trained at kappa 0.8. `confirmed`: the adapted predictions
+against both references, from the measures that config/confounding_confirmed.yaml ends in.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from scipy import stats
 from snakemake.utils import update_config
 
 from prismflow.data.inputs import GeneInputs
@@ -35,6 +38,8 @@ from prismflow.models.tabular import GradientBoosting, GradientBoostingSettings
 from prismflow.plan.runs import make_plan
 from prismflow.plan.worlds import Worlds
 from prismflow.settings import config as configuration
+from prismflow.statistics.permutation import holm
+from prismflow.statistics.seeds import t_interval
 
 FILES = ["config/config.yaml", "config/demo.yaml", "config/confounding.yaml"]
 KAPPAS = (0.8, 0.0, -0.8)
@@ -221,12 +226,48 @@ def _worlds(world: int) -> Iterator[tuple[float, dict[str, dict[str, np.ndarray]
             yield kappa, arrays(folder / "store", folder / "splits.tsv")
 
 
+REFERENCES = {
+    "prism_regional": ("prism_n0", "prism_n0_h3k27ac"),
+    "gbm_regional": ("gbm", "gbm_h3k27ac"),
+}
+
+
+def confirmed(measures: pd.DataFrame) -> list[str]:
+    """Adapted minus each reference, paired by world; Holm's p over a model's six comparisons."""
+    mse = measures[measures["measure"] == "mse"]
+    wide = mse.pivot(index=["test", "replicate"], columns=["model", "output"], values="value")
+    lines = ["| model | test kappa | minus | difference | p (Holm) | better in |",
+             "|---|---:|---|---|---:|---:|"]  # fmt: skip
+    for model, references in REFERENCES.items():
+        rows = []
+        for kappa in KAPPAS:
+            own = wide.xs(kappa, level="test")
+            for reference in references:
+                gap = (own[model, "adapted"] - own[reference, "direct"]).to_numpy()
+                found = t_interval(gap)
+                p = float(stats.ttest_1samp(gap, 0.0).pvalue)
+                rows.append((kappa, reference, found, p, int((gap < 0).sum())))
+        corrected = holm(np.array([row[3] for row in rows]))
+        for (kappa, reference, found, _, better), p in zip(rows, corrected, strict=True):
+            lines.append(
+                f"| {model} | {kappa:g} | {reference} | {found.mean:+.3f} "
+                f"[{found.low:+.3f}, {found.high:+.3f}] | {p:.2g} | {better} of {found.n} |"
+            )
+    return lines
+
+
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("candidates", "stress", "sequence"))
+    parser.add_argument("what", choices=("candidates", "stress", "sequence", "confirmed"))
+    parser.add_argument(
+        "--measures", type=Path, default=Path("results/confirmed/confounding/measures.tsv")
+    )
     parser.add_argument("--worlds", type=int, default=4)
     chosen = parser.parse_args()
+    if chosen.what == "confirmed":
+        print("\n".join(confirmed(read_tsv(chosen.measures))))
+        return
     if chosen.what == "candidates":
         table = candidates(chosen.worlds)
     else:
