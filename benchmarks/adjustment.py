@@ -92,19 +92,19 @@ def world_settings(world: int, case: Mapping[str, Any]) -> dict[str, Any]:
 def stress(worlds: int, cases: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """MSE per case, model, output and test kappa."""
     rows = []
-    for case, changes in cases.items():
-        for world in range(1, worlds + 1):
+    # All cases of a world before the next one, so that what was stopped is still a comparison.
+    for world in range(1, worlds + 1):
+        for case, changes in cases.items():
             with tempfile.TemporaryDirectory() as temporary:
                 names = ("predictions", "truth", "contexts", "runs")
                 paths = {name: Path(temporary) / f"{name}.tsv" for name in names}
                 run_world(world_settings(world, changes), paths, device="cpu", threads=1)
                 table = read_tsv(paths["predictions"])
-            for key, own in table[table["perturbation"] == "full"].groupby(
-                ["model", "output", "test"]
-            ):
+            full = table[table["perturbation"] == "full"]
+            for key, own in full.groupby(["model", "output", "test"]):
                 error = float(((own["predicted"] - own["observed"]) ** 2).mean())
                 rows.append((case, *key, error))
-            print(f"{case}: world {world}", flush=True)
+                print(f"{case}, world {world}: {key} {error:.4f}", flush=True)
     return pd.DataFrame(rows, columns=["case", "model", "output", "test", "mse"])
 
 
