@@ -77,10 +77,22 @@ def _offsets(models: Sequence[str], height: float) -> dict[str, float]:
     return dict(zip(models, np.linspace(-height, height, len(models)), strict=True))
 
 
+def _looks(models: Sequence[str], context: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Colour and mark of every model; a second one of the same architecture has hollow marks."""
+    found: dict[str, dict[str, Any]] = {}
+    for model in models:
+        look = style.model_style(model, context)
+        known = {"color": look.colour, "marker": look.marker}
+        hollow = any(known.items() <= other.items() for other in found.values())
+        found[model] = {**known, "markerfacecolor": "white"} if hollow else known
+    return found
+
+
 def _classes(
     axes: Axes, table: pd.DataFrame, models: Sequence[str], context: Mapping[str, Any]
 ) -> None:
     ticks: dict[float, str] = {}
+    looks = _looks(models, context)
     offsets = _offsets(models, 0.28 if len(models) > 1 else 0.0)
     y = 0.0
     for grouping, rows in table.groupby("grouping", sort=False):
@@ -93,10 +105,10 @@ def _classes(
             label = "all test genes" if grouping == "all" else str(name)
             ticks[y] = f"{label} ({int(own['n_genes'].iloc[0]):,})"
             for row in own.dropna(subset=["value"]).to_dict("records"):
-                look = style.model_style(row["model"], context)
+                look = looks[row["model"]]
                 at = y + offsets[row["model"]]
-                axes.hlines(at, row["low"], row["high"], color=look.colour, linewidth=1)
-                axes.plot(row["value"], at, look.marker, color=look.colour, markersize=3)
+                axes.hlines(at, row["low"], row["high"], color=look["color"], linewidth=1)
+                axes.plot(row["value"], at, markersize=3, **look)
             y += 1
     axes.set_yticks(list(ticks), list(ticks.values()))
     axes.tick_params(axis="y", length=0)
@@ -109,19 +121,20 @@ def _classes(
 def _calibration(
     axes: Axes, table: pd.DataFrame, models: Sequence[str], context: Mapping[str, Any]
 ) -> None:
+    looks = _looks(models, context)
     ends = []
     for model in models:
         own = table[table["model"] == model]
         predicted = own[own["metric"] == "predicted"]
         observed = own[own["metric"] == "observed"]
         slope = own[own["metric"] == "slope"]["value"]
-        look = style.model_style(model, context)
+        look = looks[model]
         label = style.wrap(model_label(model, context), 24)
         if len(slope):
             label += f": slope {slope.iloc[0]:.2f}"
-        axes.plot(predicted["value"], observed["value"], f"{look.marker}-", color=look.colour,
-                  markersize=3, linewidth=0.9, label=label)  # fmt: skip
-        axes.vlines(predicted["value"], observed["low"], observed["high"], color=look.colour,
+        axes.plot(predicted["value"], observed["value"], "-", markersize=3, linewidth=0.9,
+                  label=label, **look)  # fmt: skip
+        axes.vlines(predicted["value"], observed["low"], observed["high"], color=look["color"],
                     linewidth=0.8)  # fmt: skip
         ends += [*predicted["value"], *observed["value"]]
     if ends:
@@ -138,12 +151,13 @@ def _gains(
 ) -> None:
     rows = table[(table["metric"] == "mse") & table["gain"].notna()]
     ways = [way for way in WAYS if (rows["class"] == way).any()]
+    looks = _looks(models, context)
     offsets = _offsets(models, 0.25 if len(models) > 1 else 0.0)
     for row in rows.to_dict("records"):
-        look = style.model_style(row["model"], context)
+        look = looks[row["model"]]
         at = ways.index(row["class"]) + offsets[row["model"]]
-        axes.hlines(at, row["gain_low"], row["gain_high"], color=look.colour, linewidth=1.2)
-        axes.plot(row["gain"], at, look.marker, color=look.colour, markersize=4)
+        axes.hlines(at, row["gain_low"], row["gain_high"], color=look["color"], linewidth=1.2)
+        axes.plot(row["gain"], at, markersize=4, **look)
     axes.axvline(0, color=style.MUTED, linestyle=":", linewidth=0.9, zorder=0)
     axes.set_yticks(range(len(ways)), [WAYS[way] for way in ways])
     axes.tick_params(axis="y", length=0)
