@@ -32,7 +32,7 @@ from prismflow.evaluation.tested import (
 )
 from prismflow.files import read_tsv, write_tsv
 from prismflow.plan.run import RunKey
-from prismflow.settings.claims import tests_of
+from prismflow.settings.claims import in_arm, tests_of
 from prismflow.statistics.verdicts import (
     CONTRADICTED,
     SUPPORTED,
@@ -49,6 +49,10 @@ COLUMNS = (
 )  # fmt: skip
 FULL = "full"
 NO_RUNS = "its models have no common runs here"
+_ARMS = {
+    "matched": ", all trained under one protocol",
+    "published": ", as configured; no matched arm is run",
+}
 
 
 def judge_claims(
@@ -169,6 +173,7 @@ def _judge_test(
     if test["kind"] == "parameters":
         yield _parameters(test, parameters)
         return
+    test = in_arm(dict(test), experiments)
     absent = [name for name in test["experiments"] if name not in experiments]
     if absent:
         why = f"experiment {', '.join(absent)} is not among those run"
@@ -299,7 +304,7 @@ def _best(
         terms = [(1.0, model), (-1.0, others[best])]
         line = line_of(test, label, cell, terms, content, parts)
         verdict = combine([readings], "all", level)
-        why = f"against {len(others)} of {len(wanted)} models"
+        why = f"against {len(others)} of {len(wanted)} models{_ARMS.get(test.get('arm', ''), '')}"
         yield replace(
             line, values={**line.values, "test_verdict": verdict, "why": why}, readings=readings
         )

@@ -134,6 +134,11 @@ class Inputs(View):
             return f"results/{wildcards.dataset}/tables/{experiment.id}_comparisons.tsv"
         return []
 
+    def stores_of_experiment(self, wildcards: Wildcards) -> list[str]:
+        """Stores of the cells in which an experiment has runs."""
+        cells = dict.fromkeys(run.cell for run in self.experiment(wildcards).runs)
+        return [f"results/{wildcards.dataset}/{cell}/store" for cell in cells]
+
     def report(self, wildcards: Wildcards) -> list[str]:
         """Figures and tables that a dataset's report gathers."""
         dataset = wildcards.dataset
@@ -148,5 +153,5 @@ class Inputs(View):
         return needed_files(
             needs_of(package, experiment.entry[key]), wildcards.dataset,
             self.dataset(wildcards)["cells"], experiment.models,
-            [run.key for run in experiment.runs],
+            [run.key for run in experiment.runs], experiment=experiment.id,
         )  # fmt: skip
