@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,9 @@ from prismflow.models.scan import load_backend
 
 PRODUCTS = 4
 """Kinds of parameters that matrices are multiplied with, in low precision under autocast."""
+
+
+Mixed = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 class Prepared(NamedTuple):
@@ -36,7 +39,7 @@ class Prepared(NamedTuple):
 
     in_proj: Tensor
     out_proj: Tensor
-    mixed: tuple[Tensor, ...]
+    mixed: Mixed
     backend: str
     matrix: Tensor | None
 
@@ -82,7 +85,10 @@ def prepare_layers(mixers: Sequence[Any], backend: str) -> list[Prepared]:
     stacked = (x.unbind(0) for x in (conv, conv_bias, x_proj, dt_proj, dt_bias, A, D))
     mixed = zip(*stacked, strict=True)
     rows = zip(in_proj.flatten(0, 1), out_proj.flatten(0, 1), mixed, matrices, strict=True)
-    return [Prepared(first, last, rest, backend, matrix) for first, last, rest, matrix in rows]
+    return [
+        Prepared(first, last, cast(Mixed, rest), backend, matrix)
+        for first, last, rest, matrix in rows
+    ]
 
 
 def _kinds(mixers: Sequence[Any]) -> list[list[Tensor]]:
@@ -128,8 +134,8 @@ def forward_pass(model: ExpressionModel, batch: BatchLike) -> ModelOutput:
         return model(batch)
     flat = torch.cat([p.reshape(-1) for p in parameters.values()]).to(dtype)
     pieces = flat.split([p.numel() for p in parameters.values()])
-    cast = {
+    low = {
         name: piece.view(p.shape)
         for (name, p), piece in zip(parameters.items(), pieces, strict=True)
     }
-    return functional_call(model, cast, (batch,))
+    return functional_call(model, low, (batch,))
