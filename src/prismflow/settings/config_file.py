@@ -126,6 +126,9 @@ class OwnGenes(Keys):
         "Lengths are scaled over the genes that train, or over all as published.", "training"
     )
     half_window_bp: Whole = key("Half of the window in which bigWig labels are summed.", 192, ge=1)
+    unit: Literal["tpm", "cpm"] = key(
+        "Of quantifications: transcripts, or counts, per million.", "tpm"
+    )
     aliases: dict[str, str] = key("Chromosome in the GTF -> in the FASTA.", {})
 
 
