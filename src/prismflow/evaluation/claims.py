@@ -8,11 +8,12 @@ lies on the other side, else undecided; how tests combine, the claim says (docs/
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from prismflow.evaluation.judged import Judged, claim_verdict
 from prismflow.evaluation.paper_sizes import count_parameters
 from prismflow.evaluation.predictions_file import Group, read_gathered
 from prismflow.evaluation.tested import (
@@ -32,7 +33,6 @@ from prismflow.statistics.verdicts import (
     SUPPORTED,
     Reading,
     combine,
-    in_part,
 )
 
 COLUMNS = (
@@ -49,23 +49,6 @@ _WITHOUT_RUNS = {
     "{short}": "short window",
     " ({other})": "",
 }
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One line of the table, and what the claim's verdict is made from.
-
-    Attributes:
-        values: of the columns.
-        readings: of the line; none where nothing was tested, or where something was counted.
-        parts: what the line stands for, by name, and whether it was tested.
-        unit: what a part is, in the plural.
-    """
-
-    values: dict[str, Any]
-    readings: tuple[Reading, ...] = ()
-    parts: dict[str, bool] = field(default_factory=dict)
-    unit: str = "tests"
 
 
 def judge_claims(
@@ -127,31 +110,6 @@ def judge(
     return table
 
 
-def claim_verdict(require: str, lines: Sequence[Judged], level: float) -> str:
-    """Verdict of a claim; it names the parts that were tested nowhere, or not in every cell."""
-    counted = [line for line in lines if line.values.get("metric") == "parameters"]
-    if counted:
-        return str(counted[0].values["test_verdict"])
-    cells: dict[str, list[Reading]] = {}
-    parts: dict[str, list[tuple[str, bool]]] = {}
-    for line in lines:
-        cell = str(line.values.get("cell") or "")
-        cells.setdefault(cell, []).extend(line.readings)
-        for part, tested in line.parts.items():
-            parts.setdefault(part, []).append((cell, tested))
-    untested = []
-    for part, places in parts.items():
-        absent = [cell for cell, tested in places if not tested]
-        if len(absent) == len(places):
-            untested.append(part)
-        elif absent:
-            untested.append(f"{part} in {', '.join(absent)}")
-    units = {line.unit for line in lines}
-    unit = units.pop() if len(units) == 1 else "tests"
-    verdict = combine(list(cells.values()), require, level)
-    return in_part(verdict, require, list(parts), untested, unit)
-
-
 def _named(model: str, context: Mapping[str, Any]) -> str:
     """A model as readers know it; planning says how, so that another word of it is no new code."""
     return str((context.get("names") or {}).get(model, model))
@@ -181,7 +139,7 @@ def _judge_test(
         yield _untested(test, why, parts=_all_parts(test, context))
         return
     runs = [RunKey(*run) for name in test["experiments"] for run in experiments[name]["runs"]]
-    scenarios = {FULL, *(term.get("scenario", FULL) for term in test.get("terms", []))}
+    scenarios = {t.get("scenario", FULL) for t in (test, *test.get("terms", ()))} | {FULL}
     arms = read_arms(groups, runs, scenarios)
     points = experiments[test["experiments"][0]].get("points") or []
     cells = list(dict.fromkeys(run.cell for run in runs))
@@ -204,7 +162,7 @@ def judge_arms(
         points: ``base``, ``model`` and ``x`` (bp) of every window, for tests of kind ``lengths``.
         test, content, context: as :func:`judge` takes them.
     """
-    judges = {"contrast": _contrasts, "lengths": _lengths, "best": _best}
+    judges = {"contrast": _contrasts, "lengths": _lengths, "best": _best, "scenario": _changed}
     lines = list(judges[test["kind"]](test, content, arms, cells, points, context))
     return lines or [_untested(test, NO_RUNS, parts=_all_parts(test, context))]
 
@@ -220,7 +178,7 @@ def _untested(
 
 
 def _unit(test: Mapping[str, Any]) -> str:
-    return {"best": "models", "lengths": "windows"}.get(test["kind"], "tests")
+    return {"best": "models", "lengths": "windows", "scenario": "models"}.get(test["kind"], "tests")
 
 
 def _all_parts(test: Mapping[str, Any], context: Mapping[str, Any]) -> list[str]:
@@ -291,14 +249,10 @@ def _lengths(
             for long in sorted(x for x in lengths if x > short):
                 model = arms.get((cell, lengths[long], FULL))
                 part = f"{_named(base, context)} at {long:,.0f} bp"
-                if model and reference and comparable([model, reference]):
-                    label = test["label"].format(
-                        base=_named(base, context), long=f"{long:,.0f} bp", short=f"{short:,.0f} bp"
-                    )
-                    terms = [(1.0, model), (-1.0, reference)]
-                    yield _line(test, label, cell, terms, content, {part: True})
-                else:
-                    yield _untested(test, NO_RUNS, cell, [part])
+                label = test["label"].format(
+                    base=_named(base, context), long=f"{long:,.0f} bp", short=f"{short:,.0f} bp"
+                )
+                yield _pair(test, content, cell, part, label, model, reference)
 
 
 def _best(
@@ -338,6 +292,34 @@ def _best(
         yield replace(
             line, values={**line.values, "test_verdict": verdict, "why": why}, readings=readings
         )
+
+
+def _changed(
+    test: Mapping[str, Any],
+    content: Mapping[str, Any],
+    arms: Mapping[Arm, Tested],
+    cells: Sequence[str],
+    points: Sequence[Mapping[str, Any]],
+    context: Mapping[str, Any],
+) -> Iterator[Judged]:
+    """Every model that the scenario concerns: its error there minus its error as trained."""
+    models = list(dict.fromkeys(m for _, m, scenario in arms if scenario == test["scenario"]))
+    for cell in cells:
+        for model in sorted(models):
+            changed = arms.get((cell, model, test["scenario"]))
+            name, whole = _named(model, context), arms.get((cell, model, FULL))
+            label = test["label"].format(base=name)
+            yield _pair(test, content, cell, name, label, changed, whole)
+
+
+def _pair(
+    test: Mapping[str, Any], content: Mapping[str, Any], cell: str, part: str, label: str,
+    model: Tested | None, reference: Tested | None,
+) -> Judged:  # fmt: skip
+    if model is None or reference is None or not comparable([model, reference]):
+        return _untested(test, NO_RUNS, cell, [part])
+    terms = [(1.0, model), (-1.0, reference)]
+    return _line(test, label, cell, terms, content, {part: True})
 
 
 def _line(
