@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ from prismflow.labels import model_label
 NEEDS = ("reach",)
 _REPLACE = {"blank": "#0072b2", "shuffle": "#d55e00", "exchange": "#00795a"}
 _INPUTS = {"both": "#222222", "sequence": "#c0509a", "signals": "#a6761d"}
-_WHERE = {"all": "-", "elements": "--"}
+_WHERE: dict[str, Literal["-", "--"]] = {"all": "-", "elements": "--"}
 
 
 @style.styled
@@ -105,14 +105,14 @@ def _frame(panels: Any, distances: list[int]) -> None:
     first = panels[0]
     replaced = [Line2D([], [], color=colour, label=name) for name, colour in _REPLACE.items()]
     places = [
-        Line2D([], [], color=style.INK, linestyle=line, label=name)
-        for name, line in (*_WHERE.items(), ("averaged", ":"))
+        Line2D([], [], color=style.INK, linestyle=line, label=name) for name, line in _WHERE.items()
     ]
+    places.append(Line2D([], [], color=style.INK, linestyle=":", label="averaged"))
     kinds = [Line2D([], [], color=colour, label=name) for name, colour in _INPUTS.items()]
     first[1].set_title("change of prediction", loc="left")
     first[2].set_title("exchanged, by input", loc="left")
     for axes, handles in ((first[0], replaced), (first[1], places), (first[2], kinds)):
-        axes.legend(handles=handles, loc="upper right", fontsize=style.SMALL_SIZE)
+        axes.legend(handles=handles, loc="best", fontsize=style.SMALL_SIZE)
 
 
 def _note(table: pd.DataFrame) -> str:
