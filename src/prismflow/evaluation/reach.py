@@ -23,7 +23,9 @@ EXCHANGE_SEED = 20_230_327
 
 
 def too_near(scenario: Scenario, inputs: GeneInputs) -> str | None:
-    """Why nothing lies beyond the scenario's distance for a model, or None."""
+    """Why a scenario replaces nothing of a model's input, or None."""
+    if scenario.strand is not None and (scenario.beyond_bp is not None or scenario.average):
+        return "one strand is not combined with replaced or averaged input"
     if scenario.beyond_bp is None or "elements" in inputs.extras:
         return None
     if scenario.beyond_bp < inputs.window_bp // 2:

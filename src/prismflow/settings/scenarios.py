@@ -25,6 +25,8 @@ class ScenarioKeys:
             as trained, or with hidden states or predictions averaged, the prediction adapted to
             the genes that are predicted together; without it the reported one.
         cell: another cell of the dataset whose test genes are predicted.
+        strand: ``other`` feeds a network the reverse complement of the sequence and the signals
+            reversed; tables of features have no such view.
         beyond_bp: input further than this from the TSS is replaced.
         where: replace ``all`` bases there, or those of candidate ``elements`` whose centre is.
         inputs: replace the ``sequence``, the ``signals``, or ``both``.
@@ -42,6 +44,7 @@ class ScenarioKeys:
         Literal["direct", "backdoor", "backdoor_hidden", "backdoor_prediction", "adapted"] | None
     ) = setting(None)
     cell: str | None = setting(None)
+    strand: Literal["other"] | None = setting(None)
     beyond_bp: int | None = setting(None, strict=True, ge=1)
     where: Literal["all", "elements"] = setting("all")
     inputs: Literal["both", "sequence", "signals"] = setting("both")
@@ -76,7 +79,7 @@ class Scenario(ScenarioKeys):
         beyond = (self.beyond_bp, self.where, self.inputs, self.replace)
         return (
             self.cell, self.crop_bp, self.remove, self.how if self.remove else None,
-            beyond if self.beyond_bp is not None else None, self.average,
+            self.strand, beyond if self.beyond_bp is not None else None, self.average,
         )  # fmt: skip
 
 
