@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import renderers
 
 from prismflow.errors import InputError
 from prismflow.figures import plots
+from prismflow.statistics.paired import contrast, replicate
 from prismflow.statistics.seeds import METRIC_COLUMNS
 
 CONTEXT = {
@@ -152,3 +154,74 @@ def test_figures_are_equal_byte_by_byte(renderer: str, tmp_path: Any) -> None:
         first, second = (tmp_path / f"{name}.{suffix}" for name in ("a", "b"))
         assert first.read_bytes() == second.read_bytes()
     assert b"/Type3" not in (tmp_path / "a.pdf").read_bytes()
+
+
+def predictions(models: list[str], seeds: tuple[int, ...]) -> pd.DataFrame:
+    """Predictions of 40 genes whose errors differ between models, seeds and genes."""
+    generator = np.random.default_rng(0)
+    observed = generator.normal(size=40)
+    parts = [
+        pd.DataFrame({"dataset": "demo", "cell": cell, "model": model, "fold": "fold11",
+                      "seed": seed, "scenario": "full", "gene_id": [f"g{i}" for i in range(40)],
+                      "observed": observed,
+                      "predicted": observed + generator.normal(0, 0.5 + 0.1 * m, 40)})
+        for cell, (m, model), seed in itertools.product(("simA", "simB"), enumerate(models), seeds)
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def swept(table: pd.DataFrame, given: pd.DataFrame) -> Any:
+    data = {"metrics": table, "predictions": given}
+    return renderers.plot("sweep").draw(
+        data, {"id": "x", "points": POINTS, "models": list(N_CONTEXTS)}, CONTEXT
+    )
+
+
+def bars(figure: Any) -> list[tuple[float, float]]:
+    """Ends of the vertical lines of the first panel."""
+    return [
+        tuple(line.get_ydata())
+        for line in figure.axes[0].lines
+        if len(line.get_xdata()) == 2 and line.get_xdata()[0] == line.get_xdata()[1]
+    ]
+
+
+def test_two_seeds_have_an_interval_over_genes_and_seeds_where_predictions_are_there() -> None:
+    models, seeds = list(N_CONTEXTS), (2, 22)
+    given = predictions(models, seeds)
+    table = metrics(models, seeds=seeds)
+    for (cell, model, seed), rows in given.groupby(["cell", "model", "seed"]):
+        same = (table["cell"] == cell) & (table["model"] == model) & (table["seed"] == seed)
+        error = ((rows["predicted"] - rows["observed"]) ** 2).mean()
+        table.loc[same & (table["metric"] == "mse"), "value"] = error
+    figure = swept(table, given)
+    drawn = bars(figure)
+    assert len(drawn) == len(models)
+    own = given[(given["cell"] == "simA") & (given["model"] == "prism")]
+    runs = np.stack([own.loc[own["seed"] == seed, "predicted"] for seed in seeds])
+    observed = own.loc[own["seed"] == 2, "observed"].to_numpy()
+    order = np.argsort([f"g{i}" for i in range(40)])
+    expected = contrast([(1.0, replicate([observed[order]], [runs[:, order]])["mse"])])
+    low, high = figure.axes[0].get_ylim()
+    ends = (max(expected.low, low), min(expected.high, high))
+    assert any(np.allclose(bar, ends) for bar in drawn)
+    assert "interval over test genes and seeds" in words(figure)
+    without = draw("sweep", table, points=POINTS, models=models)
+    assert not bars(without)
+    assert "No interval" in words(without)
+
+
+def test_one_seed_has_an_interval_over_genes_and_the_note_says_of_what() -> None:
+    models = list(N_CONTEXTS)
+    figure = swept(metrics(models, seeds=(2,)), predictions(models, (2,)))
+    assert len(bars(figure)) == len(models)
+    assert "n = 1 seed" in words(figure)
+    assert "over test genes, for this trained model" in words(figure)
+
+
+def test_three_seeds_keep_their_interval_over_seeds() -> None:
+    models, seeds = list(N_CONTEXTS), (2, 22, 222)
+    figure = swept(metrics(models, seeds=seeds), predictions(models, seeds))
+    without = draw("sweep", metrics(models, seeds=seeds), points=POINTS, models=models)
+    assert bars(figure) == bars(without) != []
+    assert "95 % t-interval" in words(figure)

@@ -16,11 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from prismflow.figures.plots import common, forest, room, style
+from prismflow.figures.plots import common, forest, gene_bars, room, style
 from prismflow.labels import metric_label, model_label
 from prismflow.statistics.seeds import METRIC_COLUMNS, over_seeds, per_seed
 
-NEEDS = ("metrics",)
+NEEDS = ("metrics", "predictions")
 _LABEL_CHARS = 17
 MAX_CELLS = 2
 """Panels beside each other: the names at their right margins take room too."""
@@ -56,7 +56,7 @@ def draw(
     """A line per varied model; rows are metrics, columns cells.
 
     Args:
-        data: ``metrics``, the long table.
+        data: ``metrics``, the long table; ``predictions``, for intervals over genes and seeds.
         experiment: ``points`` [{base, model, scenario, x}]; ``models`` that no point names are
             references; ``x_label``; ``scale`` (``log`` or ``steps``); ``reference_labels`` {model:
             text}; ``metrics``, ``cells`` as in the main figure.
@@ -102,11 +102,12 @@ def draw_lines(
     """
     chosen = {**experiment, "models": [*points["model"], *(name for name, _ in references)]}
     table = common.select(data, "metrics", METRIC_COLUMNS, chosen, context)
-    summary = common.with_enough_seeds(over_seeds(table)).merge(points, on=["model", "scenario"])
+    bounded = gene_bars.fill(over_seeds(table), data, context)
+    summary = bounded.merge(points, on=["model", "scenario"])
     seeds = per_seed(table).merge(points, on=["model", "scenario"])
     varied = ", ".join(map(str, points["model"].unique())) or "varied models"
     panels = forest.panels_for(seeds, experiment, context, f"test results of {varied}")
-    flat = common.with_enough_seeds(over_seeds(table[table["scenario"] == "full"]))
+    flat = bounded[bounded["scenario"] == "full"]
     cells = list(dict.fromkeys(panel.cell for panel in panels))
     metrics = list(dict.fromkeys(panel.metric for panel in panels))
     width = style.FULL_WIDTH if len(cells) > 1 else style.COLUMN_WIDTH
@@ -126,12 +127,14 @@ def draw_lines(
             if column == 0:
                 axes.set_ylabel(style.wrap(metric_label(metric, context), 28))
         grid[first + per_band - 1][column].set_xlabel(axis.label)
+        # Shared axes are named below the last band only; every band is read by itself.
+        grid[first + per_band - 1][column].tick_params(labelbottom=True)
     for number in range(len(cells), len(bands) * columns):
         for row in range(per_band):
             grid[per_band * (number // columns) + row][number % columns].remove()
     figure.align_ylabels()
     usual = (
-        common.interval_note(summary, context),
+        gene_bars.note(_shown(summary, cells, metrics), context),
         common.sample_note(summary, cells, context),
     )
     notes = [
@@ -141,6 +144,10 @@ def draw_lines(
         common.absent_note(table["model"].unique(), chosen, context),
     ]
     return style.finish(figure, notes, context)
+
+
+def _shown(summary: pd.DataFrame, cells: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    return summary[summary["cell"].isin(cells) & summary["metric"].isin(metrics)]
 
 
 def _reference_note(flat: pd.DataFrame, references: Sequence[tuple[str, str]]) -> str:
