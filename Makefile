@@ -2,6 +2,7 @@
 # make demo-full  the same with every experiment in tiny sizes, about 20 minutes on 2 idle cores
 # make test    set up and run the test suite, but for tests that take very long
 # make test-all  set up and run every test
+# make test-fresh  the commands of the README on minimal Debians made for it (as root, with debootstrap)
 # make lint    set up and run what a change must pass beside its tests: style, types, rules
 # make site    set up and build the documentation site into build/site; a broken link fails
 # CORES=N      cores to use (default: all)
@@ -11,7 +12,7 @@ SNAKEMAKE := .venv/bin/snakemake
 PYTEST := .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo demo-full test test-all triton tools lint tree lock site
+.PHONY: help setup demo demo-full test test-all test-fresh triton tools lint tree lock site
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -25,12 +26,15 @@ demo: setup
 demo-full: setup
 	$(SNAKEMAKE) --cores $(CORES) --configfile config/demo.yaml config/demo_full.yaml
 
-test: setup triton
+test: setup triton tools
 	CORES=$(CORES) $(PYTEST) -m "not long"
 	@echo "left to make test-all:"; grep -rl --include="*.py" "mark\.long" tests || echo "nothing"
 
-test-all: setup triton
+test-all: setup triton tools
 	PRISMFLOW_MUTANTS=3000 CORES=$(CORES) $(PYTEST)
+
+test-fresh: setup
+	.venv/bin/python -m pytest -s tests/fresh
 
 triton: setup
 	@.venv/bin/python -c "import triton" 2>/dev/null || \

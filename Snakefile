@@ -2,7 +2,7 @@
 from prismflow.settings.config import configuration_of
 from snakemake.utils import min_version
 
-from prismflow.plan.results import all_figures, all_tables, reports, stores
+from prismflow.plan.results import reports
 
 min_version("9.13")
 CONFIGURATION = configuration_of(workflow.current_basedir)
@@ -22,40 +22,22 @@ include: "rules/tracks.smk"
 include: "rules/windows.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/predict.smk"
 include: "rules/claims.smk"
 include: "rules/confounding.smk"
 include: "rules/explain.smk"
 include: "rules/figures.smk"
 include: "rules/plan.smk"
+include: "rules/targets.smk"
 include: "rules/checks.smk"
 include: "rules/refusals.smk"
 
 
 localrules:
     all,
-    checks,
-    plan,
-    figures,
-    tables,
-    stores,
 
 
 rule all:
     default_target: True
     input:
         reports(PLAN),
-
-
-rule figures:
-    input:
-        all_figures(PLAN),
-
-
-rule tables:
-    input:
-        all_tables(PLAN),
-
-
-rule stores:
-    input:
-        stores(PLAN),

@@ -8,6 +8,7 @@ of the package's public functions are written beside them. Needs envs/docs.lock 
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -18,8 +19,8 @@ PAGES = ROOT / "build" / "pages"
 LINKED = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CITATION.cff", "LICENSE",
           "Makefile", "config", "docs", "envs", "slurm", "profiles", "tests/real_chr22",
           "tests/workflow/small.yaml")  # fmt: skip
-ROOMS = ("data", "evaluation", "figures", "models", "portals", "released", "settings", "simulate",
-         "statistics", "training")  # fmt: skip
+ROOMS = ("data", "evaluation", "figures", "jobs", "models", "plan", "portals", "released",
+         "settings", "simulate", "statistics", "training")  # fmt: skip
 
 
 def gather() -> None:
@@ -45,8 +46,21 @@ def write_references() -> None:
         (folder / f"{room}.md").write_text(f"# prismflow.{room}\n\n{blocks}\n")
 
 
+def write_notebooks() -> None:
+    """A page for each notebook: its text and its code."""
+    for file in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
+        parts = []
+        for cell in json.loads(file.read_text())["cells"]:
+            text = "".join(cell["source"])
+            parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+        parts.append(f"[The notebook itself]({file.name})")
+        page = PAGES / "docs" / "notebooks" / f"{file.stem}.md"
+        page.write_text("\n\n".join(parts) + "\n")
+
+
 if __name__ == "__main__":
     gather()
     write_references()
+    write_notebooks()
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
     sys.exit(subprocess.run([*command, "--config-file", str(ROOT / "mkdocs.yml")]).returncode)

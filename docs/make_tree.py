@@ -17,7 +17,7 @@ START = "<!-- the tree: written by docs/make_tree.py -->\n"
 END = "<!-- the end of the tree -->\n"
 ROOMS = (
     "jobs", "settings", "plan", "statistics", "portals", "data",
-    "simulate", "models", "training", "evaluation", "explain", "figures", "released",
+    "simulate", "models", "training", "evaluation", "predict", "explain", "figures", "released",
 )  # fmt: skip
 
 

@@ -15,32 +15,34 @@ if [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$wanted" ] && command -v bedtools >
     exit 0
 fi
 
-command -v "$PYTHON" >/dev/null || {
-    echo "expected Python 3.11, 3.12 or 3.13 as $PYTHON, found none: install it" \
-        "('sudo apt-get install python3 python3-venv') or set PYTHON= and run this again." >&2
-    exit 1
-}
-"$PYTHON" -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else 1)' || {
-    echo "expected Python 3.11, 3.12 or 3.13, found $("$PYTHON" --version); set PYTHON=" >&2
-    exit 1
-}
+# All that this machine lacks, in one sentence and before anything is made or downloaded.
+found=none
+if command -v "$PYTHON" >/dev/null; then
+    found=$("$PYTHON" --version 2>&1)
+fi
+lacking=() packages=()
+if [ "$found" = none ] || ! "$PYTHON" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; then
+    lacking+=("Python 3.11, 3.12 or 3.13 (as $PYTHON: $found)") packages+=(python3 python3-venv)
+elif ! .venv/bin/python -m pip --version >/dev/null 2>&1 && ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
+    lacking+=("venv and pip of $PYTHON") packages+=(python3-venv)
+fi
 if ! command -v bedtools >/dev/null; then
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        echo "installing bedtools from the distribution's packages"
-        { apt-get update -qq && apt-get install -y -qq --no-install-recommends bedtools; } >/dev/null
-    else
-        echo "bedtools is not on the PATH: install it ('sudo apt-get install bedtools' or" \
-            "'conda install -c bioconda bedtools') and run this again." >&2
-        exit 1
-    fi
+    lacking+=(bedtools) packages+=(bedtools)
+fi
+if [ "${packages[*]}" = bedtools ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing bedtools from the distribution's packages"
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends bedtools; } >/dev/null
+elif [ ${#lacking[@]} -gt 0 ]; then
+    for tool in git make; do # set-up needs neither, the commands of the README do
+        command -v "$tool" >/dev/null || { lacking+=("$tool") && packages+=("$tool"); }
+    done
+    printf -v list '%s, ' "${lacking[@]}"
+    echo "this machine lacks ${list%, }: install what is missing ('sudo apt-get install ${packages[*]}';" \
+        "bedtools also with 'conda install -c bioconda bedtools', another Python with PYTHON=) and run this again." >&2
+    exit 1
 fi
 
-if [ ! -x .venv/bin/python ]; then
-    "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || {
-        echo "expected a Python that makes environments, found $PYTHON without venv: install it" \
-            "('sudo apt-get install python3-venv') and run this again." >&2
-        exit 1
-    }
+if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     "$PYTHON" -m venv .venv
 fi
 pip() { .venv/bin/python -m pip --disable-pip-version-check --quiet "$@"; }

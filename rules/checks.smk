@@ -3,6 +3,10 @@ from prismflow.plan.checks import checked, checks_request, go_on_where_asked
 
 
 # Without outputs, and a benchmark is one, so it is made anew each time.
+localrules:
+    checks,
+
+
 rule checks:
     input:
         checked(PLAN),

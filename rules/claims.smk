@@ -8,7 +8,8 @@ CLAIMS = or_refuse(read_claims, PLAN.config.values["sheets"]["claims"])
 
 rule gather_predictions:
     input:
-        INPUTS.predictions,
+        predictions=INPUTS.predictions,
+        blocks="results/{dataset}/blocks.tsv",
     output:
         "results/{dataset}/predictions.safetensors",
     log:
@@ -104,7 +105,8 @@ rule judge_claims:
 
 rule write_claims:
     input:
-        "results/{dataset}/tables/claims.tsv",
+        claims="results/{dataset}/tables/claims.tsv",
+        errors=PLAN.config.values["sheets"]["verdict_errors"],
     output:
         md="results/{dataset}/tables/claims.md",
         tex="results/{dataset}/tables/claims.tex",

@@ -2,11 +2,12 @@
 import sys
 
 from prismflow.jobs.code_digest import code_digest, files_digest
+from prismflow.jobs.image import image_of
 from prismflow.plan.digests import Digests
 from prismflow.plan.inputs import Inputs
 from prismflow.plan.parameters import Parameters
 from prismflow.plan.requests import Requests
-from prismflow.plan.rules import growing, one_of, start
+from prismflow.plan.rules import growing, one_of, or_refuse, start
 from prismflow.settings.architectures import module_of
 
 ENVIRONMENT = "../envs/prismflow.yaml"
@@ -19,6 +20,9 @@ DIGESTS = Digests(PLAN)
 if workflow.is_main_process:
     for note in PLAN.skipped:
         print(f"note: {note}", file=sys.stderr)
+
+
+container: or_refuse(image_of, workflow, workflow.current_basedir)
 
 
 wildcard_constraints:

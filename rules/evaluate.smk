@@ -59,3 +59,30 @@ rule aggregate_metrics:
         code=code_digest("evaluation.metrics_table"),
     script:
         "../workflow/scripts/aggregate_metrics.py"
+
+
+rule benchmark_crispri:
+    input:
+        pairs=INPUTS.perturbations,
+        tracks=INPUTS.activity,
+        genes="results/{dataset}/genes.tsv",
+        splits="results/{dataset}/splits.tsv",
+        sizes="results/{dataset}/genome/chrom.sizes",
+    output:
+        pairs="results/{dataset}/{cell}/crispri_pairs.tsv.gz",
+        summary="results/{dataset}/{cell}/crispri.tsv",
+        reach="results/{dataset}/{cell}/crispri_reach.tsv",
+    log:
+        "logs/{dataset}/{cell}/benchmark_crispri.log",
+    benchmark:
+        "benchmarks/{dataset}/{cell}/benchmark_crispri.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+    params:
+        settings=PARAMETERS.crispri,
+        code=code_digest("evaluation.crispri"),
+    script:
+        "../workflow/scripts/benchmark_crispri.py"

@@ -2,6 +2,10 @@ from prismflow.plan.price_request import plan_request
 
 
 # What the experiments will cost, before they are started. Without outputs, so it is made anew each time.
+localrules:
+    plan,
+
+
 rule plan:
     log:
         "logs/plan/plan.log",
@@ -14,6 +18,6 @@ rule plan:
         runtime=30,
     params:
         request=lambda wildcards: plan_request(PLAN),
-        code=code_digest("evaluation.price"),
+        code=code_digest("evaluation.write_plans"),
     script:
         "../workflow/scripts/plan.py"

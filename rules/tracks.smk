@@ -4,6 +4,8 @@ rule inspect_track:
         track=INPUTS.track_file,
         genes="results/{dataset}/genes.tsv",
         sizes="results/{dataset}/genome/chrom.sizes",
+        reference=INPUTS.s3norm_reference,
+        splits=INPUTS.s3norm_splits,
     output:
         summary="results/{dataset}/tracks/{cell}/{modality}.json",
     log:
@@ -52,7 +54,7 @@ rule check_data:
         runtime=growing(60),
     params:
         settings=PARAMETERS.checks,
-        code=code_digest("evaluation.data_checks", "evaluation.input_summary"),
+        code=DIGESTS.checks,
     script:
         "../workflow/scripts/check_data.py"
 

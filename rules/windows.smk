@@ -12,6 +12,7 @@ rule define_windows:
         dropped="results/{dataset}/dropped.tsv",
         splits="results/{dataset}/splits.tsv",
         shared="results/{dataset}/shared_sequence.tsv",
+        blocks="results/{dataset}/blocks.tsv",
     log:
         "logs/{dataset}/define_windows.log",
     benchmark:
@@ -24,7 +25,11 @@ rule define_windows:
     params:
         settings=PARAMETERS.windows,
         code=code_digest(
-            "data.windows", "data.splits", "data.genes", "data.shared_sequence"
+            "data.windows",
+            "data.splits",
+            "data.genes",
+            "data.shared_sequence",
+            "data.blocks",
         ),
     script:
         "../workflow/scripts/define_windows.py"

@@ -19,7 +19,16 @@ ROOT = Path(__file__).resolve().parents[1]
 RAISERS = ("InputError", "Refused", "PydanticCustomError", "_hopeless", "_unreadable", "warning")
 SHEETS = ("settings/tracks.py", "settings/shared_files.py")
 #: Folders and files that a run makes, which no checkout has.
-MADE = ("results", "resources", "logs", "benchmarks", "slurm_logs", ".snakemake", ".venv")
+MADE = (
+    "own_cell",
+    "results",
+    "resources",
+    "logs",
+    "benchmarks",
+    "slurm_logs",
+    ".snakemake",
+    ".venv",
+)
 
 
 # --- sentences ------------------------------------------------------------------------------------

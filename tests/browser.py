@@ -55,7 +55,9 @@ function faults() {
   for (const element of document.body.querySelectorAll('*')) {
     const style = getComputedStyle(element);
     const box = element.getBoundingClientRect();
-    if (!box.width || element.closest('.skip, .canvas, script, style')) continue;
+    // What lies in folded parts has boxes of its own, but nobody sees it.
+    if (!box.width || !element.checkVisibility()) continue;
+    if (element.closest('.skip, .canvas, script, style')) continue;
     const name = `${element.tagName}.${element.className}: ${element.textContent.trim()}`
       .slice(0, 60);
     if (box.right > wide + 1 || box.left < -1) found.push('past the edge ' + name);
@@ -69,7 +71,8 @@ function faults() {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode;
-    if (!node.data.trim() || node.parentElement.closest('.skip, script, style')) continue;
+    if (!node.data.trim() || !node.parentElement.checkVisibility()) continue;
+    if (node.parentElement.closest('.skip, script, style')) continue;
     const range = document.createRange();
     range.selectNodeContents(node);
     for (const box of range.getClientRects()) {

@@ -22,6 +22,7 @@ FIRST = (
     "workflow/test_accidents.py",
     "workflow/test_rerun.py",
     "workflow/test_real_chr22.py",
+    "workflow/test_real_genome.py",
 )
 
 

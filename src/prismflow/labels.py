@@ -10,6 +10,7 @@ from typing import Any
 
 MODEL_LABEL: dict[str, str] = {
     "gene_features": "Gene features (ridge)",
+    "kmer_ridge": "k-mers (ridge)",
     "gbm": "Gradient boosting",
     "cnn": "CNN",
     "enformer": "Enformer",

@@ -11,12 +11,13 @@ import json
 import struct
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from errors.case import Case
+from errors.own_cases import OWN_CASES
 from fuzz.mutants import mutant
 from fuzz.samples import LENGTHS, RESOLUTION_BP, WRITERS, arrays
 from unit.make_store import make_store
@@ -52,23 +53,6 @@ HEADER = "gene_id\tchrom\ttss\tstrand\tcds_gc\tK562_cage"
 BROAD = "chr1\t39000\t41000\tp1\t9\t.\t5.5\t3\t2\nchr2\t1\t900\tp2\t9\t.\t5.5\t3\t2\n"
 ROWS = ("GENE1\tchr1\t40000\t+\t0.4\t7", "GENE2\tchr1\t150000\t-\t0.5\t0",
         "GENE3\tchr2\t60000\t+\t0.6\t99")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Case:
-    """One kind of wrong input; ``run`` works in an empty current folder.
-
-    Attributes:
-        group: heading in the document.
-        wrong: what is wrong, in words.
-        run: makes the input and reads it; must raise InputError.
-        sentence: regular expression that the sentence must contain.
-    """
-
-    group: str
-    wrong: str
-    run: Callable[[], object]
-    sentence: str
 
 
 def _genes(*rows: str, header: str = HEADER, **options: object) -> Callable[[], object]:
@@ -406,4 +390,5 @@ CASES: tuple[Case, ...] = (
     Case(OTHER, "environment variable", _switch, "PRISMFLOW_OFFLINE"),
     Case(OTHER, "setting of the simulation out of range",
          lambda: SimulationSettings.from_dict({"n_genes": 3}), "n_genes"),
+    *OWN_CASES,
 )  # fmt: skip

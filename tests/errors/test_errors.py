@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from errors.cases import CASES, Case
+from errors.crispri_cases import CRISPRI_CASES
 from errors.document import render
 from errors.explain_cases import EXPLAIN_CASES
 from unit.settings.damaged import WRONG_SHEETS, WRONG_YAML, Project
@@ -52,6 +53,7 @@ def _all_cases() -> tuple[Case, ...]:
         ),
         *CASES,
         *EXPLAIN_CASES,
+        *CRISPRI_CASES,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -17,11 +18,12 @@ RULE = re.compile(r"^(?:    )?rule ?(\w*):\n((?:(?:    .*)?\n)+)", re.MULTILINE)
 #: A room imports what stands before it; these five modules may be imported by all.
 ROOMS = [
     "jobs", "settings", "plan", "statistics", "portals", "data",
-    "simulate", "models", "training", "evaluation", "explain", "figures", "released",
+    "simulate", "models", "training", "evaluation", "predict", "explain", "figures", "released",
 ]  # fmt: skip
 SHARED = {"errors", "files", "rows", "labels", "arrays"}
 LOCAL = {
     "all", "figures", "tables", "stores", "downloads", "report", "attributions", "variants",
+    "predict", "bundles",
 }  # fmt: skip
 
 
@@ -106,10 +108,12 @@ NOT_OF_ONE_MODULE = {
     "explain/test_truth": "the whole room against the truth of the simulator",
     "figures/test_plots_comparisons": "all renderers that compare models",
     "figures/test_plots_described": "all renderers that describe data, models and runs",
+    "figures/test_plots_grid": "all renderers over a grid of sizes, names and values",
     "jobs/test_accidents": "script, files and portals where a disk is full or a job is killed",
     "jobs/test_what_reruns": "code_digest over the whole package, row by row",
     "models/test_ahead_of_time": "kernels of scan, compiled for cards that are not there",
     "models/test_gpu_command": "the command in benchmarks that checks and measures a GPU",
+    "evaluation/test_verdict_errors": "the command in benchmarks on errors of verdicts",
     "models/test_kernel_cache": "the cache of all kernels of scan",
     "models/test_networks": "promises that every network keeps",
     "models/test_prism_contexts": "prism: its contexts",
@@ -294,6 +298,15 @@ def test_the_tree_of_the_architecture_page_is_that_of_the_code(root: Path) -> No
     command = [sys.executable, str(root / "docs" / "make_tree.py"), "--check"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+def test_the_picture_of_the_rules_is_that_of_the_demo(root: Path) -> None:
+    spec = importlib.util.spec_from_file_location("graph", root / "docs" / "make_rulegraph.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    drawn = (root / "docs" / "images" / "rulegraph.tsv").read_text().splitlines()[1:]
+    found = [f"{first}\t{then}" for first, then in module.of_the_demo()]
+    assert drawn == found, "run python docs/make_rulegraph.py and look at the picture"
 
 
 def test_pages_name_files_and_modules_that_exist(root: Path) -> None:

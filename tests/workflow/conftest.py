@@ -150,3 +150,17 @@ def real_chr22(
     shutil.copytree(root / "tests" / "real_chr22", workflow.folder / "tests" / "real_chr22")
     files = ("tests/real_chr22/real_chr22.yaml", "tests/real_chr22/short.yaml")
     return finished(workflow, configfiles=files)
+
+
+@pytest.fixture(scope="session")
+def real_genome(
+    tmp_path_factory: pytest.TempPathFactory, root: Path, realdata_genomewide_dir: Path
+) -> Workflow:
+    """The finished short run on real data of the whole genome."""
+    base = tmp_path_factory.mktemp("genome")
+    (base / "shared").mkdir()
+    (base / "shared" / "realdata_genomewide").symlink_to(realdata_genomewide_dir)
+    workflow = Workflow(base / "project", root)
+    shutil.copytree(root / "tests" / "real_genome", workflow.folder / "tests" / "real_genome")
+    files = ("tests/real_genome/real_genome.yaml", "tests/real_genome/short.yaml")
+    return finished(workflow, configfiles=files)

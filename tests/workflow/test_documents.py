@@ -43,10 +43,12 @@ def _runnable(command: str) -> bool:
 COMMANDS = sorted(
     {
         (command, block.where)
-        for block in BLOCKS if _is_command(block)
+        for block in BLOCKS if _is_command(block) and not block.checked_only
         for command in block.commands() if _runnable(command)
     }
 )  # fmt: skip
+REAL = {"real_chr22": "realdata", "real_genome": "realdata_genomewide"}
+"""Configurations of the tests -> the reference data that they read."""
 YAML = [block for block in BLOCKS if block.language == "yaml"]
 
 
@@ -62,7 +64,8 @@ def test_what_is_not_run_says_why() -> None:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """A copy of the project in which nothing has run."""
     workflow = Workflow(tmp_path_factory.mktemp("documents") / "project", ROOT)
-    shutil.copytree(ROOT / "tests" / "real_chr22", workflow.folder / "tests" / "real_chr22")
+    for name in REAL:
+        shutil.copytree(ROOT / "tests" / name, workflow.folder / "tests" / name)
     shutil.copy(ROOT / "Makefile", workflow.folder)
     shared = ROOT.parent / "shared"
     if shared.is_dir():
@@ -87,8 +90,9 @@ def test_a_command_is_planned(project: Workflow, command: str) -> None:
         for option in (word for word in words[3:] if word.startswith("--")):
             assert option in done.stdout
         return
-    if "tests/real_chr22" in command and not (ROOT.parent / "shared" / "realdata").is_dir():
-        pytest.skip("reference data realdata are not beside this checkout")
+    for name, data in REAL.items():
+        if f"tests/{name}" in command and not (ROOT.parent / "shared" / data).is_dir():
+            pytest.skip(f"reference data {data} are not beside this checkout")
     done = _planned(project, words[1:])
     assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
 

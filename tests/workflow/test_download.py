@@ -33,8 +33,12 @@ ACCESSIONS = {
 }
 
 
-def serve_tracks(server: PortalServer, source: Path) -> None:
-    for (cell, _), (portal, accession, extension, name) in ACCESSIONS.items():
+def serve_tracks(
+    server: PortalServer,
+    source: Path,
+    accessions: dict[tuple[str, str], tuple[str, str, str, str]] = ACCESSIONS,
+) -> None:
+    for (cell, _), (portal, accession, extension, name) in accessions.items():
         body = (source / name).read_bytes()
         about = {
             "accession": accession, "md5sum": hashlib.md5(body).hexdigest(),

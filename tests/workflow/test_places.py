@@ -65,6 +65,14 @@ def test_a_configuration_that_names_absent_files_says_where_it_looked(
     assert "mine/cells.tsv: expected a sheet (TSV), found no such file" in said
 
 
+def test_its_snakefile_is_named_from_elsewhere(project: Workflow, tmp_path: Path) -> None:
+    snakefile = project.folder / "Snakefile"
+    result = project.run("-n", "--directory", str(tmp_path), "--snakefile", str(snakefile),
+                         configfiles=(str(project.folder / "config" / "demo.yaml"),))  # fmt: skip
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "plot_figure" in result.stdout + result.stderr
+
+
 def test_it_runs_as_a_module(project: Workflow, tmp_path: Path) -> None:
     analysis = tmp_path / "analysis"
     (analysis / "workflow").mkdir(parents=True)

@@ -113,6 +113,18 @@ def test_a_new_model_is_the_only_one_that_is_trained(workflow: Workflow) -> None
     assert planned.rules["plot_figure"] == planned.rules["write_table"] == 1
 
 
+def test_a_new_kind_reruns_nothing_of_the_others(workflow: Workflow) -> None:
+    kinds = workflow.folder / PACKAGE / "data" / "kinds"
+    shutil.copy(kinds / "signal.py", kinds / "levels.py")
+    rows = workflow.folder / PACKAGE / "settings" / "kinds.py"
+    row = '    "signal": KindRow({"bigwig": "bw"}),\n'
+    text = rows.read_text()
+    assert row in text
+    rows.write_text(text.replace(row, f'{row}    "levels": KindRow({{"bigwig": "bw"}}),\n'))
+    add_entry(workflow, "config.yaml", "modalities", "rna_levels", value={"kind": "levels"})
+    assert not plan(workflow).rules
+
+
 def test_a_new_figure_is_the_only_one_that_is_drawn(workflow: Workflow) -> None:
     plots = workflow.folder / PACKAGE / "figures" / "plots"
     shutil.copy(plots / "main.py", plots / "again.py")

@@ -13,6 +13,7 @@ with job(snakemake):
         fasta_index=snakemake.input.index,
         tracks=snakemake.params.tracks,
         splits=snakemake.input.splits,
+        summaries=snakemake.input.summaries,
         report=snakemake.output.report,
         **snakemake.params.settings,
     )

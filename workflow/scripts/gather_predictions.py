@@ -7,5 +7,6 @@ with job(snakemake):
     gather_predictions(
         snakemake.wildcards.dataset,
         snakemake.params.runs,
+        snakemake.input.blocks,
         snakemake.output[0],
     )

@@ -10,4 +10,5 @@ with job(snakemake):
         genes=snakemake.input.genes,
         sizes=snakemake.input.sizes,
         summary=snakemake.output.summary,
+        assigned=snakemake.input.get("splits"),
     )

@@ -1,6 +1,6 @@
 """Write what is left to do, by experiment, with hours and storage."""
 
-from prismflow.evaluation.price import write_plans
+from prismflow.evaluation.write_plans import write_plans
 from prismflow.jobs.script import job
 
 with job(snakemake):

@@ -7,6 +7,7 @@ with job(snakemake):
     write_claims(
         snakemake.params.claims,
         snakemake.params.context,
-        snakemake.input[0],
+        snakemake.input.claims,
+        snakemake.input.errors,
         dict(snakemake.output.items()),
     )

@@ -343,12 +343,17 @@ def gene_rows(
     return pd.DataFrame(rows), skipped
 
 
-def standardise(genes: pd.DataFrame, training: pd.Series) -> pd.DataFrame:
-    """Lengths as z-scores over the training genes alone, as published ones are over all genes.
+def standardise(
+    genes: pd.DataFrame, training: pd.Series
+) -> tuple[pd.DataFrame, dict[str, tuple[float, float]]]:
+    """Lengths as z-scores over some of the genes: those that train, or all as published.
 
     Args:
         genes: rows of :func:`gene_rows`.
-        training: which rows are training genes, bool (N,).
+        training: which rows count, bool (N,).
+
+    Returns:
+        The rows, and mean and sd of each logarithm.
 
     Raises:
         InputError: fewer than two training genes.
@@ -358,9 +363,10 @@ def standardise(genes: pd.DataFrame, training: pd.Series) -> pd.DataFrame:
             f"expected at least two training genes to standardise lengths over, found "
             f"{int(training.sum())}; name fewer held-out chromosomes."
         )
-    scaled = genes.copy()
+    scaled, scale = genes.copy(), {}
     for name in LENGTHS:
         own = genes.loc[training, name]
         spread = float(own.std(ddof=0))
-        scaled[name] = (genes[name] - own.mean()) / (spread if spread > 0 else 1.0)
-    return scaled
+        scale[name] = (float(own.mean()), spread if spread > 0 else 1.0)
+        scaled[name] = (genes[name] - scale[name][0]) / scale[name][1]
+    return scaled, scale

@@ -24,7 +24,7 @@ from prismflow.data.store import ELEMENT_FILES as FILES
 from prismflow.data.store_writer import RowFile
 from prismflow.errors import InputError
 from prismflow.files import write_array, write_tsv
-from prismflow.settings.elements import ElementSettings
+from prismflow.settings.elements import KINDS_READ, ElementSettings
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +65,9 @@ def write_elements(
         InputError: the cell lacks a track that the settings name, or one can't be read.
     """
     by_name = {track["modality"]: track for track in tracks}
-    peaks = _track(by_name, settings.peaks, "peaks", cell)
-    signals = [_track(by_name, name, "signal", cell) for name in settings.activity]
+    peaks = _track(by_name, settings.peaks, KINDS_READ["peaks"], cell)
+    activity_kind = KINDS_READ["activity"]
+    signals = [_track(by_name, name, activity_kind, cell) for name in settings.activity]
     contacts = by_name.get(settings.contacts) if settings.contacts else None
     candidates = candidate_elements(
         peaks["path"], genes, width_bp=settings.width_bp, blacklist=settings.blacklist,

@@ -19,11 +19,11 @@ from prismflow.data.chromosomes import match_chromosomes
 from prismflow.errors import InputError
 from prismflow.files import read_user_table
 from prismflow.rows import EXPONENT, SCIENTIFIC
+from prismflow.settings.label_transform import pseudocount_of
 from prismflow.settings.policies import MISSING_GENE
 
 logger = logging.getLogger(__name__)
 
-LABEL_TRANSFORMS: tuple[str, ...] = ("log10p1", "raw")
 MISSING_POLICIES: tuple[str, ...] = MISSING_GENE
 KEY_COLUMNS: tuple[str, ...] = ("gene_id", "chrom", "tss", "strand")
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?\Z")
@@ -70,7 +70,7 @@ def read_genes(
         columns: name used here -> name in the file, e.g. ``{"gene_id": "symbol"}``.
         features: numeric gene features, in the order in which models see them.
         label_column: column of a cell's label, with ``{cell}`` as placeholder.
-        label_transform: ``log10p1`` (log10(x + 1)) or ``raw``.
+        label_transform: ``log10p1`` (log10(x + 1)), ``log10:<pseudocount>`` or ``raw``.
         missing_label: ``error`` or ``drop`` a gene that has no label in one of the cells.
         missing_feature: the same for gene features and promoter activity.
         promoter_activity_column: column of a cell's promoter activity with ``{cell}``, or None.
@@ -86,7 +86,7 @@ def read_genes(
         InputError: absent column, duplicated gene, wrong strand, TSS outside its chromosome,
             unknown chromosome, missing or non-numeric value.
     """
-    _check_choice("label transform", label_transform, LABEL_TRANSFORMS)
+    pseudocount = pseudocount_of(label_transform)
     _check_choice("policy for missing labels", missing_label, MISSING_POLICIES)
     _check_choice("policy for missing features", missing_feature, MISSING_POLICIES)
     path = Path(path)
@@ -119,9 +119,9 @@ def read_genes(
         genes[name] = _numbers(path, genes, name, wanted[name])
         policy = missing_label if is_label else missing_feature
         _handle_missing(path, genes, name, wanted[name], policy, is_label, reasons)
-    if label_transform == "log10p1":
+    if pseudocount is not None:
         for name, column in labels.items():
-            genes[name] = _log10p1(path, genes, name, column)
+            genes[name] = _log10(path, genes, name, column, pseudocount)
     for name in split_columns:
         genes[name] = genes[name].fillna("none")
     genes["drop_reason"] = [";".join(reason) for reason in reasons]
@@ -266,12 +266,15 @@ def _handle_missing(
         reasons[row].append(f"missing_{what}:{column}")
 
 
-def _log10p1(path: Path, genes: pd.DataFrame, name: str, column: str) -> pd.Series:
+def _log10(
+    path: Path, genes: pd.DataFrame, name: str, column: str, pseudocount: float
+) -> pd.Series:
     negative = genes[name] < 0
     if negative.any():
         row = genes[negative].iloc[0]
         raise InputError(
             f"{path} line {row['line']}: the label {column!r} of {row['gene_id']} is "
-            f"{row[name]:g}; log10(x + 1) needs values >= 0 (or set label.transform: raw)."
+            f"{row[name]:g}; log10(x + {pseudocount:g}) needs values >= 0 "
+            "(or set label.transform: raw)."
         )
-    return np.log10(genes[name] + 1.0)
+    return np.log10(genes[name] + pseudocount)

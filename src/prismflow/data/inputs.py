@@ -55,7 +55,9 @@ class GeneInputs:
         if name in self.replaced_signals:
             return np.repeat(self.replaced_signals[name][None], len(rows), axis=0)
         values = self.store.signal(name, self._donors(name, rows), self.window_bp)
-        return apply_transform(self.transforms[name], values).astype(np.float32, copy=False)
+        fitted = self.store.modality(name).get("s3norm")
+        transformed = apply_transform(self.transforms[name], values, fitted)
+        return transformed.astype(np.float32, copy=False)
 
     def signals(self, rows: np.ndarray) -> np.ndarray:
         """(n, w, M) float32, all modalities."""

@@ -166,15 +166,31 @@ def mean_of_replicates(
     Raises:
         InputError: see :func:`read_quantification`; also replicates without a common gene.
     """
-    samples: dict[str, pd.Series] = {}
     counts: Counter[str] = Counter()
     if len(set(map(str, paths))) < len(paths):
         raise InputError(
             f"{paths[0]}: expected a different file per replicate, found one twice; remove it."
         )
+    samples: dict[str, pd.Series] = {}
     for path in paths:
         samples[str(path)], own = read_quantification(path, genes_of)
         counts.update(own)
+    mean, more, agreement = mean_of_samples(samples)
+    return mean, counts + more, agreement
+
+
+def mean_of_samples(
+    samples: Mapping[str, pd.Series],
+) -> tuple[pd.Series, Counter[str], list[str]]:
+    """Mean per gene over samples by name; a gene must be in each of them.
+
+    Returns:
+        Mean by gene, how many genes are not in all, and a sentence per pair of samples.
+
+    Raises:
+        InputError: samples without a common gene.
+    """
+    counts: Counter[str] = Counter()
     joined = pd.concat(samples, axis=1, join="inner")
     if joined.empty:
         raise InputError(

@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from prismflow.data import blocks, s3norm, shared_sequence, splits, tracks, windows
 from prismflow.data import genes as gene_tables
-from prismflow.data import shared_sequence, splits, tracks, windows
 from prismflow.data.chromosomes import Genes
 from prismflow.data.genome import Genome, read_chrom_sizes
 from prismflow.errors import InputError
 from prismflow.files import read_tsv, write_json, write_tsv
+from prismflow.settings.label_transform import label_transform
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ def define_windows(
         sizes: chromosome lengths written by ``index_genome``.
         index: folder of the genome's index, if one is kept.
         outputs: paths of ``genes``, ``windows``, ``dropped``, ``splits`` and, if wanted,
-            ``shared`` (genes whose sequence stands in another split).
+            ``shared`` (genes whose sequence stands in another split) and ``blocks`` (genes that
+            count as one sample).
 
     Raises:
         InputError: the gene table, blacklist or splits can't be used.
@@ -61,7 +63,7 @@ def define_windows(
         columns=settings["genes"]["columns"],
         features=settings["genes"]["features"],
         label_column=settings["label"]["column"],
-        label_transform=settings["label"]["transform"],
+        label_transform=label_transform(settings["label"]),
         missing_label=settings["label"]["missing"],
         missing_feature=settings["genes"].get("missing", "error"),
         promoter_activity_column=promoter_activity_column(settings),
@@ -108,6 +110,10 @@ def define_windows(
     write_tsv(assigned, outputs["splits"])
     if "shared" in outputs:
         write_tsv(shared, outputs["shared"])
+    if "blocks" in outputs:
+        alike = zip(pairs["first"], pairs["second"], strict=True)
+        own = blocks.blocks_of(kept, settings["splits"].get("block_bp", 2000), alike)
+        write_tsv(pd.DataFrame({"gene_id": kept["gene_id"], "block": own}), outputs["blocks"])
 
 
 def _why_dropped(dropped: pd.DataFrame) -> str:
@@ -124,16 +130,19 @@ def inspect_track(
     genes: str | Path,
     sizes: str | Path,
     summary: str | Path,
+    assigned: str | Path | None = None,
 ) -> None:
     """Check one track against the genes and write its summary as JSON.
 
     Args:
         track: modality, kind, path, resolution_bp, normalisation, absent_chromosomes, md5 (may be
-            empty) and where (the line of the sheet, for messages).
+            empty) and where (the line of the sheet, for messages); with ``s3norm`` (``reference``,
+            a path, and ``folds``) A and B are fitted on the training chromosomes.
         aliases: chromosome name in a file -> name in the gene table.
         genes: ``genes.tsv`` of the dataset.
         sizes: chromosome lengths.
         summary: the JSON to write.
+        assigned: ``splits.tsv``, which S3norm needs.
 
     Raises:
         InputError: the track can't be used with these genes; names the line of the sheet.
@@ -156,6 +165,11 @@ def inspect_track(
             window_bp=int((table["window_end"] - table["window_start"]).max()),
             md5=track.get("md5", ""),
         )
+        if track.get("s3norm") and assigned:
+            chosen = track["s3norm"]
+            left = s3norm.training_chromosomes(table["chrom"], read_tsv(assigned), chosen["folds"])
+            fitted = s3norm.fit_files(track["path"], chosen["reference"], left, aliases)
+            content = {**content, "s3norm": fitted}
     except InputError as error:
         raise InputError(f"{track['where']}: {error}") from None
     write_json({**content, "path": track["path"]}, summary)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismflow.data.contact_bins import bins_per_window, expand_bins
+from prismflow.data.layouts import StoredWindows, layout_of
 from prismflow.errors import InputError
 from prismflow.files import read_json, read_tsv, sha256
 
@@ -74,7 +74,7 @@ class Store:
         n_features = len(manifest["gene_features"])
         arrays = {"sequence": _load(path, "sequence.npy", (n_genes, window_bp), ("uint8",))}
         for name, entry in manifest["modalities"].items():
-            width = entry.get("n_bins", window_bp)
+            width = layout_of(entry).width(path / "store.json", name, entry, window_bp)
             arrays[name] = _load(path, entry["file"], (n_genes, width), (entry["dtype"],))
         features = _load(path, "gene_features.npy", (n_genes, n_features), ("float32",))
         labels = _load(path, "labels.npy", (n_genes,), ("float32",))
@@ -128,13 +128,14 @@ class Store:
     def modalities(self) -> tuple[str, ...]:
         """Names that can be model inputs (values, no masks), in the configured order."""
         entries = self.manifest["modalities"]
-        return tuple(n for n in self.manifest["modality_order"] if not _is_mask(entries[n]))
+        return tuple(n for n in self.manifest["modality_order"] if layout_of(entries[n]).is_input)
 
     @property
     def peaks(self) -> tuple[str, ...]:
         """Names of the peak masks, in the configured order."""
         entries = self.manifest["modalities"]
-        return tuple(n for n in self.manifest["modality_order"] if _is_mask(entries[n]))
+        order = self.manifest["modality_order"]
+        return tuple(n for n in order if not layout_of(entries[n]).is_input)
 
     def sequence(self, rows: Sequence[int] | np.ndarray, window_bp: int) -> np.ndarray:
         """Base codes uint8 (n, w): A 0, C 1, G 2, T 3, other or outside the chromosome 4."""
@@ -151,19 +152,9 @@ class Store:
             InputError: the store has no such modality, or the window is longer than the store's.
         """
         entry = self.modality(name)
-        start = self._crop_start(window_bp)
-        rows = np.asarray(rows)
-        if "n_bins" not in entry:
-            values = self.arrays[name][rows, start : start + window_bp]
-            return np.asarray(values, dtype=np.float32)
-        return expand_bins(
-            np.asarray(self.arrays[name][rows]),
-            self._starts[rows],
-            self._pads[rows],
-            self.window_bp,
-            window_bp,
-            int(entry["resolution_bp"]),
-            double_padding=bool(entry.get("double_padding", False)),
+        self._crop_start(window_bp)
+        return layout_of(entry).read(
+            self.arrays[name], entry, np.asarray(rows), self._windows, window_bp
         )
 
     @property
@@ -226,12 +217,12 @@ class Store:
         return (self.window_bp - window_bp) // 2
 
     @functools.cached_property
-    def _starts(self) -> np.ndarray:
-        return self.genes["window_start"].to_numpy()
-
-    @functools.cached_property
-    def _pads(self) -> np.ndarray:
-        return self.genes[["pad_left", "pad_right"]].to_numpy()
+    def _windows(self) -> StoredWindows:
+        return StoredWindows(
+            self.window_bp,
+            self.genes["window_start"].to_numpy(),
+            self.genes[["pad_left", "pad_right"]].to_numpy(),
+        )
 
 
 def _check_manifest(path: Path, manifest: Any) -> None:
@@ -253,21 +244,6 @@ def _check_manifest(path: Path, manifest: Any) -> None:
             f"{where}: modality_order names {manifest['modality_order']}, modalities are "
             f"{sorted(manifest['modalities'])}; build the store again."
         )
-
-    for name, entry in manifest["modalities"].items():
-        if "n_bins" not in entry:
-            continue
-        expected = bins_per_window(manifest["window_bp"], entry["resolution_bp"])
-        if entry["n_bins"] != expected:
-            raise InputError(
-                f"{where}: {name} needs {expected} bins of {entry['resolution_bp']} bp for "
-                f"windows of {manifest['window_bp']} bp, found n_bins {entry['n_bins']}."
-            )
-
-
-def _is_mask(entry: dict[str, Any]) -> bool:
-    """Whether a modality says yes or no for every base, which no model reads as a channel."""
-    return bool(entry["dtype"] == "uint8")
 
 
 def _load_elements(path: Path, manifest: dict[str, Any]) -> dict[str, np.ndarray]:

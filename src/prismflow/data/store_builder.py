@@ -22,9 +22,9 @@ from prismflow.data.regional import regional_level
 from prismflow.data.store_writer import RowFile, finish_store, new_store
 from prismflow.data.windows import check_window
 from prismflow.errors import InputError
-from prismflow.files import read_tsv, write_json
+from prismflow.files import read_json, read_tsv, write_json
 from prismflow.settings.elements import ElementSettings
-from prismflow.settings.tracks import regional_name
+from prismflow.settings.regional import regional_name
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ def build_store(
     fasta_index: str | Path | None = None,
     splits: str | Path | None = None,
     report: str | Path | None = None,
+    summaries: Sequence[str | Path] = (),
 ) -> None:
     """Build the store of one cell from a genome and tracks.
 
@@ -83,6 +84,7 @@ def build_store(
         splits: ``splits.tsv``; given it, a split without any input is refused, see
             :mod:`prismflow.data.constant_inputs`.
         report: JSON to write: ``shares`` of genes without input, and ``counts`` of what was read.
+        summaries: what was found in the tracks, in their order; read where S3norm was fitted.
 
     Raises:
         InputError: genes, genome and tracks don't fit together; nothing is left behind.
@@ -109,6 +111,9 @@ def build_store(
             file = folder / f"{name}.npy"
             written = kind.write(file, track, genes, window_bp, signal_dtype)
             entries[name] = {"kind": track["kind"], "file": file.name, **written}
+            if track.get("s3norm") and summaries:
+                found = read_json(summaries[len(entries) - 1])["s3norm"]
+                entries[name]["s3norm"] = {key: found[key] for key in ("a", "b")}
         chosen = _gene_features(table, cell, features, genes_path, promoter_activity)
         if promoter_activity == "computed":
             chosen[PROMOTER_ACTIVITY] = _computed_activity(

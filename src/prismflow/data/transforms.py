@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -32,24 +31,15 @@ def _log10p1(values: np.ndarray) -> np.ndarray:
     return np.log10(values + values.dtype.type(1))
 
 
+#: Largest value that S3norm gives, as in its paper.
+S3NORM_LIMIT = 100_000.0
+
 #: Transforms without a parameter; ``clip:<max>`` is parsed by :func:`transform_function`.
 TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "raw": _raw,
     "log1p": _log1p,
     "log10p1": _log10p1,
 }
-
-
-def default_transform(entry: Mapping[str, Any]) -> str:
-    """What the paper's released code does (paper, section on signals).
-
-    Args:
-        entry: the modality's entry of ``store.json``.
-
-    Returns:
-        ``log10p1`` for contacts, which are kept per bin, and ``raw`` for tracks.
-    """
-    return "log10p1" if "n_bins" in entry else "raw"
 
 
 def known_kinds() -> list[str]:
@@ -82,16 +72,29 @@ def transform_function(name: str) -> Callable[[np.ndarray], np.ndarray]:
                 f"'clip:50', found {parameter!r}."
             )
         return lambda values: np.minimum(values, values.dtype.type(limit))
-    known = ", ".join([*TRANSFORMS, "clip:<max>"])
+    known = ", ".join([*TRANSFORMS, "clip:<max>", "s3norm", "s3norm:<another>"])
     raise InputError(f"transform {name!r} is not known; known transforms: {known}.")
 
 
-def apply_transform(name: str, values: np.ndarray) -> np.ndarray:
+def apply_transform(
+    name: str, values: np.ndarray, fitted: Mapping[str, float] | None = None
+) -> np.ndarray:
     """Transform raw values; the result has the dtype and shape of ``values`` (floating point).
 
+    Args:
+        name: see :func:`transform_function`; ``s3norm`` gives ``a x^b``, and ``s3norm:log1p`` (or
+            another name) that transform of it.
+        values: raw values.
+        fitted: the numbers ``a`` and ``b`` of the track, which only S3norm needs.
+
     Raises:
-        InputError: unknown transform, or a logarithm of negative values was asked for.
+        InputError: unknown transform, a logarithm or a power of negative values was asked for, or
+            S3norm of a track that it was not fitted to.
     """
+    first, _, second = name.partition(":")
+    if first == "s3norm":
+        scaled = _s3norm(values, fitted)
+        return apply_transform(second, scaled) if second else scaled
     function = transform_function(name)
     if name in ("log1p", "log10p1") and values.size and float(values.min()) < 0:
         raise InputError(
@@ -99,6 +102,21 @@ def apply_transform(name: str, values: np.ndarray) -> np.ndarray:
             "this track, or a track of absolute values."
         )
     return function(values)
+
+
+def _s3norm(values: np.ndarray, fitted: Mapping[str, float] | None) -> np.ndarray:
+    if fitted is None:
+        raise InputError(
+            "transform 's3norm' needs a track that it was fitted to, found none in its store; name "
+            "a reference in `modalities.NAME.s3norm` and build the store again."
+        )
+    if values.size and float(values.min()) < 0:
+        raise InputError(
+            f"transform 's3norm' needs values >= 0, found {float(values.min()):g}; use 'raw' for "
+            "this track, or a track of absolute values."
+        )
+    wide = values.astype(np.float64)
+    return np.minimum(fitted["a"] * wide ** fitted["b"], S3NORM_LIMIT).astype(values.dtype)
 
 
 def check_kind(name: str, kind: str) -> None:

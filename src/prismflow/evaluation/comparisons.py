@@ -160,7 +160,8 @@ def _permutation(pairs: Sequence[Pair], arms: Mapping[Arm, Tested]) -> np.ndarra
     for positions in places.values():
         differences = [error_difference(arms[pairs[i][1]], arms[pairs[i][2]]) for i in positions]
         weights = arms[pairs[positions[0]][1]].gene_weights
-        p[positions] = sign_flip_test(np.stack(differences, axis=1), weights)
+        blocks = arms[pairs[positions[0]][1]].blocks
+        p[positions] = sign_flip_test(np.stack(differences, axis=1), weights, blocks=blocks)
     return p
 
 

@@ -15,13 +15,10 @@ import numpy as np
 import pandas as pd
 
 from prismflow.data import constant_inputs
-from prismflow.data.chromosomes import Genes, by_chromosome
-from prismflow.data.contacts import contact_bins
+from prismflow.data.chromosomes import Genes
 from prismflow.data.genes import label_name
 from prismflow.data.genome import read_chrom_sizes
-from prismflow.data.kinds.peaks import is_bigwig_name
-from prismflow.data.kinds.signal import read_windows
-from prismflow.data.windows import read_bed
+from prismflow.data.kinds import kind_of
 from prismflow.errors import InputError
 from prismflow.evaluation.suspicions import (
     label_flags,
@@ -179,15 +176,6 @@ def _example_rows(label: np.ndarray) -> list[int]:
     return list(dict.fromkeys(int(order[int(q * (len(order) - 1))]) for q in EXAMPLE_QUANTILES))
 
 
-def _contact_level(track: Mapping[str, Any], genes: Genes) -> np.ndarray:
-    values, _ = contact_bins(
-        track["path"], genes, window_bp=2, resolution_bp=track["resolution_bp"],
-        normalisation=track["normalisation"] or "NONE",
-        absent_chromosomes=track["absent_chromosomes"] or "error",
-    )  # fmt: skip
-    return values.max(axis=1)
-
-
 def check_data(
     cells: Mapping[str, Sequence[Mapping[str, Any]]],
     summaries: Mapping[str, Mapping[str, str | Path]],
@@ -213,7 +201,7 @@ def check_data(
         outputs: ``checks`` (one row per cell and modality), ``profiles`` and ``examples`` as TSV,
             ``summary`` as JSON: flags, genes kept and dropped by reason, label histograms, genes
             by fold whose sequence stands in another split.
-        label_transform: ``log10p1`` or ``raw``.
+        label_transform: ``log10p1``, ``log10:<pseudocount>`` or ``raw``.
         shared: table of genes whose sequence stands in another split.
         stores: cell -> JSON that :func:`prismflow.data.store_builder.build_store` has reported.
 
@@ -233,7 +221,7 @@ def check_data(
     rows: list[dict[str, Any]] = []
     profiles, examples, flags = [], [], []
     levels: dict[str, dict[str, np.ndarray]] = {}
-    contacts: dict[str, dict[str, np.ndarray]] = {}
+    only_levels: dict[str, dict[str, np.ndarray]] = {}
     files: dict[tuple[str, str], dict[str, str]] = {}
     ids = table["gene_id"].tolist()
     for cell, tracks in cells.items():
@@ -243,11 +231,8 @@ def check_data(
             facts = {"cell": cell, "modality": name, "kind": kind, "n_genes": len(table)}
             summary = read_json(summaries[cell][name])
             own: list[str] = []
-            if kind == "signal":
-                values, _ = read_windows(
-                    track["path"], positions, WINDOW_BP,
-                    absent_chromosomes=track["absent_chromosomes"] or "error",
-                )  # fmt: skip
+            seen = kind_of(name, kind).at_tss(track, positions, WINDOW_BP)
+            if (values := seen.values) is not None:
                 found, level = _signal_facts(values, labels[cell], strand, name)
                 facts |= found | _summary_facts(summary)
                 levels.setdefault(name, {})[cell] = level
@@ -257,13 +242,13 @@ def check_data(
                 own += lone_flags(values.max(axis=1), ids, "the largest value at TSS +- 1000")
                 profiles.append(_profiles(values, strand).assign(cell=cell, modality=name))
                 examples += _examples(values, table, labels[cell], strand, chosen, cell, name)
-            elif kind == "contacts":
-                level = _contact_level(track, positions)
+            elif seen.level is not None:
+                level = seen.level
                 facts["spearman"] = float(spearman(level, labels[cell]))
-                own = lone_flags(level, ids, "the contact of the TSS with itself")
-                contacts.setdefault(name, {})[cell] = level
-            elif kind == "peaks" and not is_bigwig_name(track["path"]):
-                own = peak_flags(*_peak_shares(track["path"], positions), len(table))
+                own = lone_flags(level, ids, seen.level_words)
+                only_levels.setdefault(name, {})[cell] = level
+            elif seen.shares is not None:
+                own = peak_flags(*seen.shares, len(table))
             if summary.get("md5"):
                 how = f"{track.get('resolution_bp')} {track.get('normalisation')}"
                 files[cell, name] = {"md5": summary["md5"], "file": summary["file"], "read": how}
@@ -275,7 +260,7 @@ def check_data(
         [pd.DataFrame(read_json(path)["shares"], columns=list(constant_inputs.COLUMNS))
          for path in (stores or {}).values()]
     )  # fmt: skip
-    flags += twin_flags(levels | contacts, files)
+    flags += twin_flags(levels | only_levels, files)
     flags += _table_flags(table, labels, ids, label_transform)
     counts, shared_flags = _shared_sequence(shared)
     flags += shared_flags
@@ -305,22 +290,6 @@ def _table_flags(
         if column not in placed and not str(column).startswith("label_"):
             flags += lone_flags(table[column].to_numpy(float), ids, f"the column {column!r}")
     return flags
-
-
-def _peak_shares(path: str | Path, genes: Genes) -> tuple[float, float]:
-    """Share of TSS +- 500 with a peak, and of places moved by parts of the chromosome."""
-    peaks = read_bed(path, genes.aliases)
-    n_shifts, hits = 8, np.zeros((len(genes.tss), 9))
-    for chrom, rows in by_chromosome(genes.chroms):
-        own = peaks[peaks["chrom"] == chrom]
-        starts, ends = np.sort(own["start"].to_numpy()), np.sort(own["end"].to_numpy())
-        length = genes.chrom_lengths[chrom]
-        for shift in range(n_shifts + 1):
-            at = (genes.tss[rows] + shift * length // (n_shifts + 1)) % length
-            begun = np.searchsorted(starts, at + CORE_BP // 2)
-            ended = np.searchsorted(ends, at - CORE_BP // 2, side="right")
-            hits[rows, shift] = begun > ended
-    return float(hits[:, 0].mean()), float(hits[:, 1:].mean())
 
 
 def _shared_sequence(path: str | Path | None) -> tuple[dict[str, int], list[str]]:

@@ -1,15 +1,15 @@
 """All test predictions of a dataset in one file, so that comparisons read each run's file once.
 
 The file is safetensors: per cell and fold ``{i}/observed`` (K, G), the distinct label vectors, and
-``{i}/predicted`` (A, G), one row per model, seed and scenario, float32; its metadata hold one JSON
-index with the genes and the rows.
+``{i}/predicted`` (A, G), one row per model, seed and scenario, float32, and ``{i}/blocks`` (G,),
+the block of every gene; its metadata hold one JSON index with the genes and the rows.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from prismflow.errors import InputError
 from prismflow.files import atomic_path, read_tsv
 from prismflow.plan.run import RunKey
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,10 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Predictions of one cell and fold: ``observed`` (K, G), ``predicted`` (A, G), A ``rows``."""
+    """Predictions of one cell and fold: ``observed`` (K, G), ``predicted`` (A, G), A ``rows``.
+
+    ``blocks`` (G,) names the block of every gene; None: each is its own.
+    """
 
     cell: str
     fold: str
@@ -44,16 +47,22 @@ class Group:
     rows: tuple[Row, ...]
     observed: np.ndarray
     predicted: np.ndarray
+    blocks: np.ndarray | None = None
 
 
 def gather_predictions(
-    dataset: str, runs: Iterable[Sequence[Any]], output: str | Path, root: str | Path = "results"
+    dataset: str,
+    runs: Iterable[Sequence[Any]],
+    blocks: str | Path,
+    output: str | Path,
+    root: str | Path = "results",
 ) -> None:
     """Read the predictions of every run once and write them together.
 
     Args:
         dataset: its name.
         runs: cell, model, fold and seed of every run.
+        blocks: table with the block of every gene.
         output: the file to write.
         root: the results folder.
 
@@ -65,16 +74,29 @@ def gather_predictions(
     tensors: dict[str, np.ndarray] = {}
     index: list[dict[str, Any]] = []
     keys = sorted(RunKey(*run) for run in runs)
+    table = read_tsv(blocks, dtype={"gene_id": str, "block": np.int64})
+    block_of = dict(zip(table["gene_id"], table["block"], strict=True))
     for cell, fold in sorted({(run.cell, run.fold) for run in keys}):
         group = _Builder(cell, fold)
         for run in (run for run in keys if (run.cell, run.fold) == (cell, fold)):
             group.add(run, Path(root) / dataset / cell / run.model / run.name)
         tensors[f"{len(index)}/observed"] = np.stack(group.observed)
         tensors[f"{len(index)}/predicted"] = np.stack(group.predicted)
+        tensors[f"{len(index)}/blocks"] = _blocks(group.genes, block_of, blocks)
         index.append({"cell": cell, "fold": fold, "genes": group.genes, "rows": group.rows})
     content = json.dumps({"format_version": FORMAT_VERSION, "groups": index})
     with atomic_path(output) as temporary:
         save_file(tensors, temporary, metadata={"index": content})
+
+
+def _blocks(genes: Sequence[str], block_of: Mapping[str, int], path: str | Path) -> np.ndarray:
+    absent = [gene for gene in genes if gene not in block_of]
+    if absent:
+        raise InputError(
+            f"{path}: expected the block of every test gene, found none of {absent[0]}; remove the "
+            "file and run again."
+        )
+    return np.array([block_of[gene] for gene in genes], dtype=np.int64)
 
 
 class _Builder:
@@ -154,6 +176,7 @@ def read_gathered(path: str | Path) -> list[Group]:
                     tuple(Row(*row) for row in entry["rows"]),
                     file.get_tensor(f"{position}/observed"),
                     file.get_tensor(f"{position}/predicted"),
+                    file.get_tensor(f"{position}/blocks"),
                 )
                 for position, entry in enumerate(content["groups"])
             ]

@@ -6,7 +6,6 @@ Times come from benchmark files of finished runs of the same model, else from th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from prismflow.errors import InputError
-from prismflow.files import read_json, read_tsv, write_text, write_tsv
+from prismflow.files import read_json, read_tsv
 
 MEASURED, STEP, DEFAULT = "measured", "measured step", "default"
 EVALUATION_SHARE = 0.05
@@ -201,36 +200,10 @@ def store_table(stores: Sequence[Mapping[str, Any]], root: Path) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["cell", "done", "size_gb", "estimated_from"])
 
 
-def write_plans(
-    request: Mapping[str, Any], root: str = "results", logs: str = "benchmarks"
-) -> None:
-    """Write ``plan.tsv`` and ``plan.md`` of every dataset.
-
-    Args:
-        request: :func:`prismflow.plan.price_request.plan_request`.
-        root, logs: folders of results and of benchmark files.
-    """
-    defaults = read_tsv(request["costs"])
-    device = "cpu" if request["device"] == "cpu" else "cuda"
-    for dataset, content in request["datasets"].items():
-        estimates = estimate_runs(
-            dataset, content["runs"], request["models"], defaults, device, Path(root), Path(logs)
-        )
-        experiments = {
-            name: [tuple(key) for key in keys] for name, keys in content["experiments"].items()
-        }
-        table = plan_table(experiments, estimates)
-        stores = store_table(content["stores"], Path(root))
-        write_tsv(table, os.path.join(root, dataset, "plan.tsv"))
-        text = _markdown(dataset, content["title"], table, stores, device)
-        notes = "".join(f"- {note}\n" for note in content.get("left_out", ()))
-        text += f"\nLeft out:\n\n{notes}" if notes else ""
-        write_text(text, os.path.join(root, dataset, "plan.md"))
-
-
-def _markdown(
+def plan_lines(
     dataset: str, title: str, table: pd.DataFrame, stores: pd.DataFrame, device: str
-) -> str:
+) -> list[str]:
+    """The plan as Markdown, by lines."""
     lines = [
         f"# Plan of {dataset}: {title}",
         "",
@@ -247,7 +220,7 @@ def _markdown(
         "",
         *_rows(stores.rename(columns=lambda name: name.replace("_", " "))),
     ]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _rows(table: pd.DataFrame) -> list[str]:

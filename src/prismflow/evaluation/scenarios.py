@@ -88,11 +88,8 @@ def evaluate_run(
     verify_files(inputs, settings)
     check_finite(inputs, split)
     others = _other_inputs(other_stores, record, model_json_path, splits_path, needs)
-    if class_of(settings).tabular:
-        adapt, predictor = _tabular_predictor(settings, weights_path)
-        inputs, others = adapt(inputs), {cell: adapt(other) for cell, other in others.items()}
-    else:
-        predictor = _network_predictor(settings, weights_path, device, threads)
+    adapt, predictor = predictor_of(settings, weights_path, device, threads)
+    inputs, others = adapt(inputs), {cell: adapt(other) for cell, other in others.items()}
     predictions, extras = predict_scenarios(inputs, split, settings, parsed, predictor, others)
     rows = split.rows["test"]
     labels = {
@@ -222,6 +219,29 @@ def scenario_inputs(inputs: GeneInputs, scenario: Scenario, split: Split) -> Gen
         replaced_signals={name: np.zeros(inputs.window_bp, np.float32) for name in signals},
         replaced_features={name: 0.0 for name in features},
     )
+
+
+def predictor_of(
+    settings: Mapping[str, Any], weights_path: str | Path, device: str, threads: int | None
+) -> tuple[Callable[[GeneInputs], GeneInputs], Predictor]:
+    """How a trained model reads inputs, and its predictor.
+
+    Args:
+        settings: resolved model settings.
+        weights_path: ``model.safetensors``.
+        device: ``auto``, ``cpu`` or ``cuda``; no concern of tabular models.
+        threads: CPU threads; None leaves them as they are.
+
+    Returns:
+        A function that inputs must go through, and one that takes inputs, (n,) store rows and
+        whether extras are wanted, and returns (n,) predictions and extras by name.
+
+    Raises:
+        InputError: weights that do not fit.
+    """
+    if class_of(settings).tabular:
+        return _tabular_predictor(settings, weights_path)
+    return (lambda inputs: inputs), _network_predictor(settings, weights_path, device, threads)
 
 
 def _tabular_predictor(

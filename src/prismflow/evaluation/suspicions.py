@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from prismflow.settings.label_transform import pseudocount_of
 from prismflow.statistics.bootstrap import spearman
 
 MINIMUM_GENES = 50
@@ -101,12 +102,13 @@ def label_flags(cell: str, label: np.ndarray, names: Sequence[str], transform: s
         cell: its name.
         label: transformed labels (N,).
         names: genes (N,).
-        transform: ``log10p1`` or ``raw``.
+        transform: ``log10p1``, ``log10:<pseudocount>`` or ``raw``.
     """
-    raw = 10.0**label - 1.0 if transform == "log10p1" else label
+    pseudocount = pseudocount_of(transform)
+    raw = label if pseudocount is None else 10.0**label - pseudocount
     flags = lone_flags(raw, names, f"{cell}: the label")
     positive = raw[raw > 1e-9]
-    if transform != "log10p1" or len(positive) < MINIMUM_GENES:
+    if pseudocount is None or len(positive) < MINIMUM_GENES:
         return flags
     largest, middle = float(positive.max()), float(np.median(positive))
     whole = np.allclose(raw, np.round(raw), atol=1e-6)

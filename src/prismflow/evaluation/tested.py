@@ -9,6 +9,7 @@ import numpy as np
 
 from prismflow.evaluation.predictions_file import Group
 from prismflow.plan.run import RunKey
+from prismflow.statistics.blocks import design_effect
 from prismflow.statistics.paired import Effect, Replicates, contrast, replicate
 
 Arm = tuple[str, str, str]
@@ -26,6 +27,7 @@ class Tested:
         metrics: per metric the values and replicates of the S runs.
         errors: squared errors (S, G) float32, the genes of the folds one after the other.
         gene_weights: (G,) weight of a gene in the mean over folds.
+        blocks: (G,) block of every gene, those of different folds apart; None: each is its own.
     """
 
     seeds: tuple[int, ...]
@@ -34,6 +36,7 @@ class Tested:
     metrics: dict[str, Replicates]
     errors: np.ndarray
     gene_weights: np.ndarray
+    blocks: np.ndarray | None = None
 
     def mean(self, metric: str) -> float:
         """Mean over seeds."""
@@ -86,13 +89,18 @@ def _resample(
     members: Sequence[tuple[Arm, tuple[int, ...], Mapping]],
 ) -> dict[Arm, Tested]:
     """Resample all runs on one set of test genes together."""
-    observed, predicted = [], []
+    observed, predicted, blocks = [], [], []
     for fold, label in zip(folds, labels, strict=True):
         places = [places[fold, seed] for _, seeds, places in members for seed in seeds]
         group = places[0][0]
         observed.append(group.observed[label].astype(float))
         predicted.append(group.predicted[[position for _, position, _ in places]])
-    replicates = replicate(observed, predicted)
+        blocks.append(np.arange(len(group.genes)) if group.blocks is None else group.blocks)
+    replicates = replicate(observed, predicted, blocks=blocks)
+    apart = np.unique(
+        np.stack([np.repeat(range(len(folds)), [b.size for b in blocks]), np.concatenate(blocks)]),
+        axis=1, return_inverse=True,
+    )[1].ravel()  # fmt: skip
     errors = np.concatenate(
         [(runs - labels) ** 2 for runs, labels in zip(predicted, observed, strict=True)], axis=1
     ).astype(np.float32)
@@ -109,6 +117,7 @@ def _resample(
             {metric: values.of(columns) for metric, values in replicates.items()},
             errors[columns.start : columns.stop],
             weights,
+            apart,
         )
     return arms
 
@@ -137,6 +146,17 @@ def effect(
         ],
         level,
     )
+
+
+def design_effect_of(terms: Sequence[tuple[float, Tested]]) -> float:
+    """How much blocks raise the variance over genes of a weighted sum of squared errors."""
+    seeds = common_seeds([arm for _, arm in terms])
+    combined = sum(
+        weight * arm.errors[[arm.seeds.index(seed) for seed in seeds]].mean(axis=0, dtype=float)
+        for weight, arm in terms
+    )
+    first = terms[0][1]
+    return design_effect(np.asarray(combined), first.gene_weights, first.blocks)
 
 
 def error_difference(model: Tested, reference: Tested) -> np.ndarray:

@@ -24,6 +24,7 @@ from prismflow.data.steps import define_windows
 from prismflow.data.store_builder import build_store
 from prismflow.evaluation.scenarios import evaluate_run
 from prismflow.files import read_json, read_tsv, write_tsv
+from prismflow.settings.label_transform import label_transform
 from prismflow.settings.simulation import simulated_file
 from prismflow.simulate import simulate
 from prismflow.training.run import train_run
@@ -203,6 +204,6 @@ def simulate_genome(
         features=dataset["genes"]["features"],
         promoter_activity=dataset["genes"]["promoter_activity"],
         label_column=dataset["label"]["column"],
-        label_transform=dataset["label"]["transform"],
+        label_transform=label_transform(dataset["label"]),
         simulated=True,
     )

@@ -16,12 +16,28 @@ from prismflow.files import read_json, read_tsv
 _RULES = {
     "figures": "plot_figure",
     "tables": "write_table",
+    "predictions": "predict_genes",
     "costs": "measure_cost",
     "compare_models": "compare_models",
     "write_comparisons": "write_comparisons",
 }
 _PACKAGES = ("snakemake", "numpy", "pandas", "scipy", "matplotlib")
 SOURCE_COLUMNS = ("output_type", "portal", "accession", "assembly", "biosample", "md5")
+
+
+def predictions(results: Path) -> pd.DataFrame:
+    """One row per table of predictions: genes, those without one, those outside the training."""
+    rows = []
+    for path in sorted((results / "predictions").glob("*.tsv")):
+        table = read_tsv(path)
+        found = table["predicted"].notna()
+        rows.append(
+            {"predictions": path.stem, "genes": len(table), "without one": int((~found).sum()),
+             "outside the training range": int((table["outside"] == "yes").sum()),
+             "median prediction": float(table["predicted"].median()),
+             "median sd between runs": float(table["sd"].median())}
+        )  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def rule_of(path: Path) -> str:

@@ -97,6 +97,11 @@ def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str
         Section(
             "figures", "Figures and tables by their place in the paper", _figures(request, results)
         ),
+        Section(
+            "predictions",
+            "Predictions of genes without labels",
+            [_facts("Genes and flags", facts.predictions(results))],
+        ),
         Section("checks", "Data checks", _checks(request, results)),
         Section("times", "Run times", [_times(benchmarks)]),
         Section("provenance", "Provenance", _provenance(request, results)),

@@ -199,10 +199,10 @@ class Console:
         logs = list(record.log or [])
         words = next(filter(None, (sentence_of(log, self.since) for log in logs)), "")
         words = words or " ".join(str(record.rule_msg or "it ended without a sentence").split())
-        where = f" (log: {', '.join(logs)})" if logs else ""
+        where = f"; log: {', '.join(logs)}" if logs else ""
         if record.jobid not in self.failures:
             self._print(f"{time.strftime('%H:%M:%S')} failed: {name}")
-        self.failures[record.jobid] = f"{name} failed: {words}{where}"
+        self.failures[record.jobid] = f"error: {words} ({name}{where})"
 
     def _counts(self) -> tuple[int, int]:
         return sum(self.progress.done.values()), sum(self.progress.wanted.values())

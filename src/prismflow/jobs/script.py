@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from prismflow.errors import InputError
+from prismflow.jobs.image import check_image
 from prismflow.jobs.terminal import is_watched
 
 DISK_TROUBLE = {
@@ -45,6 +46,7 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     try:
         _open_log(logger, handlers, Path(snakemake.log[0]))
         logger.info("rule %s started", snakemake.rule)
+        check_image()
         _check_clock(snakemake.input)
         yield logger
         logger.info("rule %s finished in %.1f s", snakemake.rule, time.monotonic() - started)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -11,9 +12,6 @@ from torch import Tensor, nn
 
 from prismflow.errors import InputError
 from prismflow.models.losses import smooth_l1
-
-if TYPE_CHECKING:
-    from prismflow.data.inputs import GeneInputs
 
 CENTER_BP = 2000
 """Positions around the TSS whose hidden states are averaged (released code: ``center_len``)."""
@@ -55,6 +53,16 @@ class BatchLike(Protocol):
     def gene_features(self) -> Tensor: ...
     @property
     def extras(self) -> dict[str, Tensor]: ...
+
+
+class InputsLike(Protocol):
+    """What models read of all genes of a split (see ``prismflow.data.inputs.GeneInputs``)."""
+
+    @property
+    def transforms(self) -> Mapping[str, str]: ...
+    def signal(self, name: str, rows: np.ndarray) -> np.ndarray: ...
+    def features(self, rows: np.ndarray) -> np.ndarray: ...
+    def labels(self, rows: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -200,10 +208,10 @@ class ExpressionModel(nn.Module):
         """``forward(batch).prediction`` (B,), without outputs that it does not depend on."""
         return self(batch).prediction
 
-    def prepare(self, inputs: GeneInputs, rows: np.ndarray) -> None:
+    def prepare(self, inputs: InputsLike, rows: np.ndarray) -> None:
         """Called before training where ``learns_from_the_split``, with the training genes' rows."""
 
-    def conclude(self, score: np.ndarray, inputs: GeneInputs, rows: np.ndarray) -> None:
+    def conclude(self, score: np.ndarray, inputs: InputsLike, rows: np.ndarray) -> None:
         """Called after training, with the (n,) predictions and rows of the validation genes."""
 
     def outputs_of_split(self, extras: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

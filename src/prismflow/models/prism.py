@@ -58,6 +58,7 @@ class PrismSettings(BackboneSettings):
             ``sampled``: no weights, but the signals of other training genes in the branches.
         context_modalities: signals that contexts are made from and act on; the embedding of the
             others passes unchanged. None: all (the paper).
+        n_bank: training genes whose signals are kept and averaged over in a test; ``sampled`` only.
         drop_rate: share of the d_model features that a random mask drops, rounded to features.
         cnn_channels: channels of the generator's first convolution; the others have 2x and 4x.
     """
@@ -69,11 +70,12 @@ class PrismSettings(BackboneSettings):
     reported: str = "direct"
     context_source: str = "learned"
     context_modalities: tuple[str, ...] | None = None
+    n_bank: int = 48
     drop_rate: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, "cnn_channels")
+        require_positive(self, "cnn_channels", "n_bank")
         require_choice("weight_activation", self.weight_activation, ("sigmoid", "softmax"))
         require_choice("intervention_average", self.intervention_average, ("hidden", "prediction"))
         require_choice("reported", self.reported, ("direct", "backdoor"))
@@ -170,27 +172,56 @@ class SampledSignals(nn.Module):
     Learned weights are a function of the gene's own signals, so an average over them is one too and
     holds all that the signals say about the gene's background. Here context i holds the signals of
     another gene: while training the i-th next one of the batch, whose order each epoch draws anew.
-    The first genes of the last full batch are kept and serve all genes of a test, so that no
-    prediction depends on other test genes.
+    A test averages over the last ``n_bank`` genes of the training, kept with the weights, so that
+    no prediction depends on other test genes; more genes make that average more exact and train no
+    other model.
     """
 
     bank: Tensor
+    written: Tensor
 
-    def __init__(self, n_contexts: int, window_bp: int, n_channels: int) -> None:
+    def __init__(self, n_contexts: int, n_bank: int, window_bp: int, n_channels: int) -> None:
         super().__init__()
-        self.register_buffer("bank", torch.zeros(n_contexts, window_bp, n_channels))
+        self.n_contexts = n_contexts
+        self.register_buffer("bank", torch.zeros(n_bank, window_bp, n_channels))
+        self.register_buffer("written", torch.zeros((), dtype=torch.int64))
 
     def forward(self, signals: Tensor) -> Tensor:
-        """(B, L, C) own signals -> (B, n, L, C) those of other genes."""
-        n_contexts, window_bp, _ = self.bank.shape
-        if self.training:
-            if len(signals) >= n_contexts:
-                self.bank.copy_(signals[:n_contexts])
-            others = [signals.roll(-i, dims=0) for i in range(1, n_contexts + 1)]
-            return torch.stack(others, dim=1)
-        start = (window_bp - signals.shape[1]) // 2
-        central = self.bank[:, start : start + signals.shape[1]]
-        return central.unsqueeze(0).expand(len(signals), -1, -1, -1)
+        """Other genes of a training batch: (B, L, C) own signals -> (B, n, L, C).
+
+        A batch of n or fewer genes gives some contexts twice, a gene alone those of the batch
+        before; none gets its own.
+
+        Raises:
+            InputError: one gene, and none before it.
+        """
+        others = self._next(signals) if len(signals) > 1 else self._latest()
+        kept = signals[: len(self.bank)].to(self.bank.dtype)
+        places = torch.arange(len(kept), device=self.written.device)
+        self.bank.index_copy_(0, (self.written + places) % len(self.bank), kept)
+        self.written += len(kept)
+        return others
+
+    def _next(self, signals: Tensor) -> Tensor:
+        shifts = [1 + i % (len(signals) - 1) for i in range(self.n_contexts)]
+        return torch.stack([signals.roll(-shift, dims=0) for shift in shifts], dim=1)
+
+    def _latest(self) -> Tensor:
+        written = int(self.written)
+        if not written:
+            raise InputError(
+                "context_source is sampled: expected at least 2 genes in the first training batch, "
+                "so that each has another's signals, found 1; raise training.batch_size."
+            )
+        there = min(written, len(self.bank))
+        places = [(written - 1 - i % there) % len(self.bank) for i in range(self.n_contexts)]
+        return self.bank[places].unsqueeze(0)
+
+    def central(self, window_bp: int) -> Tensor:
+        """(n, window_bp, C): the bank's genes, as far as it is filled, round their centre."""
+        filled = max(1, min(int(self.written), len(self.bank)))
+        start = (self.bank.shape[1] - window_bp) // 2
+        return self.bank[:filled, start : start + window_bp]
 
 
 class Prism(ExpressionModel):
@@ -216,12 +247,14 @@ class Prism(ExpressionModel):
         self.signal_embedding = nn.Linear(len(inputs.modalities), d_model)
         self.context_channels = self._context_channels()
         self.weight_generator: nn.Module | None = None
-        self.sampled_signals: nn.Module | None = None
+        self.sampled_signals: SampledSignals | None = None
         n_channels = len(self.context_channels)
         if settings.n_contexts and settings.context_source == "random":
             self.weight_generator = RandomMasks(settings)
         elif settings.n_contexts and settings.context_source == "sampled":
-            self.sampled_signals = SampledSignals(settings.n_contexts, inputs.window_bp, n_channels)
+            self.sampled_signals = SampledSignals(
+                settings.n_contexts, settings.n_bank, inputs.window_bp, n_channels
+            )
         elif settings.n_contexts:
             self.weight_generator = WeightGenerator(n_channels, settings)
         self.backbone = settings.backbone()
@@ -242,22 +275,59 @@ class Prism(ExpressionModel):
 
     def branches(self, batch: BatchLike) -> tuple[Tensor, Tensor | None]:
         """Backbone inputs (B, 1 + n, L, d_model), un-intervened first, and the context weights."""
+        if self.sampled_signals is not None:
+            kept, own = self._kept_and_own(batch)
+            if self.training:
+                others = self._embed_context(
+                    self.sampled_signals(batch.signals[:, :, self.context_channels])
+                )
+            else:
+                bank = self.sampled_signals.central(batch.signals.shape[1])
+                others = self._embed_context(bank).unsqueeze(0).expand(len(own), -1, -1, -1)
+            return kept.unsqueeze(1) + torch.cat([own.unsqueeze(1), others], dim=1), None
         kept = self.sequence_embedding(batch.sequence)
         signals = self.signal_embedding(batch.signals)
         if not self.settings.n_contexts:
             return (kept + signals).unsqueeze(1), None
         own, weighed = batch.signals, signals
-        if len(self.context_channels) < batch.signals.shape[2] or self.sampled_signals is not None:
+        if len(self.context_channels) < batch.signals.shape[2]:
             own = batch.signals[:, :, self.context_channels]
             weighed = self._embed_context(own)
             kept = kept + (signals - weighed)
-        if self.sampled_signals is not None:
-            others = self._embed_context(self.sampled_signals(own))
-            return kept.unsqueeze(1) + torch.cat([weighed.unsqueeze(1), others], dim=1), None
         weights = self.weight_generator(own)  # type: ignore[misc]  # there are contexts
         one = torch.ones_like(weights[:, :, :1])
         scale = torch.cat([one, weights], dim=2).transpose(1, 2).unsqueeze(2)
         return torch.addcmul(kept.unsqueeze(1), weighed.unsqueeze(1), scale), weights
+
+    def _kept_and_own(self, batch: BatchLike) -> tuple[Tensor, Tensor]:
+        """Embeddings (B, L, d_model) of what contexts leave alone, and of the own rest.
+
+        Each from its own channels: taking the rest out of the whole would leave what rounding
+        leaves of it, in bf16 far more than nothing.
+        """
+        names = range(batch.signals.shape[2])
+        channels = [channel for channel in names if channel not in self.context_channels]
+        embedding = self.signal_embedding
+        kept = nn.functional.linear(
+            batch.signals[:, :, channels], embedding.weight[:, channels], embedding.bias
+        )
+        own = self._embed_context(batch.signals[:, :, self.context_channels])
+        return self.sequence_embedding(batch.sequence) + kept, own
+
+    def _pool(self, inputs: Tensor) -> Tensor:
+        """(B, K, L, d_model) backbone inputs -> (B, K, d_model)."""
+        hidden = self.backbone(inputs.flatten(0, 1)).unflatten(0, inputs.shape[:2])
+        return center_mean(hidden, self.settings.center_bp)
+
+    def _pool_bank(self, batch: BatchLike, sampled: SampledSignals) -> Tensor:
+        """(B, 1 + bank, d_model), a few contexts at a time: the bank may be large."""
+        kept, own = self._kept_and_own(batch)
+        parts = [self._pool((kept + own).unsqueeze(1))]
+        bank = sampled.central(batch.signals.shape[1])
+        for contexts in bank.split(self.settings.n_contexts):
+            others = self._embed_context(contexts).unsqueeze(0)
+            parts.append(self._pool(kept.unsqueeze(1) + others))
+        return torch.cat(parts, dim=1)
 
     def _embed_context(self, signals: Tensor) -> Tensor:
         """(..., C) signals that contexts act on -> (..., d_model), their share without the bias."""
@@ -267,10 +337,14 @@ class Prism(ExpressionModel):
     def forward(self, batch: BatchLike) -> ModelOutput:
         """Predictions (B,); extras hold ``direct``, and with n > 0 ``backdoor`` and
         ``context_weights`` (B, d_model, n). In evaluation they hold both readings of the average
-        too: ``backdoor_hidden`` and ``backdoor_prediction``."""
-        inputs, weights = self.branches(batch)
-        hidden = self.backbone(inputs.flatten(0, 1)).unflatten(0, inputs.shape[:2])
-        pooled = center_mean(hidden, self.settings.center_bp)
+        too: ``backdoor_hidden`` and ``backdoor_prediction``; with sampled contexts also
+        ``backdoor_error`` (B,), the Monte Carlo standard error of ``backdoor_prediction``."""
+        weights = None
+        if self.sampled_signals is not None and not self.training:
+            pooled = self._pool_bank(batch, self.sampled_signals)
+        else:
+            inputs, weights = self.branches(batch)
+            pooled = self._pool(inputs)
         direct = self.head(pooled[:, 0], batch.gene_features)
         extras = {"direct": direct}
         if self.settings.n_contexts:
@@ -282,6 +356,8 @@ class Prism(ExpressionModel):
             extras["backdoor"] = extras[f"backdoor_{average}"]
         if weights is not None:
             extras["context_weights"] = weights
+        if self.sampled_signals is not None and not self.training:
+            extras["backdoor_error"] = self._monte_carlo_error(pooled[:, 1:], batch.gene_features)
         return ModelOutput(extras[self.settings.reported], extras)
 
     def reported_prediction(self, batch: BatchLike) -> Tensor:
@@ -291,6 +367,12 @@ class Prism(ExpressionModel):
         embedded = self.sequence_embedding(batch.sequence) + self.signal_embedding(batch.signals)
         pooled = center_mean(self.backbone(embedded), self.settings.center_bp)
         return self.head(pooled, batch.gene_features)
+
+    def _monte_carlo_error(self, pooled: Tensor, gene_features: Tensor) -> Tensor:
+        n = pooled.shape[1]
+        features = gene_features.unsqueeze(1).expand(-1, n, -1)
+        predictions = self.head(pooled, features).float()
+        return predictions.std(dim=1, correction=min(1, n - 1)) / n**0.5
 
     def _backdoor(self, pooled: Tensor, gene_features: Tensor, reading: str) -> Tensor:
         if reading == "hidden":

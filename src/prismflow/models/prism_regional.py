@@ -11,20 +11,16 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from prismflow.errors import InputError
-from prismflow.models.common import BatchLike, InputSpec, ModelOutput
+from prismflow.models.common import BatchLike, InputsLike, InputSpec, ModelOutput
 from prismflow.models.prism import Prism, PrismLossWeights, PrismSettings
 from prismflow.models.regional import REMOVALS, Tie, adapt, fit_removal, fit_tie
 from prismflow.settings.fields import require_choice
-
-if TYPE_CHECKING:
-    from prismflow.data.inputs import GeneInputs
 
 LEAST_SHARE = 0.1
 READ_GENES = 64
@@ -92,7 +88,7 @@ class PrismRegional(Prism):
         # The power, the mean level of the training genes, and the tie: slope and reliability.
         self.register_buffer("regional", torch.tensor([0.0, 0.0, 1.0, 1.0]))
 
-    def prepare(self, inputs: GeneInputs, rows: np.ndarray) -> None:
+    def prepare(self, inputs: InputsLike, rows: np.ndarray) -> None:
         """Find the power of the regional level on the training genes.
 
         Raises:
@@ -121,7 +117,7 @@ class PrismRegional(Prism):
         power = fit_removal(anchor, background, z, label, self.settings.removal)
         self.regional[:2] = torch.tensor([power, float(z.mean())])
 
-    def conclude(self, score: np.ndarray, inputs: GeneInputs, rows: np.ndarray) -> None:
+    def conclude(self, score: np.ndarray, inputs: InputsLike, rows: np.ndarray) -> None:
         """Learn the tie from (n,) predictions of validation genes with the kept weights."""
         z = inputs.features(rows)[:, -1].astype(np.float64)
         label = inputs.labels(rows).astype(np.float64)

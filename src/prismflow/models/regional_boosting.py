@@ -23,7 +23,7 @@ from prismflow.models.tabular import (
     train_tabular,
 )
 from prismflow.settings.fields import require_choice
-from prismflow.settings.tracks import regional_name
+from prismflow.settings.regional import regional_name
 
 # What jobs call of the module that a tabular model comes from.
 __all__ = ["RegionalBoosting", "load_tabular", "save_tabular", "tabular_settings", "train_tabular"]

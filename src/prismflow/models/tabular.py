@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from prismflow.arrays import load_arrays, save_arrays
 from prismflow.data.inputs import READ_GENES, GeneInputs
+from prismflow.data.layouts import layout_of
 from prismflow.errors import InputError
 from prismflow.jobs.patches.trees import trees_of
 from prismflow.models import class_of
@@ -98,10 +99,10 @@ class GeneFeatures:
         alphas = np.geomspace(settings.largest_alpha, settings.smallest_alpha, settings.n_alphas)
         models = [cls.fit(*train, alpha) for alpha in (alphas if train[0].shape[1] else alphas[:1])]
         history = [
-            _history_row(step, train[1], model.predict(train[0]), valid[1], model.predict(valid[0]))
+            history_row(step, train[1], model.predict(train[0]), valid[1], model.predict(valid[0]))
             for step, model in enumerate(models, start=1)
         ]
-        return models[_best(history)], history
+        return models[best_step(history)], history
 
     @staticmethod
     def inputs(inputs: GeneInputs) -> GeneInputs:
@@ -207,10 +208,10 @@ class GradientBoosting:
         estimator.fit(x, y)
         stages = zip(estimator.staged_predict(x), estimator.staged_predict(valid[0]), strict=True)
         history = [
-            _history_row(step, y, fitted, valid[1], predicted, settings.learning_rate)
+            history_row(step, y, fitted, valid[1], predicted, settings.learning_rate)
             for step, (fitted, predicted) in enumerate(stages, start=1)
         ]
-        return cls.from_estimator(estimator, history[_best(history)]["step"]), history
+        return cls.from_estimator(estimator, history[best_step(history)]["step"]), history
 
     @classmethod
     def from_estimator(cls, estimator: Any, n_trees: int) -> GradientBoosting:
@@ -228,9 +229,9 @@ class GradientBoosting:
     @staticmethod
     def inputs(inputs: GeneInputs) -> GeneInputs:
         """The inputs as this model reads them: raw tracks as log(1 + x)."""
-        per_base = {m for m in inputs.modalities if "n_bins" not in inputs.store.modality(m)}
+        layouts = {m: layout_of(inputs.store.modality(m)) for m in inputs.modalities}
         transforms = {
-            name: "log1p" if transform == "raw" and name in per_base else transform
+            name: "log1p" if transform == "raw" and not layouts[name].is_binned else transform
             for name, transform in inputs.transforms.items()
         }
         return dataclasses.replace(inputs, transforms=transforms)
@@ -346,7 +347,7 @@ def train_tabular(
     data = [(cls.design(read, rows[r], chosen), inputs.labels(rows[r])) for r in ("train", "valid")]
     with threadpool_limits(threads):
         model, history = cls.train(*data, chosen, seed)
-    best = history[_best(history)]
+    best = history[best_step(history)]
     logger.info(
         "%s: best validation MSE %.6g at step %d of %d",
         settings["model"], best["valid_mse"], best["step"], len(history),
@@ -374,11 +375,12 @@ def load_tabular(cls: Any, path: str | Path) -> Any:
         ) from None
 
 
-def _best(history: History) -> int:
+def best_step(history: History) -> int:
+    """Number of the row with the lowest validation MSE."""
     return int(np.argmin([row["valid_mse"] for row in history]))
 
 
-def _history_row(
+def history_row(
     step: int,
     train_labels: np.ndarray,
     fitted: np.ndarray,
@@ -386,6 +388,7 @@ def _history_row(
     predicted: np.ndarray,
     learning_rate: float = float("nan"),
 ) -> dict[str, Any]:
+    """A row of the history: losses on training genes, metrics on validation genes."""
     metrics = regression_metrics(valid_labels, predicted)
     return {
         "step": step,

@@ -12,6 +12,7 @@ from prismflow.plan.parameters import track_settings
 from prismflow.plan.plain import plain
 from prismflow.plan.results import stores
 from prismflow.plan.runs import Plan
+from prismflow.settings.label_transform import label_transform
 
 TARGET = "checks"
 
@@ -97,7 +98,7 @@ def _dataset(plan: Plan, name: str) -> dict[str, Any]:
         "tracks": tracks,
         "folder": folder,
         "aliases": settings["chrom_aliases"],
-        "label_transform": settings["label"]["transform"],
+        "label_transform": label_transform(settings["label"]),
     }
 
 

@@ -39,7 +39,15 @@ class Digests(View):
 
     def inspection(self, wildcards: Wildcards) -> str:
         """Code that inspects a track."""
-        return code_digest("data.tracks", kinds.module_of(self.track(wildcards).kind))
+        fitted = ["data.s3norm"] if self.s3norm_reference_of(wildcards) else []
+        return code_digest("data.tracks", kinds.module_of(self.track(wildcards).kind), *fitted)
+
+    def checks(self, wildcards: Wildcards) -> str:
+        """Code that checks a dataset's tracks, genes and labels."""
+        cells = self.dataset(wildcards)["cells"]
+        found = sorted({track.kind for cell in cells for track in self.tracks_of(cell)})
+        ways = map(kinds.module_of, found)
+        return code_digest("evaluation.data_checks", "evaluation.input_summary", *ways)
 
     def store(self, wildcards: Wildcards) -> str:
         """Code that builds a cell's store."""

@@ -10,6 +10,7 @@ from prismflow.plan.rules import escaped
 from prismflow.plan.runs import Plan
 from prismflow.plan.view import Wildcards
 from prismflow.settings import shared_files
+from prismflow.settings.cell_labels import label_tracks, samples_of
 from prismflow.settings.shared_files import Reference
 
 TRACK_KEYS = (
@@ -32,6 +33,7 @@ class Downloads:
         self.plan = plan
         rows = reversed(plan.config.tracks.values())
         self.tracks = {track.path: track for track in rows if track.downloaded}
+        self.tracks |= label_tracks(plan.config.cells)
         self.references = {entry.path: entry for entry in plan.config.references.values()}
         self.gene_table: dict[str, Any] | None = plan.config.values["gene_table"]
         self.contacts = shared_files.released_contacts(plan.config.references)
@@ -48,6 +50,9 @@ class Downloads:
             for cell in dataset["cells"]:
                 names = config.modalities_of(cell)
                 paths |= dict.fromkeys(config.tracks[cell, name].path for name in names)
+                paths |= dict.fromkeys(entry.path for entry in config.perturbations_of(cell))
+                samples = samples_of(config.cells[cell])
+                paths |= dict.fromkeys(file for files in samples for file in files)
         made = self._made()
         return [path for path in paths if path in made]
 
@@ -79,7 +84,9 @@ class Downloads:
                 "format": "gzip" if path.endswith(".gz") else track.format,
                 "extension": path.partition(".")[2],
                 "biosample": self.plan.config.cells[track.cell]["biosample"],
-                "sheet": self.plan.config.values["sheets"]["tracks"],
+                "sheet": self.plan.config.values["sheets"][
+                    "cells" if track.modality == "label" else "tracks"
+                ],
             }
         )
 

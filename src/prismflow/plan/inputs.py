@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prismflow.plan.needs import needed_files, needs_of
+from prismflow.plan.predictions import prediction_files
 from prismflow.plan.results import figure_files, table_files
 from prismflow.plan.runs import Experiment
 from prismflow.plan.view import View, Wildcards
@@ -31,6 +32,16 @@ class Inputs(View):
     def track_file(self, wildcards: Wildcards) -> str:
         """One track."""
         return self.track(wildcards).path
+
+    def s3norm_reference(self, wildcards: Wildcards) -> str | list[str]:
+        """The track that S3norm makes this one like."""
+        track = self.s3norm_reference_of(wildcards)
+        return [] if track is None else track.path
+
+    def s3norm_splits(self, wildcards: Wildcards) -> str | list[str]:
+        """Splits, where S3norm has to know the training chromosomes."""
+        found = self.s3norm_reference_of(wildcards)
+        return [] if found is None else f"results/{wildcards.dataset}/splits.tsv"
 
     def tracks(self, wildcards: Wildcards) -> list[str]:
         """All tracks of a cell."""
@@ -61,6 +72,14 @@ class Inputs(View):
         """The cell's contact matrix."""
         track = self.contacts_of(wildcards.cell)
         return [] if track is None else track.path
+
+    def perturbations(self, wildcards: Wildcards) -> list[str]:
+        """Files of element-gene pairs that were tested in a cell."""
+        return [entry.path for entry in self.plan.config.perturbations_of(wildcards.cell)]
+
+    def activity(self, wildcards: Wildcards) -> list[str]:
+        """The cell's tracks of activity."""
+        return [track.path for track in self.activity_of(wildcards.dataset, wildcards.cell)]
 
     def checkpoint(self, wildcards: Wildcards) -> str:
         """The released checkpoint in the place of training."""
@@ -107,7 +126,11 @@ class Inputs(View):
     def report(self, wildcards: Wildcards) -> list[str]:
         """Figures and tables that a dataset's report gathers."""
         dataset = wildcards.dataset
-        return [*figure_files(self.plan, dataset), *table_files(self.plan, dataset)]
+        return [
+            *figure_files(self.plan, dataset),
+            *table_files(self.plan, dataset),
+            *prediction_files(self.plan, dataset),
+        ]
 
     def _read_by(self, wildcards: Wildcards, package: str, key: str) -> list[str]:
         experiment: Experiment = self.experiment(wildcards)

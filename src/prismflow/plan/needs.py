@@ -44,6 +44,7 @@ NEEDS: dict[str, Need] = {
     "genes": Need("dataset", ("genes.tsv",)),
     "costs": Need("model", ("costs/{model}.json",), "costs"),
     "contact_range": Need("cell", ("{cell}/contact_range.tsv",), "contact_range"),
+    "crispri": Need("cell", ("{cell}/crispri.tsv", "{cell}/crispri_reach.tsv"), "crispri"),
     "gene_signals": Need("cell", ("{cell}/store",), "signals"),
     "loci": Need("run", ("{cell}/store", "{cell}/{model}/{run}/predictions.tsv.gz"), "loci"),
     "confounding": Need(

@@ -7,6 +7,7 @@ from typing import Any
 
 from prismflow.plan.plain import plain
 from prismflow.plan.view import View, Wildcards
+from prismflow.settings.label_transform import label_transform
 from prismflow.settings.tracks import Track
 
 CONTACT_RANGE_BP = 200_000
@@ -22,7 +23,7 @@ def store_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         "features": settings["genes"]["features"],
         "promoter_activity": settings["genes"]["promoter_activity"],
         "label_column": settings["label"]["column"],
-        "label_transform": settings["label"]["transform"],
+        "label_transform": label_transform(settings["label"]),
         "signal_dtype": settings["signal_dtype"],
         "chrom_aliases": settings["chrom_aliases"],
         "simulated": settings["simulate"] is not None,
@@ -44,7 +45,7 @@ def simulation_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 def track_settings(track: Track, modality: Mapping[str, Any]) -> dict[str, Any]:
     """What reading a track depends on: its row of the sheet and its modality's settings."""
     # Absent where it isn't set, so that no store is built again for the key's sake.
-    sparse = ("double_padding", "regional_bp")
+    sparse = ("double_padding", "regional_bp", "s3norm")
     return {
         **{name: modality[name] for name in sparse if modality.get(name) is not None},
         "modality": track.modality,
@@ -70,7 +71,12 @@ class Parameters(View):
         """A track and the digest that its file should have."""
         track = self.track(wildcards)
         given = track.format if track.format_given else ""
-        return plain({**self._settings_of(track), "md5": track.md5, "format": given})
+        found = {**self._settings_of(track), "md5": track.md5, "format": given}
+        reference = self.s3norm_reference_of(wildcards)
+        if reference is not None:
+            folds = sorted({run.fold for run in self.plan.runs(wildcards.dataset)})
+            found["s3norm"] = {"reference": reference.path, "folds": folds}
+        return plain(found)
 
     def tracks(self, wildcards: Wildcards) -> list[dict[str, Any]]:
         """All tracks of a cell, in channel order."""
@@ -94,7 +100,7 @@ class Parameters(View):
                     for cell in settings["cells"]
                 },
                 "aliases": settings["chrom_aliases"],
-                "label_transform": settings["label"]["transform"],
+                "label_transform": label_transform(settings["label"]),
             }
         )
 
@@ -147,6 +153,21 @@ class Parameters(View):
                 "track": None if track is None else self._settings_of(track),
                 "aliases": self.dataset(wildcards)["chrom_aliases"],
                 "range_bp": entry["options"].get("range_bp", CONTACT_RANGE_BP),
+            }
+        )
+
+    def crispri(self, wildcards: Wildcards) -> dict[str, Any]:
+        """The cell's tested pairs, its tracks of activity, and the folds whose genes are tested."""
+        settings = self.dataset(wildcards)
+        splits = settings["splits"]
+        activity = self.activity_of(wildcards.dataset, wildcards.cell)
+        found = self.plan.config.perturbations_of(wildcards.cell)
+        return plain(
+            {
+                "benchmarks": [entry.as_dict() for entry in found],
+                "tracks": [self._settings_of(track) for track in activity],
+                "folds": splits["use"] or splits["folds"],
+                "aliases": settings["chrom_aliases"],
             }
         )
 

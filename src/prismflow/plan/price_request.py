@@ -6,16 +6,20 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from prismflow.plan.claims_request import claims_request
 from prismflow.plan.runs import Plan
 from prismflow.settings.architectures import ARCHITECTURES
-from prismflow.settings.kinds import DTYPE_BYTES, KINDS
+from prismflow.settings.claims import read_claims
+from prismflow.settings.kinds import KINDS
 from prismflow.settings.simulation import SimulationSettings
 
 MEGABYTE = 1e6
 
 
 def plan_request(plan: Plan) -> dict[str, Any]:
-    """The request of :func:`prismflow.evaluation.price.write_plans`; opens no large file."""
+    """The request of :func:`prismflow.evaluation.write_plans.write_plans`; opens no large file."""
+    claims = read_claims(plan.config.values["sheets"]["claims"])
+    windows = {name: int(entry["window_bp"]) for name, entry in plan.models.items()}
     names = sorted({run.model for run in plan.scenarios})
     values = plan.config.values
     datasets = {}
@@ -33,10 +37,13 @@ def plan_request(plan: Plan) -> dict[str, Any]:
             ],
             "stores": _stores(plan, dataset, settings),
             "left_out": plan.notes(dataset),
+            "claims": claims_request(plan, dataset, claims, windows),
+            "n_genes": _expected_genes(plan, settings),
         }
     return {
         "device": values["run"]["device"],
         "costs": values["sheets"]["costs"],
+        "deciding": {key: claims[key] for key in ("margin", "level", "planning")},
         "models": {name: _model(plan, name) for name in names},
         "datasets": datasets,
     }
@@ -65,11 +72,12 @@ def _stores(plan: Plan, dataset: str, settings: Mapping[str, Any]) -> list[dict[
     kinds = plan.config.values["modalities"]
     stores = []
     for cell in settings["cells"]:
-        bytes_per_base = 1
-        for name in plan.config.modalities_of(cell):
-            own = KINDS[kinds[name]["kind"]].bytes_per_base
-            bytes_per_base += DTYPE_BYTES[settings["signal_dtype"]] if own is None else own
-        size = n_genes * settings["window_bp"] * bytes_per_base / MEGABYTE
+        window_bp, dtype = settings["window_bp"], settings["signal_dtype"]
+        bytes_per_gene = window_bp + sum(
+            KINDS[kinds[name]["kind"]].bytes_per_gene(window_bp, dtype)
+            for name in plan.config.modalities_of(cell)
+        )
+        size = n_genes * bytes_per_gene / MEGABYTE
         stores.append({"dataset": dataset, "cell": cell, "expected_mb": size})
     return stores
 

@@ -11,18 +11,21 @@ from prismflow.plan.plain import plain
 from prismflow.plan.runs import Experiment, Plan
 from prismflow.plan.view import View, Wildcards
 from prismflow.settings.architectures import class_of
-from prismflow.settings.claims import counted_models, experiments_of
+from prismflow.settings.claims import compared_models, counted_models, experiments_of
 
 
 def context(plan: Plan, dataset: str, names: Collection[str]) -> dict[str, Any]:
     """What figures and tables say about a dataset and these of its models.
 
     A model that one experiment adds is no business of the others: their figures stay as they are.
+    Nor is a modality for which no cell of the dataset has a track.
     """
     settings = plan.config.datasets[dataset]
     names = sorted(names)
     cells = {name: plan.config.cells[name]["published_cell"] for name in settings["cells"]}
-    modalities = plan.config.values["modalities"]
+    known = plan.config.values["modalities"]
+    there = {name for cell in settings["cells"] for name in plan.config.modalities_of(cell)}
+    modalities = {name: entry for name, entry in known.items() if name in there}
     return {
         "dataset": dataset,
         "title": settings["title"],
@@ -157,17 +160,20 @@ class Requests(View):
                     name: {"runs": [run.key for run in found.runs], "points": found.points}
                     for name, found in needed.items()
                 },
-                "context": self._of_claims(dataset),
+                "context": self._of_claims(dataset, compared_models(dict(content))),
                 "classes": {name: class_of(name) for name in counted_models(dict(content))},
             }
         )
 
-    def _of_claims(self, dataset: str) -> dict[str, Any]:
-        """What verdicts depend on, and models as their table names them; no other label."""
+    def _of_claims(self, dataset: str, named: set[str]) -> dict[str, Any]:
+        """What verdicts depend on, and models as their table names them; no other label.
+
+        ``named``: models that a claim names, planned or not, as what was not tested is named too.
+        """
         models = models_of(self.plan, dataset)
         known = context(self.plan, dataset, models)
         points = [point for e in self.plan.experiments_of(dataset) for point in e.points or ()]
-        models |= {str(point["base"]) for point in points}
+        models |= {str(point["base"]) for point in points} | named
         kept = ("dataset", "title", "simulated", "model_lengths")
         names = {model: model_label(model, known) for model in sorted(models)}
         return {**{key: known[key] for key in kept}, "names": names}

@@ -22,7 +22,7 @@ from prismflow.settings import architectures, yaml_files
 from prismflow.settings.architectures import ARCHITECTURES
 from prismflow.settings.config import Config
 from prismflow.settings.kinds import KINDS
-from prismflow.settings.tracks import regional_name
+from prismflow.settings.regional import regional_name
 
 
 @dataclass(frozen=True)

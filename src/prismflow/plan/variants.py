@@ -133,6 +133,10 @@ def lacks(
         KINDS[kind].needs_resolution for kind in read
     ):
         return "because no cell has a track of contacts"
+    if "crispri" in needs_of_experiment(entry) and not any(map(config.perturbations_of, cells)):
+        return (
+            f"because the sheet of perturbations has no file for {', '.join(cells) or 'its cells'}"
+        )
     return None
 
 

@@ -10,6 +10,9 @@ from prismflow.plan.runs import Experiment, Plan
 from prismflow.settings.kinds import KINDS
 from prismflow.settings.tracks import Track
 
+ACTIVITY = ("h3k27ac", "dnase")
+"""Signals of an element's activity where the dataset's `elements` name none."""
+
 Wildcards = Any
 """Snakemake's wildcards: ``dataset``, ``cell``, ... as attributes, those that the rule has."""
 
@@ -36,6 +39,12 @@ class View:
         """The row of the tracks sheet."""
         return self.plan.config.tracks[wildcards.cell, wildcards.modality]
 
+    def s3norm_reference_of(self, wildcards: Wildcards) -> Track | None:
+        """The track that S3norm makes a track like; None where it isn't asked for."""
+        config = self.plan.config
+        chosen = config.values["modalities"][wildcards.modality].get("s3norm")
+        return config.tracks[chosen["reference"], wildcards.modality] if chosen else None
+
     def tracks_of(self, cell: str) -> list[Track]:
         """A cell's rows of the tracks sheet, in channel order."""
         config = self.plan.config
@@ -46,6 +55,14 @@ class View:
         kinds = self.plan.config.values["modalities"]
         tracks = self.tracks_of(cell)
         return next((t for t in tracks if KINDS[kinds[t.modality]["kind"]].needs_resolution), None)
+
+    def activity_of(self, dataset: str, cell: str) -> list[Track]:
+        """Tracks whose geometric mean is an element's activity; none unless the cell has all."""
+        elements = self.plan.config.datasets[dataset]["elements"]
+        names = elements["activity"] if elements else ACTIVITY
+        tracks = self.plan.config.tracks
+        found = [tracks[cell, name] for name in names if (cell, name) in tracks]
+        return found if len(found) == len(names) else []
 
     def reports_of(self, dataset: str) -> dict[str, str]:
         """Cell -> file that says what was read and skipped for its store."""

@@ -60,6 +60,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "peak_mask": Architecture("peak_mask", "PeakMask", needs_peaks=True),
     "cnn": Architecture("cnn", "CNN", sized_by_width=False),
     "gene_features": Architecture("tabular", "GeneFeatures", reads_signals=False, tabular=True),
+    "kmer_ridge": Architecture("kmer_ridge", "KmerRidge", reads_signals=False, tabular=True),
     "gbm": Architecture("tabular", "GradientBoosting", tabular=True),
     "gbm_regional": Architecture(
         "regional_boosting", "RegionalBoosting", tabular=True, reads_regional=True

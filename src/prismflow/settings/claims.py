@@ -34,7 +34,9 @@ class Term(Keys):
     """One term of a contrast."""
 
     weight: Number = key("Factor of its MSE.")
-    models: _SomeTexts = key("Alternatives; the first one that was run counts.")
+    models: _SomeTexts = key(
+        "Alternatives, as many in every term; the first place at which all terms were run counts."
+    )
     scenario: str = key("How the model is tested.", "full")
 
 
@@ -49,8 +51,9 @@ class Test(Keys):
     """What decides a claim."""
 
     kind: Literal["contrast", "lengths", "best", "parameters"] = key(
-        "`contrast` (weighted sum of MSE), `lengths` (longest minus short window of every varied "
-        "model), `best` (a model against all others), `parameters` (counted at the paper's sizes).",
+        "`contrast` (weighted sum of MSE), `lengths` (every longer window minus the short one, "
+        "of every varied model), `best` (a model against all others), `parameters` (counted at the "
+        "paper's sizes).",
         "contrast",
     )
     label: str = key("What is measured.")
@@ -77,7 +80,24 @@ class Claim(Keys):
     paper: str = key("Where the paper makes it.")
     published: str = key("What the paper reports.")
     source: str = key("Where the published figure was taken from.")
+    require: Literal["all", "any"] = key(
+        "Whether `all` of its tests must hold, or in every cell `any` of them."
+    )
     tests: Annotated[list[Test], Field(min_length=1)] = key("What decides it.")
+
+
+class Planning(Keys):
+    """What is assumed of the noise before anything is trained, for `snakemake plan`."""
+
+    seed_sd: Number = key("Standard deviation over seeds, as a share of the MSE.", 0.021, ge=0)
+    gene_sd: Number = key(
+        "Standard deviation of a gene's difference between two models, as a share of the MSE.",
+        0.75,
+        gt=0,
+    )
+    test_share: Number = key(
+        "Share of the genes in a test fold, where there are no splits yet.", 0.064, gt=0, lt=1
+    )
 
 
 class ClaimsFile(Keys):
@@ -91,6 +111,7 @@ class ClaimsFile(Keys):
     level: Number = key(
         "Coverage of the intervals that the verdicts are computed from.", gt=0.5, lt=1
     )
+    planning: Planning = key("Noise assumed before training.", {})
     claims: dict[str, Claim] = key("Claims by name.", min_length=1)
 
 
@@ -114,6 +135,14 @@ def read_claims(path: str | Path) -> dict[str, Any]:
                     f"{place}: a test of kind {test['kind']} needs the keys "
                     f"{', '.join(_NEEDED[test['kind']])}, found no {', '.join(missing)}; add it."
                 )
+            sizes = sorted({len(term["models"]) for term in test.get("terms") or []})
+            if len(sizes) > 1:
+                place = yaml_files.where([Path(path)], ("claims", name, "tests", position, "terms"))
+                raise InputError(
+                    f"{place}: expected equally many alternatives in every term, because one is "
+                    f"taken for all terms at once, found {' and '.join(map(str, sizes))}; add or "
+                    "remove some."
+                )
     return content
 
 
@@ -130,6 +159,11 @@ def experiments_of(content: dict[str, Any]) -> list[str]:
     return list(
         dict.fromkeys(e for _, _, test in tests_of(content) for e in test.get("experiments", []))
     )
+
+
+def compared_models(content: dict[str, Any]) -> set[str]:
+    """Models that some test compares one model with."""
+    return {model for _, _, test in tests_of(content) for model in test.get("against") or ()}
 
 
 def counted_models(content: dict[str, Any]) -> list[str]:

@@ -22,7 +22,15 @@ from prismflow.settings.datasets import check_datasets, merge, with_bases
 from prismflow.settings.experiments_file import ExperimentsFile
 from prismflow.settings.hyperparameters import SECTIONS, check_values
 from prismflow.settings.models import EXPERIMENTS, overridden_by, read_models, with_overrides
-from prismflow.settings.shared_files import Reference, check_gene_table, read_references
+from prismflow.settings.normalisation import check_s3norm
+from prismflow.settings.perturbations import Perturbations, read_perturbations
+from prismflow.settings.predictions import check_predictions
+from prismflow.settings.shared_files import (
+    Reference,
+    check_gene_table,
+    external_files,
+    read_references,
+)
 from prismflow.settings.sheets import Row, check_name
 from prismflow.settings.tracks import Track, read_cells, read_tracks
 
@@ -41,6 +49,7 @@ class Config:
     experiments: dict[str, dict[str, Any]]
     references: dict[str, Reference]
     files: tuple[str, ...] = field(default=())
+    perturbations: tuple[Perturbations, ...] = field(default=())
 
     @property
     def datasets(self) -> dict[str, dict[str, Any]]:
@@ -50,6 +59,10 @@ class Config:
     def modalities_of(self, cell: str) -> list[str]:
         """Modalities for which ``cell`` has a track, in the configured channel order."""
         return [name for name in self.values["modalities"] if (cell, name) in self.tracks]
+
+    def perturbations_of(self, cell: str) -> list[Perturbations]:
+        """Files of tested element-gene pairs of a cell, in the order of their sheet."""
+        return [entry for entry in self.perturbations if entry.cell == cell]
 
 
 def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None) -> Config:
@@ -71,6 +84,9 @@ def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None)
     values["modalities"] = _in_order_of_files(values["modalities"], files)
     sheets = values["sheets"] = _found_sheets(values["sheets"], home)
     cells = read_cells(sheets["cells"])
+    for dataset in values["datasets"].values():
+        labelled = [name for name, row in cells.items() if row["labels"]]
+        dataset["cells"] = dataset["cells"] or labelled or list(cells)
     tracks = read_tracks(sheets["tracks"], cells, values, files)
     experiments = with_overrides(
         yaml_files.read_yaml(sheets["experiments"]), values["experiment_overrides"],
@@ -78,13 +94,17 @@ def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None)
     )  # fmt: skip
     experiments = yaml_files.validate(experiments, ExperimentsFile, [*files, sheets["experiments"]])
     models = read_models(values, files)
+    references = read_references(sheets["references"])
+    made = external_files(values, references)
     config = Config(
         values, cells, tracks, models, experiments["scenarios"], experiments["experiments"],
-        read_references(sheets["references"]), tuple(files),
+        references, tuple(files), read_perturbations(sheets["perturbations"], cells, made),
     )  # fmt: skip
     check_gene_table(values, config.references, files)
     _check_selection(config)
     check_datasets(config)
+    check_s3norm(values, tracks, models, files)
+    check_predictions(config)
     _check_scenarios(config)
     _check_explained(config)
     return config

@@ -24,6 +24,7 @@ from prismflow.settings.keys import (
 )  # fmt: skip
 from prismflow.settings.kinds import KINDS
 from prismflow.settings.policies import MISSING_GENE, MISSING_SIGNAL
+from prismflow.settings.predictions import Prediction
 from prismflow.settings.simulation import SimulatedGenome
 from prismflow.settings.training import TrainingSettings
 
@@ -70,7 +71,14 @@ class Sheets(Keys):
     experiments: str = key("The experiments file.")
     published: str = key("Sheet of published numbers.")
     claims: str = key("The claims file.", "config/claims.yaml")
+    verdict_errors: str = key(
+        "How often the rules of the claims err, written by benchmarks/verdicts.py.",
+        "config/verdict_errors.tsv",
+    )
     references: str = key("Sheet of shared files.", "config/references.tsv")
+    perturbations: str = key(
+        "Sheet of element-gene pairs tested by CRISPR interference.", "config/perturbations.tsv"
+    )
     costs: str = key("Sheet of assumed times per step.", "config/costs.tsv")
 
 
@@ -99,6 +107,28 @@ class GeneTable(Keys):
     cells: dict[str, GeneTableCell] = key("Labels by cell.", min_length=1)
 
 
+class OwnGenes(Keys):
+    """The gene table that the workflow makes from an annotation and the sheet of cells."""
+
+    path: str = key("Where it is made; datasets name it in `genes.path`.")
+    gtf: str = key("GENCODE or Ensembl, plain or gzip.")
+    genome: str = key("FASTA of the same assembly.")
+    tss: Literal["canonical", "most_5prime"] = key(
+        "Which transcript stands for a gene.", "canonical"
+    )
+    tss_bed: str | None = key("BED to whose nearest place on the strand TSS are moved.", None)
+    types: SomeNames = key("Biotypes of genes.", ["protein_coding"])
+    split: Literal["auto", "chromosome", "blocks"] = key(
+        "Column `split`: fold 11 by chromosome, blocks of position, or the first that is possible.",
+        "auto",
+    )
+    z_scores: Literal["training", "all"] = key(
+        "Lengths are scaled over the genes that train, or over all as published.", "training"
+    )
+    half_window_bp: Whole = key("Half of the window in which bigWig labels are summed.", 192, ge=1)
+    aliases: dict[str, str] = key("Chromosome in the GTF -> in the FASTA.", {})
+
+
 class GeneColumns(Keys):
     """Our name -> the table's column."""
 
@@ -124,7 +154,12 @@ class Label(Keys):
     """What is predicted."""
 
     column: str = key("Column template; {cell} is replaced.")
-    transform: Literal["log10p1", "raw"] = key("`log10p1` is log10(x + 1).")
+    transform: Literal["log10p1", "log10", "raw"] = key(
+        "`log10p1` is log10(x + 1), `log10` is log10(x + `pseudocount`)."
+    )
+    pseudocount: Number | None = key(
+        "Of the transform `log10`, in the label's unit.", None, sparse=True, gt=0
+    )
     name: str = key("Axis title.")
     missing: str = one_of("What a gene without a label means.", MISSING_GENE, "error")
 
@@ -140,6 +175,12 @@ class Splits(Keys):
     )
     use: SomeNames | None = key(
         "Folds of experiments that name none; null for all of `folds`.", None
+    )
+    block_bp: int = key(
+        "Genes whose TSS lie closer than this (bp) count as one sample in intervals and tests, and "
+        "so do all that such steps connect, and genes with nearly the same sequence.",
+        2000,
+        ge=0,
     )
     shared_sequence: Literal["drop", "keep"] = key(
         "Genes with the sequence of a gene in another split (alternative contigs, X and Y, one "
@@ -183,11 +224,19 @@ class Dataset(Keys):
         "Drop genes whose longest window has a larger share of N than this.", 1.0, ge=0, le=1
     )
     splits: Splits = key("Which genes train, validate and test.")
-    cells: SomeNames = key("Cells, by name.")
+    cells: SomeNames = key(
+        "Cells, by name; without it those of the sheet of cells that have `labels`, else all.", []
+    )
     elements: ElementKeys | None = key(
         "Candidate enhancers per gene, read by EPInformer; without it stores hold none.", None
     )
     signal_dtype: Literal["float32", "float16"] = key("Type of stored signals.", "float32")
+
+
+class S3Norm(Keys):
+    """What the transform `s3norm` makes the tracks of a modality like."""
+
+    reference: str = key("Cell whose track of this modality is the reference.")
 
 
 class Modality(Keys):
@@ -195,7 +244,16 @@ class Modality(Keys):
 
     kind: str = one_of("What its files hold.", KINDS)
     label: str = key("Name in figures; without it the modality's own.", None, sparse=True)
-    transform: str = key("`raw`, `log1p`, `log10p1` or `clip:<max>`, when a batch is made.", "raw")
+    transform: str = key(
+        "`raw`, `log1p`, `log10p1`, `clip:<max>`, `s3norm` or `s3norm:<another>`, when a batch is "
+        "made.",
+        "raw",
+    )
+    s3norm: S3Norm | None = key(
+        "Signals: fit y = A x^B to each track on training chromosomes, for the transform `s3norm`.",
+        None,
+        sparse=True,
+    )
     missing: str = one_of(
         "What a base without a value means; `mean` is that of the bases with one.",
         MISSING_SIGNAL,
@@ -228,9 +286,15 @@ class ConfigFile(Keys):
     sheets: Sheets = key("Where the other tables stand.")
     downloads: Downloads = key("Limits of downloads.", {})
     gene_table: GeneTable | None = key("How the gene table is made.", None)
+    own_genes: OwnGenes | None = key(
+        "How the gene table is made of an annotation; labels stand in the sheet of cells.", None
+    )
     datasets: dict[str, Dataset] = key("Datasets by name.", min_length=1)
     modalities: dict[str, Modality] = key(
         "Signals by name, in the channel order of every model.", min_length=1
+    )
+    predictions: dict[str, Prediction] = key(
+        "Predictions of genes without labels, by name; `snakemake predict` makes them.", {}
     )
     seeds: Annotated[list[Annotated[int, Field(strict=True, ge=0)]], UNIQUE] = key(
         "Seeds of the runs.", min_length=1

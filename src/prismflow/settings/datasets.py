@@ -107,6 +107,7 @@ def check_datasets(config: Configured) -> None:
                 if not track.downloaded:
                     _check_exists(track.path, made, track.where)
         _check_columns_of_cells(config, name, dataset)
+        _check_pseudocount(config, name, dataset["label"])
         check_elements(config.values, config.tracks, name, config.files)
         if dataset["splits"]["by"] == "chromosome":
             for fold in dataset["splits"]["folds"]:
@@ -157,6 +158,20 @@ def _check_columns_of_cells(config: Configured, name: str, dataset: Mapping[str,
                 f"{', '.join(cells)} need one each, found {column!r}, which would give all the "
                 "same values; write for example '{cell}_" + column.split("_", 1)[-1] + "'."
             )
+
+
+def _check_pseudocount(config: Configured, name: str, label: Mapping[str, Any]) -> None:
+    """Refuse a pseudocount that nothing reads, and log10 without one: log10(0) is no label."""
+    given = label.get("pseudocount") is not None
+    if given == (label["transform"] == "log10"):
+        return
+    where = yaml_files.where(config.files, ("datasets", name, "label", "transform"))
+    wanted = "no pseudocount" if given else "a pseudocount above 0"
+    raise InputError(
+        f"{where}: expected {wanted} beside label.transform: {label['transform']}, found "
+        f"{label.get('pseudocount', 'none')}; write transform: log10 and pseudocount: 0.1, or "
+        "one of log10p1 and raw without a pseudocount."
+    )
 
 
 def _check_folds(name: str, dataset: Mapping[str, Any], config: Configured) -> None:

@@ -15,6 +15,9 @@ from prismflow.settings import yaml_files
 from prismflow.settings.definitions import build
 from prismflow.settings.keys import EVEN, STRICT, UNIQUE, Whole, setting
 
+#: Key of `elements` -> kind of the modalities that it names, whose files are read for it.
+KINDS_READ = {"peaks": "peaks", "activity": "signal", "contacts": "contacts"}
+
 
 @dataclass(frozen=True, config=STRICT)
 class ElementKeys:
@@ -82,9 +85,10 @@ def check_elements(
     entry = dataset["elements"]
     if entry is None:
         return
-    wanted = [(entry["peaks"], "peaks"), *((name, "signal") for name in entry["activity"])]
+    named = {"peaks": [entry["peaks"]], "activity": entry["activity"]}
     if entry["contacts"]:
-        wanted.append((entry["contacts"], "contacts"))
+        named["contacts"] = [entry["contacts"]]
+    wanted = [(name, KINDS_READ[key]) for key, names in named.items() for name in names]
     where = yaml_files.where(files, ("datasets", name, "elements"))
     for modality, kind in wanted:
         found = values["modalities"].get(modality, {}).get("kind", "none of that name")

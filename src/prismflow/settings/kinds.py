@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+DTYPE_BYTES = {"float32": 4, "float16": 2}
+
 
 @dataclass(frozen=True)
 class KindRow:
@@ -27,6 +29,11 @@ class KindRow:
     bytes_per_base: int | None = None
     needs_resolution: bool = False
     model_input: bool = True
+
+    def bytes_per_gene(self, window_bp: int, signal_dtype: str) -> int:
+        """Bytes that a store keeps of one window; bins are too few to count."""
+        own = self.bytes_per_base
+        return window_bp * (DTYPE_BYTES[signal_dtype] if own is None else own)
 
 
 KINDS: dict[str, KindRow] = {
@@ -55,8 +62,6 @@ SUFFIXES = {
 
 #: Formats of text, which a portal may hold packed.
 PACKED_BY_PORTAL = ("bed", "narrowPeak", "broadPeak")
-
-DTYPE_BYTES = {"float32": 4, "float16": 2}
 
 
 def module_of(kind: str) -> str:

@@ -168,6 +168,8 @@ def external_files(values: Mapping[str, Any], references: Mapping[str, Reference
     made = {reference.path for reference in references.values()}
     if values["gene_table"] is not None:
         made.add(values["gene_table"]["path"])
+    if values["own_genes"] is not None:
+        made.add(values["own_genes"]["path"])
     made |= {released_contacts_path(cell) for cell in released_contacts(references)}
     return made | {released_elements_path(cell) for cell in released_elements(references)}
 

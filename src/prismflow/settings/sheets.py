@@ -29,6 +29,7 @@ RESERVED = frozenset(
         "none",
         "plan",
         "plots",
+        "predictions",
         "report",
         "results",
         "runs",

@@ -13,12 +13,6 @@ from prismflow.settings.kinds import KINDS, PACKED_BY_PORTAL, SUFFIXES, TRACK_FO
 from prismflow.settings.shared_files import size_of
 from prismflow.settings.sheets import Row, check_name, check_source, read_sheet
 
-
-def regional_name(modality: str) -> str:
-    """Gene feature that holds the regional level of a signal, where its modality has one."""
-    return f"{modality}_regional"
-
-
 PORTALS = ("encode", "4dn", "url")
 
 
@@ -47,7 +41,10 @@ class Track:
 
 def read_cells(path: str) -> dict[str, Row]:
     rows = read_sheet(
-        path, ("cell",), ("biosample", "description", "published_cell"), key=("cell",)
+        path,
+        ("cell",),
+        ("biosample", "description", "published_cell", "labels"),
+        key=("cell",),
     )
     return {check_name(row["cell"], "cell", row.where): row for row in rows}
 

@@ -27,17 +27,19 @@ _RUNS_AT_ONCE = 256
 class Replicates:
     """A metric of S runs: ``values`` (S,) of the data, ``resampled`` (B, S) of resampled genes.
 
-    ``n_genes`` counts the test genes of all folds together.
+    ``n_genes`` counts the test genes of all folds together, ``n_blocks`` what was drawn: blocks of
+    genes that are no independent samples; None: every gene is its own.
     """
 
     values: np.ndarray
     resampled: np.ndarray
     n_genes: int
+    n_blocks: int | None = None
 
     def of(self, columns: Sequence[int]) -> Replicates:
         """The chosen runs, in the order given."""
         index = list(columns)
-        return Replicates(self.values[index], self.resampled[:, index], self.n_genes)
+        return Replicates(self.values[index], self.resampled[:, index], self.n_genes, self.n_blocks)
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,19 @@ class Effect:
         return self.value - half, self.value + half
 
 
-def gene_weights(n_genes: int, n_resamples: int, seed: Sequence[int] | int) -> np.ndarray:
-    """How often each gene is drawn, divided by the number of genes: float32 (B, G), rows sum to 1.
+def gene_weights(
+    n_genes: int,
+    n_resamples: int,
+    seed: Sequence[int] | int,
+    blocks: np.ndarray | None = None,
+) -> np.ndarray:
+    """How often each gene is drawn, divided by how many were: float32 (B, G), rows sum to 1.
+
+    Args:
+        n_genes: G.
+        n_resamples: B.
+        seed: of the draws.
+        blocks: (G,) block of every gene; blocks are drawn whole. None: genes are.
 
     Raises:
         InputError: fewer than two genes.
@@ -93,8 +106,13 @@ def gene_weights(n_genes: int, n_resamples: int, seed: Sequence[int] | int) -> n
     if n_genes < 2:
         raise InputError(f"bootstrap over genes: expected at least 2 test genes, found {n_genes}.")
     generator = np.random.default_rng(seed)
-    counts = generator.multinomial(n_genes, np.full(n_genes, 1 / n_genes), size=n_resamples)
-    return (counts / n_genes).astype(np.float32)
+    n_drawn, place = n_genes, np.arange(n_genes)
+    if blocks is not None:
+        names, place = np.unique(blocks, return_inverse=True)
+        n_drawn = len(names)
+    counts = generator.multinomial(n_drawn, np.full(n_drawn, 1 / n_drawn), size=n_resamples)
+    genes = counts[:, place]
+    return (genes / genes.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def replicate(
@@ -102,6 +120,7 @@ def replicate(
     predicted: Sequence[np.ndarray],
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
+    blocks: Sequence[np.ndarray] | None = None,
 ) -> dict[str, Replicates]:
     """MSE and Pearson correlation of runs, on the test genes and on resamples of them.
 
@@ -110,6 +129,7 @@ def replicate(
         predicted: per fold (R, G_f) predictions of R runs on these genes.
         n_resamples: B.
         seed: seed of the draws; equal seeds give equal draws whatever the runs are.
+        blocks: per fold (G_f,) block of every gene; None: genes are drawn one by one.
 
     Returns:
         For each of :data:`PAIRED_METRICS` the values of R runs, means over folds.
@@ -124,9 +144,11 @@ def replicate(
                 f"{labels.size} genes, found an array of shape {runs.shape}."
             )
     n_genes = sum(labels.size for labels in observed)
+    n_blocks = None if blocks is None else sum(np.unique(own).size for own in blocks)
     totals: dict[str, list[np.ndarray]] = {}
     for fold, (labels, runs) in enumerate(zip(observed, predicted, strict=True)):
-        weights = gene_weights(labels.size, n_resamples, [seed, fold])
+        own = None if blocks is None else blocks[fold]
+        weights = gene_weights(labels.size, n_resamples, [seed, fold], own)
         for metric, (values, resampled) in _one_fold(labels, runs, weights).items():
             if metric not in totals:
                 totals[metric] = [values, resampled]
@@ -134,7 +156,7 @@ def replicate(
                 totals[metric][0] += values
                 totals[metric][1] += resampled
     return {
-        metric: Replicates(values / len(observed), resampled / len(observed), n_genes)
+        metric: Replicates(values / len(observed), resampled / len(observed), n_genes, n_blocks)
         for metric, (values, resampled) in totals.items()
     }
 
@@ -201,18 +223,22 @@ def contrast(arms: Sequence[tuple[float, Replicates]], level: float = 0.95) -> E
         )
     values = sum(weight * replicates.values for weight, replicates in arms)
     resampled = sum(weight * replicates.resampled.astype(float) for weight, replicates in arms)
-    return _effect(np.asarray(values), np.asarray(resampled), arms[0][1].n_genes, level)
+    first = arms[0][1]
+    n_drawn = first.n_genes if first.n_blocks is None else first.n_blocks
+    return _effect(np.asarray(values), np.asarray(resampled), first.n_genes, n_drawn, level)
 
 
-def _effect(values: np.ndarray, resampled: np.ndarray, n_genes: int, level: float) -> Effect:
+def _effect(
+    values: np.ndarray, resampled: np.ndarray, n_genes: int, n_drawn: int, level: float
+) -> Effect:
     n_seeds = values.size
     resampled = resampled[np.isfinite(resampled).all(axis=1)]
     value = float(values.mean())
     if len(resampled) < 2 or not np.isfinite(value):
         nan = float("nan")
         return Effect(value, nan, nan, nan, nan, nan, n_seeds, n_genes, Components(nan, nan, nan))
-    # Resampling n genes understates a variance by (n - 1) / n.
-    unbiased = n_genes / (n_genes - 1)
+    # Resampling n genes, or blocks of them, understates a variance by (n - 1) / n.
+    unbiased = n_drawn / max(1, n_drawn - 1)
     of_mean = float(resampled.mean(axis=1).var(ddof=1)) * unbiased
     if n_seeds == 1:
         components = Components(0.0, of_mean, 0.0)
@@ -228,7 +254,7 @@ def _effect(values: np.ndarray, resampled: np.ndarray, n_genes: int, level: floa
         )
     variance = max(0.0, between - shared) + of_mean
     scatter = between if between > shared else 0.0
-    df = degrees_of_freedom(variance, scatter, of_mean, n_seeds, n_genes)
+    df = degrees_of_freedom(variance, scatter, of_mean, n_seeds, n_drawn)
     se = float(np.sqrt(variance))
     half = float(stats.t.ppf(0.5 + level / 2, df)) * se if se > 0 else 0.0
     p = float(2 * stats.t.sf(abs(value) / se, df)) if se > 0 else float(value == 0)

@@ -18,6 +18,7 @@ def sign_flip_test(
     weights: np.ndarray | None = None,
     n_permutations: int = N_PERMUTATIONS,
     seed: int = 0,
+    blocks: np.ndarray | None = None,
 ) -> np.ndarray:
     """Two-sided paired permutation test of every column: is the mean difference zero?
 
@@ -29,6 +30,7 @@ def sign_flip_test(
         weights: (G,) weights of the genes in the mean, default equal.
         n_permutations: random swaps; the data themselves count as one more, so p > 0.
         seed: seed of the swaps, which are the same for every column.
+        blocks: (G,) block of every gene; the genes of a block are swapped together.
 
     Returns:
         (M,) p values.
@@ -45,6 +47,9 @@ def sign_flip_test(
     n_genes = len(values)
     weights = np.full(n_genes, 1 / n_genes) if weights is None else np.asarray(weights)
     values = values * weights[:, None]
+    if blocks is not None:
+        values = _sums(values, blocks)
+        n_genes = len(values)
     scale = np.abs(values).sum(axis=0)
     reached = np.abs(values.sum(axis=0)) - _TIE * scale
     generator = np.random.default_rng(seed)
@@ -56,6 +61,14 @@ def sign_flip_test(
         count += (np.abs(signs @ values) >= reached).sum(axis=0)
         remaining -= block
     return (count + 1) / (n_permutations + 1)
+
+
+def _sums(values: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """(blocks, M) sums of the rows of each block."""
+    names, place = np.unique(blocks, return_inverse=True)
+    sums = np.zeros((len(names), values.shape[1]))
+    np.add.at(sums, place, values)
+    return sums
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -51,6 +51,37 @@ def genes_needed(
     )
 
 
+def smallest_difference(
+    components: Components,
+    n_seeds: int,
+    n_genes: int,
+    alpha: float = ALPHA,
+    power: float = POWER,
+) -> float:
+    """The smallest true difference that this many seeds and genes would find."""
+    variance, df = _spread(components, n_seeds, n_genes, 1.0)
+    return math.sqrt(variance) * float(stats.t.ppf(1 - alpha / 2, df) + stats.t.ppf(power, df))
+
+
+def enough_of_both(
+    delta: float,
+    components: Components,
+    n_genes: int,
+    alpha: float = ALPHA,
+    power: float = POWER,
+) -> tuple[int, int]:
+    """Seeds and genes that find ``delta`` together, each with about half of the variance.
+
+    There is such a pair even where seeds alone, or genes alone, would never do.
+    """
+    quantiles = float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power))
+    half = (delta / quantiles) ** 2 / 2
+    seeds = max(3, math.ceil((components.seed + components.both) / half))
+    while not math.isfinite(genes := genes_needed(delta, components, seeds, n_genes, alpha, power)):
+        seeds += 1
+    return seeds, int(genes)
+
+
 def seeds_needed_apart(
     delta: float, sd: float, sd_reference: float, alpha: float = ALPHA, power: float = POWER
 ) -> float:
@@ -77,13 +108,20 @@ def _decides(
     alpha: float,
     power: float,
 ) -> bool:
+    return _found(delta, *_spread(components, n_seeds, n_genes, times_genes), alpha, power)
+
+
+def _spread(
+    components: Components, n_seeds: float, n_genes: float, times_genes: float
+) -> tuple[float, float]:
+    """Variance and degrees of freedom of the mean."""
     variance = components.variance(n_seeds, times_genes)
     of_mean = (components.gene + components.both / n_seeds) / times_genes
     between = (components.seed + components.both / times_genes) / n_seeds
     df = degrees_of_freedom(
         variance, between if components.seed > 0 else 0.0, of_mean, n_seeds, n_genes
     )
-    return _found(delta, variance, df, alpha, power)
+    return variance, df
 
 
 def _found(delta: float, variance: float, df: float, alpha: float, power: float) -> bool:

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from prismflow.data.inputs import GeneInputs
+from prismflow.data.layouts import layout_of
 from prismflow.data.store import ELEMENT_FILES, Store
-from prismflow.data.transforms import default_transform
 from prismflow.errors import InputError
 from prismflow.files import read_json, read_tsv
 from prismflow.models import class_of
@@ -117,7 +117,7 @@ def open_inputs(
                 f"model {settings['model']!r} needs the modality {name!r}, the store {store.path} "
                 f"of cell {store.manifest['cell']!r} has: {', '.join(store.modalities) or 'none'}."
             )
-        default = default_transform(store.modality(name))
+        default = layout_of(store.modality(name)).default_transform
         transforms[name] = settings.get("transforms", {}).get(name, default)
     absent = [f for f in settings["gene_features"] if f not in store.manifest["gene_features"]]
     if absent:

@@ -127,8 +127,9 @@ def test_contacts_that_contradict_the_sheet_are_refused(
 @pytest.mark.parametrize(
     ("text", "words"),
     [("chr1\t0\t9\t3.5\n", "bedGraphToBigWig"), ("chr1\t0\t9\n", "a file of text"),
-     (gzip.compress(b"chr1\t0\t9\t3.5\n"), "a file of gzip"),
+     (gzip.compress(b"chr1\t0\t9\t3.5\n", mtime=0), "a file of gzip"),
      (bytes.fromhex("ebf28987") + bytes(90), "found a bigBed")],
+    ids=["bedGraph", "text", "gzip", "bigBed"],
 )  # fmt: skip
 def test_what_is_no_bigwig_is_called_what_it_is(
     tmp_path: Path, text: str | bytes, words: str
@@ -145,6 +146,7 @@ def test_what_is_no_bigwig_is_called_what_it_is(
      (b"track type=bedGraph name=x\nchr1\t0\t9\t3\n", "a bedGraph"),
      (b"fixedStep chrom=chr1 start=1 step=1\n3\n", "a wiggle"), (b"HIC\0" + bytes(90), r"a \.hic"),
      (b"\x89HDF\r\n\x1a\n" + bytes(90), "a HDF5")],
+    ids=["bigBed", "bedGraph", "wiggle", "hic", "HDF5"],
 )  # fmt: skip
 def test_what_is_no_file_of_peaks_is_called_what_it_is(
     tmp_path: Path, head: bytes, words: str

@@ -149,3 +149,24 @@ def test_cells_need_a_column_each(tmp_path: Path) -> None:
     assert len(read(path, label_column="A_cage", cells=["A"])) == 3
     with pytest.raises(InputError, match=r"the column '\{other\}_cage' can't be found"):
         read(path, label_column="{other}_cage", cells=["A"])
+
+
+def test_a_pseudocount_below_one_is_added_before_the_logarithm(tmp_path: Path) -> None:
+    genes = read(table(tmp_path, ROWS), label_transform="log10:0.1", cells=["A"])
+    expected = [math.log10(x + 0.1) for x in (9, 99, 0)]
+    assert genes["label_A"].tolist() == pytest.approx(expected, abs=1e-12)
+    with pytest.raises(InputError, match=r"label transform 'log10:0' is unknown"):
+        read(table(tmp_path, ROWS), label_transform="log10:0", cells=["A"])
+
+
+def test_a_gene_without_a_label_in_one_cell_stays_in_a_dataset_of_the_other(
+    tmp_path: Path,
+) -> None:
+    rows = [*ROWS, "g4\tchr2\t7\t+\t1\t\t1\ttrain"]
+    kept = {
+        cells: set(genes.loc[genes["drop_reason"] == "", "gene_id"])
+        for cells in (("A",), ("B",), ("A", "B"))
+        for genes in [read(table(tmp_path, rows), cells=cells, missing_label="drop")]
+    }
+    assert kept["A",] == kept["A", "B"] == {"g1", "g2", "g3"}
+    assert kept["B",] == {"g1", "g2", "g3", "g4"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import os
@@ -25,7 +26,7 @@ FILE = '''
 
 import numpy as np
 
-from prismflow.data.kinds import Kind
+from prismflow.data.kinds import AtTss, Kind
 from prismflow.data.store_writer import RowFile
 
 
@@ -40,6 +41,10 @@ class Levels(Kind):
                 out.write(np.array([row]), np.full((1, window_bp), level))
         return {"dtype": dtype}
 
+    def at_tss(self, track, genes, window_bp):
+        levels = [float(line) for line in open(track["path"])]
+        return AtTss(level=np.array(levels), level_words="the level")
+
 
 KIND = Levels()
 '''
@@ -53,9 +58,12 @@ import prismflow
 from prismflow.data.store import Store
 from prismflow.data.store_builder import build_store
 from prismflow.data.tracks import inspect_track
-from prismflow.data.transforms import default_transform
+from prismflow.data.layouts import layout_of
 from prismflow.data.chromosomes import Genes
 from prismflow.data.inputs import GeneInputs
+from prismflow.evaluation.data_checks import check_data
+from prismflow.figures.draw_figure import plot_data_checks
+from prismflow.files import read_tsv, write_json
 from prismflow.models.tabular import GradientBoosting, GradientBoostingSettings
 from prismflow.settings.kinds import SUFFIXES, TRACK_FORMATS
 
@@ -73,11 +81,23 @@ build_store(
 )
 store = Store.open("store")
 both = np.array([0, 1])
-inputs = GeneInputs(store, ("rna",), {"rna": default_transform(store.modality("rna"))}, (), 100)
+transforms = {"rna": layout_of(store.modality("rna")).default_transform}
+inputs = GeneInputs(store, ("rna",), transforms, (), 100)
 read = GradientBoosting.inputs(inputs)
 chosen = GradientBoostingSettings(bin_bp=50, max_iter=2, min_samples_leaf=1, max_features=1.0)
 features = GradientBoosting.design(read, both, chosen)
 data = (np.repeat(features, 20, axis=0), np.repeat([1.0, 2.0], 20))
+write_json(found, "levels.json")
+Path("dropped.tsv").write_text("gene_id\\treason\\n")
+Path("sizes").write_text("chr1\\t2000\\n")
+track = {"modality": "rna", "kind": "levels", "path": "levels.tsv"}
+files = {name: f"{name}.tsv" for name in ("checks", "profiles", "examples")}
+files["summary"] = "summary.json"
+check_data(
+    {"A": [track]}, {"A": {"rna": "levels.json"}}, {}, genes="genes.tsv", dropped="dropped.tsv",
+    sizes="sizes", outputs=files,
+)
+plot_data_checks({"target_label": "label"}, files, "checks.pdf", "checks.png")
 trained, _ = GradientBoosting.train(data, data, chosen, seed=2)
 print(json.dumps({
     "package": prismflow.__file__, "n_levels": found["n_levels"], "inputs": store.modalities,
@@ -85,6 +105,8 @@ print(json.dumps({
     "suffix": SUFFIXES["tsv"], "features": features.tolist(),
     "channel": inputs.signals(both)[:, 0, 0].tolist(),
     "predicted": trained.predict(features).tolist(),
+    "checked": read_tsv("checks.tsv").iloc[0].to_dict(),
+    "drawn": Path("checks.png").read_bytes()[1:4].decode(),
 }))
 """
 DIGESTS = """
@@ -135,6 +157,10 @@ def test_another_kind_costs_its_file_and_one_row(root: Path, tmp_path: Path) -> 
     assert found["features"] == [pytest.approx(row) for row in logged]
     assert found["predicted"][0] < found["predicted"][1]
     assert (found["formats"], found["suffix"]) == ({"tsv": "tsv"}, "tsv")
+    # Higher labels stand where the level is higher: what the data check says of it.
+    assert found["checked"]["kind"] == "levels"
+    assert found["checked"]["spearman"] == pytest.approx(1)
+    assert found["drawn"] == "PNG"
     after = in_copy(tmp_path, DIGESTS)
     assert after.pop("levels") not in before.values()
     assert after == before
@@ -156,6 +182,44 @@ def test_every_row_has_a_file_and_every_file_a_row() -> None:
     assert known_kinds() == sorted(KINDS)
     for name in KINDS:
         assert isinstance(kind_of("x", name), Kind)
+
+
+def kinds_compared(source: str) -> list[str]:
+    """Lines of Python that compare something with the name of a kind."""
+    lines = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            sides = [node.value]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("startswith"):
+            sides = list(node.args)
+        else:
+            continue
+        # A collection on one side counts by what it lists.
+        values = [
+            value for side in sides
+            for value in (side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side])
+        ]  # fmt: skip
+        if any(isinstance(value, ast.Constant) and value.value in KINDS for value in values):
+            lines.append(f"{node.lineno}: {ast.unparse(node)}")
+    return lines
+
+
+def test_only_a_kinds_own_file_and_row_know_its_name(root: Path) -> None:
+    assert kinds_compared('if kind == "peaks":\n    pass')
+    assert kinds_compared('kept = [t for t in tracks if t.kind not in ("signal", "other")]')
+    assert kinds_compared('match kind:\n    case "contacts":\n        pass')
+    assert not kinds_compared('track = {"kind": "peaks"}')
+    package = root / "src" / "prismflow"
+    own = {package / "settings" / "kinds.py", *(package / "data" / "kinds").glob("*.py")}
+    read = {*package.rglob("*.py"), *(root / "workflow" / "scripts").glob("*.py")} - own
+    assert len(read) > 200
+    branches = {
+        str(path.relative_to(root)): lines
+        for path in sorted(read) if (lines := kinds_compared(path.read_text()))
+    }  # fmt: skip
+    assert branches == {}
 
 
 def test_unknown_kinds_and_reserved_names_are_refused() -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyBigWig
 import pytest
 
+from prismflow.data.gene_blocks import GAP_BP, split_of_genes
 from prismflow.data.own_genes import main, make_gene_table
 from prismflow.data.quantification import mean_of_replicates, read_quantification
+from prismflow.data.tss_places import moved_to_bed
+from prismflow.data.tss_signal import signal_at_tss
 from prismflow.errors import InputError
 
 from .test_annotation import gtf_line, written
@@ -89,11 +93,13 @@ def sources(tmp_path: Path) -> tuple[Path, Path]:
         ):
             lines.append(gtf_line(feature, start + first, start + last, name, gene, chrom=chrom,
                                   tag="MANE_Select"))  # fmt: skip
-    lines += [
-        line.replace("chr1\t", "chr2\t").replace("G1", "G4").replace("T1", "T4")
-        for line in lines[:3]
-    ]
-    fasta = "".join(f">{chrom}\n{'ACGTG' * 200}\n" for chrom in ("chr1", "chr2", "chr22"))
+    for chrom, number in (("chr2", 4), ("chr3", 5)):
+        lines += [
+            line.replace("chr1\t", f"{chrom}\t").replace("G1", f"G{number}").replace(
+                "T1", f"T{number}")
+            for line in lines[:3]
+        ]  # fmt: skip
+    fasta = "".join(f">{chrom}\n{'ACGTG' * 200}\n" for chrom in ("chr1", "chr2", "chr3", "chr22"))
     return written(tmp_path / "a.gtf", *lines), file_of(tmp_path / "g.fa", fasta)
 
 
@@ -101,15 +107,20 @@ def test_the_table_has_genes_features_and_labels_and_the_summary_adds_up(
     tmp_path: Path, sources: tuple[Path, Path]
 ) -> None:
     label = file_of(tmp_path / "l.tsv", "gene_id\ttpm\nG1\t1\nG2\t2\nG9\t3\n")
-    genes, summary = make_gene_table(*sources, {"K562": [label]})
-    assert list(genes["gene_id"]) == ["G1", "G2", "G4"]
-    assert list(genes["tss"]) == [100, 300, 100]
-    assert genes["K562_tpm"].tolist()[:2] == [1.0, 2.0] and genes["K562_tpm"].isna()[2]
+    made = make_gene_table(*sources, {"K562": [str(label)]})
+    genes, summary = made.genes, made.summary
+    assert list(genes["gene_id"]) == ["G1", "G2", "G4", "G5"]
+    assert list(genes["tss"]) == [100, 300, 100, 100]
+    assert genes["K562_label"].tolist()[:2] == [1.0, 2.0] and genes["K562_label"].isna()[2]
     counts = dict(zip(summary["what"], summary["count"], strict=True))
     assert counts["genes on alt1, which the FASTA lacks"] == 1
-    assert counts["genes matched"] == 2 and counts["genes without a value"] == 1
+    assert counts["genes matched"] == 2 and counts["genes without a value"] == 2
     # Standardised over the training genes G1 and G4, which are equal: their z-scores are 0.
     assert genes["cds_length"].tolist()[0] == 0 and genes["cds_length"].tolist()[1] != 0
+    assert genes["split"].tolist() == ["train", "test", "train", "valid"]
+    scale = made.scale.set_index("feature").loc["cds_length"]
+    # 60 coding bases and none in introns: log10(60.1) is the training mean of G1 and G4.
+    assert scale["mean"] == pytest.approx(1.778874, abs=1e-6) and scale["sd"] == 1.0
 
 
 def test_the_command_writes_both_tables_or_one_sentence(
@@ -120,9 +131,9 @@ def test_the_command_writes_both_tables_or_one_sentence(
     out = tmp_path / "genes.tsv"
     given = ["--gtf", gtf, "--fasta", fasta, "--out", str(out)]
     assert main([*given, "--label", f"K562={label}"]) == 0
-    assert len(pd.read_csv(out, sep="\t")) == 3
+    assert len(pd.read_csv(out, sep="\t")) == 4
     assert (tmp_path / "genes.summary.tsv").is_file()
-    assert "3 genes" in capsys.readouterr().out
+    assert "4 genes" in capsys.readouterr().out
     assert main([*given, "--label", "K562"]) == 2
     assert "expected CELL=FILE, found 'K562'" in capsys.readouterr().err
 
@@ -150,3 +161,90 @@ def test_real_salmon_and_rsem_of_one_line_agree(realdata_genomewide_dir: Path) -
     joined = pd.concat([salmon, rsem], axis=1, join="inner")
     assert len(joined) == 2894
     assert joined.corr(method="spearman").iloc[0, 1] > 0.9
+
+
+def test_all_genes_count_for_z_scores_where_the_published_scale_is_asked_for(
+    sources: tuple[Path, Path],
+) -> None:
+    table = make_gene_table(*sources, {}, z_scores="all").genes
+    assert table["cds_length"].mean() == pytest.approx(0) and table["cds_length"][0] != 0
+
+
+def test_blocks_of_position_stand_apart_and_hold_all_three_sets() -> None:
+    genes = pd.DataFrame(
+        {"chrom": ["b"] * 50 + ["a"] * 50, "tss": [20_000 * i for i in range(50)] * 2}
+    )
+    roles, way = split_of_genes(genes, ["a", "b"], "auto")
+    assert way == "blocks" and set(roles) == {"train", "valid", "test", "none"}
+    assert set(roles[50:]) == {"train"}  # the genome's order, not the table's
+    at = genes["tss"][:50]
+    for first, second in (("train", "valid"), ("valid", "test")):
+        gap = at[roles[:50] == second].min() - at[roles[:50] == first].max()
+        assert gap >= GAP_BP
+    with pytest.raises(InputError, match="expected genes that train, validate and test"):
+        split_of_genes(genes, ["a", "b"], "chromosome")
+
+
+def test_tss_move_to_the_nearest_place_on_their_strand(tmp_path: Path) -> None:
+    genes = pd.DataFrame(
+        {
+            "gene_id": list("abc"),
+            "chrom": "chr1",
+            "tss": [1000, 1000, 90_000],
+            "strand": list("+-+"),
+        }
+    )
+    bed = "chr1\t1010\t1011\tp\t0\t+\nchr1\t989\t990\tq\t0\t-\nchr1\t5000\t5001\tr\t0\t+\n"
+    moved, counts = moved_to_bed(genes, file_of(tmp_path / "cage.bed", bed))
+    # The base 989 is the first one transcribed where tss, a BED bound, is 990 on the minus strand.
+    assert moved["tss"].tolist() == [1010, 990, 90_000]
+    assert counts == {"moved to the nearest place": 2, "without a place within 1000 bp": 1}
+    with pytest.raises(InputError, match="found none for 3 genes"):
+        moved_to_bed(genes, file_of(tmp_path / "far.bed", "chr9\t1\t2\n"))
+
+
+def bigwig(path: Path, values: dict[int, float]) -> str:
+    with pyBigWig.open(str(path), "w") as out:
+        out.addHeader([("chr1", 10_000)])
+        at = sorted(values)
+        out.addEntries(["chr1"] * len(at), at, ends=[i + 1 for i in at],
+                       values=[values[i] for i in at])  # fmt: skip
+    return str(path)
+
+
+def test_signal_is_summed_on_each_genes_own_strand_and_minus_tracks_may_be_negative(
+    tmp_path: Path,
+) -> None:
+    genes = pd.DataFrame(
+        {"gene_id": ["a", "b"], "chrom": "chr1", "tss": [1000, 1000], "strand": ["+", "-"]}
+    )
+    plus = bigwig(tmp_path / "p.bw", {808: 1.0, 1191: 2.0, 1192: 9.0})
+    minus = bigwig(tmp_path / "m.bw", {807: -9.0, 900: -4.0, 1100: -1.0})
+    assert signal_at_tss([plus, minus], genes).to_dict() == {"a": 3.0, "b": 5.0}
+    assert signal_at_tss([plus], genes).to_dict() == {"a": 3.0, "b": 3.0}
+    both = bigwig(tmp_path / "b.bw", {900: -4.0, 1100: 7.0})
+    with pytest.raises(InputError, match="found none at 2 genes"):
+        signal_at_tss([bigwig(tmp_path / "o.bw", {9000: 1.0})], genes)
+    other = genes.assign(tss=[900, 1100])
+    with pytest.raises(InputError, match="expected values of one sign"):
+        signal_at_tss([both], other, half_window_bp=50)
+
+
+def test_replicate_bigwigs_are_labels_and_their_agreement_is_said(
+    tmp_path: Path, sources: tuple[Path, Path]
+) -> None:
+    fasta_lengths = [("chr1", 1000), ("chr2", 1000), ("chr3", 1000), ("chr22", 1000)]
+    paths = []
+    for number in (1, 3):
+        paths.append(str(tmp_path / f"{number}.bw"))
+        with pyBigWig.open(paths[-1], "w") as out:
+            out.addHeader(fasta_lengths)
+            for place, (chrom, _) in enumerate(fasta_lengths):
+                out.addEntries([chrom], [110], ends=[111], values=[float(number * (place + 1))])
+    made = make_gene_table(*sources, {"K562": paths})
+    # chr1, chr22 (its TSS 300 sums over [108, 492)), chr2, chr3: means of both replicates.
+    assert made.genes["K562_label"].tolist() == [2.0, 8.0, 4.0, 6.0]
+    assert any("Spearman correlation 1.000" in what for what in made.summary["what"])
+    with pytest.raises(InputError, match="replicates of one kind"):
+        label = file_of(tmp_path / "l.tsv", "gene_id\ttpm\nG1\t1\n")
+        make_gene_table(*sources, {"K562": [paths[0], str(label)]})

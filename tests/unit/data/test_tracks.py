@@ -114,7 +114,7 @@ def test_promoter_activity(track: Path) -> None:
 
 
 def test_peaks_from_bed_and_bigwig(tmp_path: Path, track: Path) -> None:
-    path = tmp_path / "x.narrowPeak"
+    path = tmp_path / "x.bed"
     path.write_text("chr1\t100\t110\tp\nchr1\t95\t99\tp\nchr1\t98\t103\tp\nchr1\t500\t600\tq\n")
     where = genes(["chr1", "chr2"], [100, 100])
     with pytest.raises(InputError, match=r"no data for chr2 \(1 genes\) .*; it has chr1"):

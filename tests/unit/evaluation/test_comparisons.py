@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,25 @@ def experiment(models: list[str], **keys) -> dict:
     return {"id": "main", "models": models, "references": references({}, models), **keys}
 
 
+def write_blocks(folder: Path, genes: list[str]) -> None:
+    """Every two genes are a block."""
+    rows = "".join(f"{gene}\t{i // 2}\n" for i, gene in enumerate(genes))
+    (folder / "blocks.tsv").write_text("gene_id\tblock\n" + rows)
+
+
+def gather(runs: list[tuple[str, str, str, int]], folder: Path) -> None:
+    blocks, output = folder / "blocks.tsv", folder / "all.safetensors"
+    gather_predictions("demo", runs, blocks, output, folder)
+
+
+def test_a_test_gene_without_a_block_is_refused(tmp_path: Path) -> None:
+    run = ("A", "m", "f1", 2)
+    write_run(tmp_path, run, {"full": np.zeros(2)}, np.ones(2), ["a", "b"])
+    write_blocks(tmp_path, ["a"])
+    with pytest.raises(InputError, match=r"blocks.tsv: expected the block .* found none of b"):
+        gather([run], tmp_path)
+
+
 def test_gathered_predictions_are_those_of_the_files(tmp_path: Path) -> None:
     generator = np.random.default_rng(1)
     genes = [f"g{i}" for i in range(6)]
@@ -73,18 +93,22 @@ def test_gathered_predictions_are_those_of_the_files(tmp_path: Path) -> None:
         write_run(
             tmp_path, run, {"full": values[run][0], "crop_2bp": values[run][1]}, observed, genes
         )
-    gather_predictions("demo", runs, tmp_path / "all.safetensors", tmp_path)
+    write_blocks(tmp_path, genes)
+    gather(runs, tmp_path)
     (found,) = read_gathered(tmp_path / "all.safetensors")
     assert (found.cell, found.fold, found.genes) == ("A", "f1", tuple(genes))
+    assert list(found.blocks) == [0, 0, 1, 1, 2, 2]
     assert found.observed == pytest.approx(np.float32([observed]))
     for row, predicted in zip(found.rows, found.predicted, strict=True):
         expected = values["A", row.model, "f1", row.seed][int(row.scenario != "full")]
         assert predicted == pytest.approx(expected, rel=1e-6)
     first = (tmp_path / "all.safetensors").read_bytes()
-    gather_predictions("demo", runs[::-1], tmp_path / "all.safetensors", tmp_path)
+    gather_predictions(
+        "demo", runs[::-1], tmp_path / "blocks.tsv", tmp_path / "all.safetensors", tmp_path
+    )
     assert (tmp_path / "all.safetensors").read_bytes() == first
     write_run(tmp_path, runs[2], {"full": values[runs[2]][0]}, other, genes)
-    gather_predictions("demo", runs, tmp_path / "all.safetensors", tmp_path)
+    gather(runs, tmp_path)
     (found,) = read_gathered(tmp_path / "all.safetensors")
     assert [row.observed for row in found.rows] == [0, 0, 0, 0, 1]
 
@@ -92,9 +116,12 @@ def test_gathered_predictions_are_those_of_the_files(tmp_path: Path) -> None:
 def test_runs_on_other_genes_are_refused(tmp_path: Path) -> None:
     for seed, genes in ((2, ["a", "b"]), (22, ["b", "a"])):
         write_run(tmp_path, ("A", "m", "f1", seed), {"full": np.zeros(2)}, np.ones(2), genes)
+    write_blocks(tmp_path, ["a", "b"])
     runs = [("A", "m", "f1", 2), ("A", "m", "f1", 22)]
     with pytest.raises(InputError, match=r"expected the 2 test genes of .*seed2"):
-        gather_predictions("demo", runs, tmp_path / "all.safetensors", tmp_path)
+        gather_predictions(
+            "demo", runs, tmp_path / "blocks.tsv", tmp_path / "all.safetensors", tmp_path
+        )
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
@@ -288,3 +315,27 @@ def test_scenarios_alone_are_something_to_compare() -> None:
     assert not compares({}, {}, ["full"])
     assert not compares({"transfer": True}, {}, ["full", "on_B"])
     assert not compares({"category": "Checks"}, {"a": "b"}, ["full", "x"])
+
+
+def test_blocks_widen_intervals_and_raise_p_where_genes_move_together() -> None:
+    """Every four genes have one difference: they are one sample."""
+    generator = np.random.default_rng(12)
+    observed = np.repeat(generator.normal(size=100), 4)
+    shared = np.repeat(generator.normal(size=100), 4)
+    rows, predicted = [], []
+    for model, scale in (("prism", 0.5), ("gbm", 0.55)):
+        for seed in (2, 22, 222):
+            rows.append(Row(model, seed, "full", 0))
+            predicted.append(observed + scale * shared + generator.normal(0, 0.01, 400))
+    single = Group("A", "f1", tuple(map(str, range(400))), tuple(rows), np.float32([observed]),
+                   np.float32(predicted))  # fmt: skip
+    runs = [("A", model, "f1", seed) for model in ("prism", "gbm") for seed in (2, 22, 222)]
+    found = []
+    for blocks in (None, np.repeat(np.arange(100), 4)):
+        group = dataclasses.replace(single, blocks=blocks)
+        table = compare([group], experiment(["prism", "gbm"]), runs)
+        found.append(table[table["family"] == "reference"].iloc[0])
+    widths = [row["mse_high"] - row["mse_low"] for row in found]
+    assert widths[1] / widths[0] == pytest.approx(2, rel=0.15)
+    assert found[1]["p_permutation"] >= found[0]["p_permutation"]
+    assert found[1]["mse_difference"] == pytest.approx(found[0]["mse_difference"])

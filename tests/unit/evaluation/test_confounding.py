@@ -299,7 +299,9 @@ def test_worlds_are_gathered_drawn_and_tabulated(world: Path, tmp_path: Path) ->
     context = {"simulated": True, "target_label": "log10(CAGE + 1)"}
     drawn = figure.draw(data, experiment, context)
     assert len(drawn.axes) == len(figure.PANELS)
-    labels = [text.get_text() for text in drawn.axes[0].get_yticklabels()]
+    # Lines of a label are filled up with spaces as wide as a digit.
+    texts = [text.get_text().replace("\u2007", " ") for text in drawn.axes[0].get_yticklabels()]
+    labels = [" ".join(text.split()) for text in texts]
     assert labels == ["Prism", "Prism, backdoor", "Prism, n0", "Gradient boosting"]
     # A mark per line and kappa of the test genes.
     marks = [line for line in drawn.axes[0].lines if line.get_marker() == "o"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from prismflow.errors import InputError
-from prismflow.evaluation import price
+from prismflow.evaluation import deciding, price
+from prismflow.evaluation.write_plans import write_plans
 from prismflow.files import read_tsv, write_json, write_text, write_tsv
 
 DEFAULTS = pd.DataFrame(
@@ -20,6 +22,7 @@ PRISM = {
     "architecture": "prism", "window_bp": 2000, "branches": 3, "size": 512, "steps": 1000,
     "batch": 10, "adopted": False,
 }  # fmt: skip
+PLANNING = {"seed_sd": 0.021, "gene_sd": 0.75, "test_share": 0.064}
 MODELS: dict[str, dict[str, Any]] = {
     "prism": PRISM,
     "prism_small": {**PRISM, "size": 256},
@@ -117,20 +120,29 @@ def test_files_say_what_is_known(tmp_path: Path) -> None:
     write_tsv(DEFAULTS, tmp_path / "costs.tsv")
     request = {
         "device": "auto", "costs": str(tmp_path / "costs.tsv"), "models": MODELS,
+        "deciding": {"margin": 0.02, "level": 0.95, "planning": PLANNING},
         "datasets": {
             "d": {
                 "title": "tiny",
                 "experiments": {"main": [["A", "prism", "r"]]},
                 "runs": runs(("A", "prism", "r")),
                 "stores": [{"dataset": "d", "cell": "A", "expected_mb": 1500.0}],
-                "left_out": ["windows are too short for mamba"],
+                "left_out": ["windows are too short for mamba"], "n_genes": 1000,
+                "claims": [{"claim": "Prism wins", "readings": [[1, -1]], "seeds": 1,
+                            "runs": [["A", "prism", "r"]]},
+                           {"claim": "Long is no help", "readings": [], "seeds": None,
+                            "runs": []}],
             }
         },
     }  # fmt: skip
     (tmp_path / "results" / "d").mkdir(parents=True)
-    price.write_plans(request, str(tmp_path / "results"), str(tmp_path / "benchmarks"))
+    write_plans(request, str(tmp_path / "results"), str(tmp_path / "benchmarks"))
     table = read_tsv(tmp_path / "results" / "d" / "plan.tsv")
     assert tuple(table.columns) == price.COLUMNS and len(table) == 2
     text = (tmp_path / "results" / "d" / "plan.md").read_text()
     assert text.endswith("Left out:\n\n- windows are too short for mamba\n")
+    assert "| Prism wins | 1 | 1 | 64 |" in text
+    assert "| Long is no help | not among the planned experiments |" in text
+    claims = read_tsv(tmp_path / "results" / "d" / "plan_claims.tsv")
+    assert tuple(claims.columns) == deciding.COLUMNS and np.isinf(claims["smallest_margin"][0])
     assert "| main | 1 | 0 | 1 |" in text and "| A | False | 1.50 | default |" in text

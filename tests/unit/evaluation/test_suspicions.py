@@ -164,3 +164,12 @@ def test_cells_of_one_file_are_flagged_once_and_a_copy_of_its_values_too() -> No
     first, second = suspicions.twin_flags(values, files)
     assert first.startswith("A dnase and B dnase are read from one")
     assert second.startswith("dnase: A and C have ")
+
+
+def test_labels_with_a_pseudocount_are_read_back_before_they_are_judged():
+    raw = np.concatenate([[0.0], np.geomspace(0.2, 5000, 999)])
+    names = [f"g{i}" for i in range(1000)]
+    assert suspicions.label_flags("A", np.log10(raw + 0.1), names, "log10:0.1") == []
+    logs = np.log10(raw + 1)
+    twice = suspicions.label_flags("A", np.log10(logs + 0.1), names, "log10:0.1")
+    assert len(twice) == 1 and "logarithms already" in twice[0]

@@ -122,6 +122,17 @@ def _contacts(point: Point) -> pd.DataFrame:
     return pd.concat([one.assign(cell=cell) for cell in _cells(point)], ignore_index=True)
 
 
+def _crispr(point: Point) -> dict[str, pd.DataFrame]:
+    tables = described.crispr_tables()
+    name = "a_benchmark_of_many_words" if point.long else "own"
+    return {
+        kind: pd.concat(
+            [table.assign(cell=cell, benchmark=name) for cell in _cells(point)], ignore_index=True
+        )
+        for kind, table in tables.items()
+    }
+
+
 def _costs(point: Point) -> pd.DataFrame:
     row = described.costs().iloc[-1].to_dict()
     factor = abs(point.scale)
@@ -200,6 +211,7 @@ CASES: dict[str, Case] = {
     "observed_vs_predicted": lambda p: (
         {"predictions": _predictions(p)}, {"models": _models(p), "bootstrap_resamples": 10}),
     "confounder_weights": lambda p: (_weights(p), {}),
+    "crispri": lambda p: ({"crispri": _crispr(p)}, {}),
     "hic_range": lambda p: ({"contact_range": _contacts(p)}, {}),
     "parameters": lambda p: ({"costs": _costs(p)}, {"models": _models(p)}),
     "locus": lambda p: ({"loci": _loci(p)}, {"models": _models(p)}),

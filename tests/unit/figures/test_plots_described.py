@@ -121,7 +121,22 @@ def shown_loci() -> dict[str, pd.DataFrame]:
     return {"genes": genes, "tracks": tracks, "predictions": pd.DataFrame(rows)}
 
 
+def crispr_tables() -> dict[str, pd.DataFrame]:
+    """Average precision of two scores in two groups of distance, and the reach of windows."""
+    rows = [
+        {"cell": "simA", "benchmark": "own", "pairs": pairs, "distance_group": group,
+         "score": score, "measure": "average_precision", "value": 0.4, "sd": 0.1, "low": 0.3,
+         "high": 0.6, "n_pairs": 50, "n_regulated": 9, "n_genes": 20}
+        for pairs, group, score in itertools.product(
+            ("all", "tested"), ("all distances", "10-50 kb"), ("1/distance", "activity/distance"))
+    ]  # fmt: skip
+    reach = pd.DataFrame({"cell": "simA", "benchmark": "own", "window_bp": [2000, 50_000],
+                          "n_regulated": 9, "n_reached": [0, 4], "share": [0, 4 / 9]})  # fmt: skip
+    return {"summary": pd.DataFrame(rows), "reach": reach}
+
+
 CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "crispri": ("crispri", lambda: {"crispri": crispr_tables()}, {}),
     "hic_range": ("hic_range", lambda: {"contact_range": counts()}, {}),
     "hic_range_one": ("hic_range", lambda: {"contact_range": counts().query("cell == 'simA'")}, {}),
     "parameters": ("parameters", lambda: {"costs": costs()}, {"models": list(MODELS)}),

@@ -341,3 +341,16 @@ def test_search_hides_what_does_not_match(page: Path, tmp_path: Path) -> None:
     assert "Signals <alone>" in found.text and not found.errors
     assert "Costs" not in found.text and "cuda:0 A100" not in found.text
     assert "1 of" in found.text and "Provenance" in found.text.split("Signals <alone>")[0]
+
+
+def test_predictions_are_counted_with_those_outside_the_training(results: Path) -> None:
+    assert 'id="predictions"' not in overview(request(), results, results)
+    (results / "predictions").mkdir()
+    (results / "predictions" / "new_cell.tsv").write_text(
+        "gene_id\tpredicted\tsd\toutside\tnote\n"
+        "a\t1.5\t0.25\tyes\t\nb\t2.5\t0.75\tno\t\nc\t\t\t\tmissing_cds_gc\n"
+    )
+    page = overview(request(), results, results)
+    row = page[page.index("new_cell") :].split("</tr>")[0]
+    values = [v.strip() for v in re.findall(r'class="r"[^>]*>(?:\s*<[^>]*>)*([^<]*)', row)]
+    assert values == ["3", "1", "1", "2", "0.5"]

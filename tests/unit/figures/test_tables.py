@@ -158,9 +158,22 @@ def test_without_published_values_there_is_no_published_column(context: dict[str
     assert not [note for note in sheet.notes if "published" in note]
 
 
+@pytest.mark.parametrize("papers_own", [False, True])
+def test_a_name_in_the_paper_quotes_nothing_where_the_data_are_others(
+    context: dict[str, Any], papers_own: bool
+) -> None:
+    module = renderers.table("main")
+    named_alike = {
+        **context, "simulated": False, "published_cells": {}, "published_data": papers_own,
+    }  # fmt: skip
+    table = module.build({"metrics": metrics(cells=("K562",))}, EXPERIMENT, named_alike)
+    sheet = module.sheet(table, EXPERIMENT, named_alike)
+    assert any("published" in name for name in sheet.columns) == papers_own
+
+
 def test_real_cells_say_what_the_published_values_are_of(context: dict[str, Any]) -> None:
     module = renderers.table("main")
-    real = {**context, "simulated": False, "published_cells": {}}
+    real = {**context, "simulated": False, "published_cells": {"K562": "K562"}}
     table = module.build({"metrics": metrics(cells=("K562",), seeds=(1,))}, EXPERIMENT, real)
     sheet = module.sheet(table, EXPERIMENT, real)
     assert "published MSE (paper)" in sheet.columns

@@ -48,7 +48,7 @@ with job(snakemake):
     Path(snakemake.output[0]).touch()
 """
 SENTENCE = (
-    "step 1 failed: bad.txt: expected no such step, found one; take it out. (log: logs/1.log)"
+    "error: bad.txt: expected no such step, found one; take it out. (step 1; log: logs/1.log)"
 )
 
 
@@ -224,7 +224,7 @@ def test_a_failure_without_a_log_says_what_the_cluster_said(tmp_path: Path, cloc
     console.close()
     lines = stream.getvalue().splitlines()
     assert lines[-2:] == [
-        "MissingOutputException in rule a", f"train failed: TIMEOUT (log: {log})"
+        "MissingOutputException in rule a", f"error: TIMEOUT (train; log: {log})"
     ]  # fmt: skip
     assert "CalledProcessError" not in stream.getvalue()
 

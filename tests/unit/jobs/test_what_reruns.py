@@ -17,9 +17,15 @@ from prismflow.jobs import code_digest
 RULES: dict[str, tuple[str, ...]] = {
     "index_genome": ("data.genome",),
     "inspect_track": ("data.tracks",),
-    "define_windows": ("data.windows", "data.splits", "data.genes", "data.shared_sequence"),
+    "define_windows": (
+        "data.windows",
+        "data.splits",
+        "data.genes",
+        "data.shared_sequence",
+        "data.blocks",
+    ),
     "build_store": ("data.store_builder",),
-    "check_data": ("evaluation.data_checks", "evaluation.input_summary"),
+    "check_data": ("evaluation.data_checks", "evaluation.input_summary", "data.kinds.signal"),
     "train prism": ("training.run", "training.network", "models.prism"),
     "train cnn": ("training.run", "training.network", "models.cnn"),
     "train gbm": ("training.run", "training.table", "models.tabular"),
@@ -44,6 +50,9 @@ RULES: dict[str, tuple[str, ...]] = {
     "attribute prism": ("explain.attributions", "models.prism"),
     "attribute cnn": ("explain.attributions", "models.cnn"),
     "score_variants prism": ("explain.variants", "models.prism"),
+    "make_own_genes": ("data.own_genes",),
+    "export_bundle": ("predict.export",),
+    "predict_genes": ("predict.predictions",),
     "plot_attributions": ("figures.draw_figure", "figures.plots.attributions"),
     "write_table main": ("figures.write_table", "figures.tables.main", "figures.read.runs"),
 }
@@ -84,7 +93,9 @@ ROWS: dict[str, set[str]] = {
     "jobs/patches/trees.py": {"train gbm", "evaluate gbm"},
     # Applied whenever a batch is made, and it knows which kinds there are.
     "data/transforms.py": EVERY_MODEL - {"judge_claims"}
-    | {"inspect_track", "build_store", "check_data", "adopt_checkpoint prism"},
+    | {"inspect_track", "build_store", "check_data", "adopt_checkpoint prism"}
+    # A bundle keeps the range of inputs as models read them, and predictions read such inputs.
+    | {"export_bundle", "predict_genes"},
     "evaluation/comparisons.py": {"compare_models"},
     "evaluation/claims.py": {"judge_claims"},
     "figures/write_claims.py": {"write_claims"},
@@ -155,7 +166,7 @@ def test_an_edit_reruns_exactly_what_it_touches(
 def test_the_rules_ask_for_the_digests_that_are_tested(root: Path) -> None:
     tested = {module for modules in RULES.values() for module in modules}
     # What downloads, simulates, prices, prints the report or the inputs has no row here.
-    others = {"simulate", "evaluation.price", "figures.report", "data.gene_table",
+    others = {"simulate", "evaluation.write_plans", "figures.report", "data.gene_table",
               "evaluation.input_table"}  # fmt: skip
     named = set()
     for path in (root / "rules").glob("*.smk"):

@@ -104,25 +104,80 @@ def test_sampled_backdoor_does_not_read_the_own_background_and_direct_does() -> 
         torch.testing.assert_close(model(alone).prediction, before.prediction[:1])
 
 
+def sampled(**changes) -> Prism:
+    return make_model(context_modalities=BACKGROUND, context_source="sampled", **changes)
+
+
 def test_sampled_contexts_travel_with_the_weights_and_fit_shorter_windows() -> None:
-    model = make_model(context_modalities=BACKGROUND, context_source="sampled")
-    batch = make_batch()
+    model, batch = sampled(n_bank=3), make_batch()
     trained_once(model, batch)
-    assert torch.equal(model.state_dict()["sampled_signals.bank"], batch.signals[:2, :, 1:])
-    again = make_model(context_modalities=BACKGROUND, context_source="sampled").eval()
+    assert torch.equal(model.state_dict()["sampled_signals.bank"], batch.signals[:3, :, 1:])
+    again = sampled(n_bank=3).eval()
     again.load_state_dict(model.state_dict())
     with torch.no_grad():
         assert torch.equal(again(batch).extras["backdoor"], model(batch).extras["backdoor"])
-    central = model.sampled_signals(torch.zeros(4, 100, 2))
-    assert torch.equal(central[3], batch.signals[:2, 14:114, 1:])
+    assert torch.equal(model.sampled_signals.central(100), batch.signals[:3, 14:114, 1:])
 
 
-def test_a_batch_smaller_than_the_contexts_does_not_fill_the_bank() -> None:
-    sampled = SampledSignals(3, 8, 1).train()
-    sampled(torch.ones(2, 8, 1))
-    assert not sampled.bank.any()
-    sampled(torch.ones(3, 8, 1))
-    assert sampled.bank.all()
+def test_the_bank_holds_the_last_genes_of_the_training_and_its_size_trains_no_other_model() -> None:
+    batches = [make_batch(seed=seed) for seed in range(3)]
+    small, large = sampled(n_bank=2), sampled(n_bank=7)
+    for batch in batches:
+        outputs = [model.train()(batch) for model in (small, large)]
+        assert torch.equal(outputs[0].prediction, outputs[1].prediction)
+        assert torch.equal(outputs[0].extras["backdoor"], outputs[1].extras["backdoor"])
+    shown = torch.cat([batch.signals[:, :, 1:] for batch in batches])
+    bank = large.sampled_signals.central(128)
+    assert {row.sum().item() for row in bank} == {row.sum().item() for row in shown[-7:]}
+
+
+def test_a_bank_that_is_not_full_averages_over_what_it_holds() -> None:
+    model, batch = (
+        sampled(n_bank=48, reported="backdoor", intervention_average="prediction"),
+        make_batch(),
+    )
+    trained_once(model, batch)
+    with torch.no_grad():
+        found = model(batch).extras
+        each = []
+        for i in range(5):
+            moved = with_background_of(batch, [i] * 5)
+            each.append(model(moved).extras["direct"])
+    torch.testing.assert_close(found["backdoor"], torch.stack(each).mean(dim=0))
+    error = torch.stack(each).std(dim=0) / 5**0.5
+    torch.testing.assert_close(found["backdoor_error"], error)
+    assert "backdoor_error" not in make_model().eval()(batch).extras
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_last_batch_of_few_genes_pairs_no_gene_with_itself(size: int) -> None:
+    drawn = SampledSignals(3, 4, 8, 1).train()
+    before = torch.full((4, 8, 1), -1.0)
+    drawn(before)
+    own = torch.arange(size).float().view(-1, 1, 1).expand(-1, 8, 1)
+    others = drawn(own)
+    assert others.shape == (size, 3, 8, 1)
+    assert not (others == own.unsqueeze(1)).any()
+    with pytest.raises(InputError, match=r"at least 2 genes .* found 1"):
+        SampledSignals(3, 4, 8, 1).train()(own[:1])
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("others", [BACKGROUND, list(MODALITIES)])
+def test_what_is_removed_leaks_exactly_nothing_in_any_precision(
+    precision: torch.dtype, others: list[str]
+) -> None:
+    model, batch = make_model(context_modalities=others, context_source="sampled"), make_batch()
+    trained_once(model, batch)
+    changed = dataclasses.replace(batch, signals=batch.signals.clone())
+    changed.signals[:, :, 1] *= 500
+    low = precision == torch.bfloat16
+    with torch.no_grad(), torch.autocast("cpu", dtype=precision, enabled=low):
+        before, after = (model.branches(some)[0] for some in (batch, changed))
+        assert torch.equal(before[:, 1:], after[:, 1:])
+        assert (before[:, 0] - after[:, 0]).abs().max() > 1
+        backdoor = [model(some).extras["backdoor_prediction"] for some in (batch, changed)]
+    assert torch.equal(*backdoor)
 
 
 def test_signals_that_the_model_does_not_read_are_refused() -> None:

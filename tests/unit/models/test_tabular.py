@@ -172,7 +172,7 @@ sys.path.insert(0, {str(tmp_path.parent)!r})
 from prismflow.training.run import train_run
 from prismflow.evaluation.scenarios import evaluate_run
 import json
-for name in ("gene_features", "gbm"):
+for name in ("gene_features", "kmer_ridge", "gbm"):
     out = {str(tmp_path)!r} + "/" + name + "/"
     settings = json.loads({_json_settings()!r})[name]
     train_run({str(store)!r}, {str(splits)!r}, "fold11", 2, settings, out + "model.safetensors",
@@ -194,4 +194,5 @@ def _json_settings() -> str:
     import json
 
     ridge = settings("gene_features", modalities=[])
-    return json.dumps({"gene_features": ridge, "gbm": settings("gbm")})
+    words = settings("kmer_ridge", modalities=[])
+    return json.dumps({"gene_features": ridge, "kmer_ridge": words, "gbm": settings("gbm")})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from planned import DEMO_FULL, RELEASED, wildcards
+from planned import DEMO_FULL, PAPER, RELEASED, wildcards
 
 from prismflow.plan.parameters import Parameters, simulation_settings, window_settings
 from prismflow.plan.runs import Plan
@@ -19,6 +19,7 @@ IN_CELL = wildcards(cell="simA", model="prism", run="fold11_seed2", modality="dn
 NAMES = (
     "aliases", "inspected_track", "tracks", "checks", "windows", "store", "model",
     "model_anywhere", "fold", "seed", "scenarios", "runs", "element_shapes", "contact_range",
+    "crispri",
 )  # fmt: skip
 
 
@@ -126,3 +127,10 @@ def test_shapes_of_elements_are_those_of_the_dataset(plan: Make) -> None:
     found = Parameters(made).element_shapes(wildcards(dataset="hg38_cage"))
     wanted = {"element_bp": elements["sequence_bp"], "n_elements": elements["n_nearest"]}
     assert found == wanted != nothing
+
+
+def test_tested_pairs_come_with_the_tracks_and_folds_that_judge_them(plan: Make) -> None:
+    found = Parameters(plan(files=PAPER)).crispri(wildcards(dataset="hg38_cage", cell="K562"))
+    assert [entry["absent_genes"] for entry in found["benchmarks"]] == ["missing"]
+    assert [track["modality"] for track in found["tracks"]] == ["h3k27ac", "dnase"]
+    assert found["folds"] and Parameters(plan()).crispri(IN_CELL)["benchmarks"] == []

@@ -12,10 +12,14 @@ from pathlib import Path
 import pytest
 from portal_server import PortalServer, Trouble
 
+from prismflow.data.quantification import read_quantification
 from prismflow.errors import InputError
+from prismflow.plan.downloads import TRACK_KEYS
 from prismflow.portals import encode, fourdn
 from prismflow.portals.metadata import same_assembly
 from prismflow.portals.tracks import download_track, row_of
+from prismflow.settings.cell_labels import label_tracks
+from prismflow.settings.tracks import read_cells
 
 BIGWIG = bytes.fromhex("26fc8f88") + bytes(range(256)) * 40
 HIC = b"HIC\x00" + bytes(range(256)) * 40
@@ -265,3 +269,23 @@ def test_addresses_by_default(monkeypatch):
     assert fourdn.file_url("4DNFITUOMFUQ", "hic") == (
         "https://data.4dnucleome.org/files-processed/4DNFITUOMFUQ/@@download/4DNFITUOMFUQ.hic"
     )
+
+
+def test_a_gene_quantification_of_a_cell_is_downloaded_by_its_accession(
+    portal: PortalServer, tmp_path: Path
+) -> None:
+    header = "gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count\tTPM"
+    body = f"{header}\nG1\tT\t9\t9\t1\t7\n".encode()
+    about = {"accession": "ENCFF934YBO", "md5sum": md5(body), "file_size": len(body),
+             "status": "released", "biosample_ontology": {"term_name": "K562"}}  # fmt: skip
+    portal.serve("/files/ENCFF934YBO/?format=json", json.dumps(about).encode())
+    portal.serve("/files/ENCFF934YBO/@@download/ENCFF934YBO.tsv", body)
+    sheet = tmp_path / "cells.tsv"
+    sheet.write_text("cell\tlabels\nK562\tENCFF934YBO\n")
+    row = read_cells(str(sheet))
+    ((path, track),) = label_tracks(row).items()
+    asked = {**{key: getattr(track, key) for key in TRACK_KEYS}, "sheet": str(sheet),
+             "format": track.format, "extension": "tsv", "biosample": "K562"}  # fmt: skip
+    download_track(asked, tmp_path / path, tmp_path / f"{path}.json", SETTINGS, tmp_path / "parts")
+    found, _ = read_quantification(tmp_path / path, {})
+    assert found.to_dict() == {"G1": 7.0}

@@ -117,6 +117,16 @@ WRONG_YAML = {
         r"demo\.yaml, line \d+ \(datasets\.demo\.label\.column\): expected a column with \{cell\} "
         r"in its name, since the cells simA, simB need one each, found 'simA_cage'",
     ),
+    "a logarithm of the label without a pseudocount": (
+        "demo.yaml",
+        setting("datasets", "demo", "label", "transform", value="log10"),
+        r"label\.transform\): expected a pseudocount above 0 beside label\.transform: log10",
+    ),
+    "a pseudocount that nothing reads": (
+        "demo.yaml",
+        setting("datasets", "demo", "label", "pseudocount", value=0.1),
+        r"expected no pseudocount beside label\.transform: log10p1, found 0\.1",
+    ),
     "one column of promoter activity for two cells": (
         "demo.yaml",
         setting("datasets", "demo", "genes", "promoter_activity", value="activity"),

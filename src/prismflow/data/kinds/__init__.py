@@ -9,8 +9,11 @@ from __future__ import annotations
 import abc
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from prismflow.data.chromosomes import Genes
 from prismflow.data.transforms import check_kind
@@ -19,6 +22,24 @@ from prismflow.data.transforms import check_kind
 #: ``modality``, ``resolution_bp``, ``normalisation``, ``absent_chromosomes``, ``missing``,
 #: ``pseudocount``, ``double_padding``, ``format`` (as the row gives it).
 TrackSettings = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class AtTss:
+    """What a track says at the TSS of N genes; None where its kind can't say it.
+
+    Attributes:
+        values: (N, w) per base of ``[tss - w/2, tss + w/2)`` on the forward strand; the summary
+            of :meth:`Kind.inspect` then has the shares of missing bases and quantiles.
+        level: (N,), one number per gene, where there is none per base.
+        level_words: what that number is, for sentences.
+        shares: of genes with a region at TSS +- 500, and of places elsewhere in the genome.
+    """
+
+    values: np.ndarray | None = None
+    level: np.ndarray | None = None
+    level_words: str = ""
+    shares: tuple[float, float] | None = None
 
 
 class Kind(abc.ABC):
@@ -32,14 +53,27 @@ class Kind(abc.ABC):
             InputError: the file can't be used with these genes.
         """
 
+    def at_tss(self, track: TrackSettings, genes: Genes, window_bp: int) -> AtTss:
+        """What a biologist would look at: the track at the TSS; a kind need not have any.
+
+        Args:
+            track: its settings.
+            genes: N genes.
+            window_bp: bases around the TSS of values per base.
+
+        Raises:
+            InputError: the file can't be read.
+        """
+        return AtTss()
+
     @abc.abstractmethod
     def write(
         self, file: Path, track: TrackSettings, genes: Genes, window_bp: int, dtype: str
     ) -> dict[str, Any]:
         """Write the array of a store, a row per gene; returns its entry of ``store.json``.
 
-        An entry with ``n_bins`` has a column per bin of ``resolution_bp``, one without a column per
-        base. Peaks are uint8, which no model reads as a channel.
+        The entry says how the array is laid out and so how it is read and transformed, see
+        :func:`prismflow.data.layouts.layout_of`.
 
         Raises:
             InputError: the file can't be used with these genes.

@@ -8,7 +8,7 @@ from typing import Any
 from prismflow.data.chromosomes import Genes
 from prismflow.data.contact_guard import inspect_contacts
 from prismflow.data.contacts import NO_NORMALISATION, contact_bins
-from prismflow.data.kinds import Kind, TrackSettings, absent_policy
+from prismflow.data.kinds import AtTss, Kind, TrackSettings, absent_policy
 from prismflow.errors import InputError
 from prismflow.files import write_array
 
@@ -27,6 +27,15 @@ class Contacts(Kind):
         )  # fmt: skip
         genes.names_in(track["path"], content["chromosomes"], absent)
         return content
+
+    def at_tss(self, track: TrackSettings, genes: Genes, window_bp: int) -> AtTss:
+        """The contact feature of the bin that holds the TSS."""
+        resolution_bp, normalisation = _chosen(track)
+        values, _ = contact_bins(
+            track["path"], genes, window_bp=2, resolution_bp=resolution_bp,
+            normalisation=normalisation, absent_chromosomes=absent_policy(track),
+        )  # fmt: skip
+        return AtTss(level=values.max(axis=1), level_words="the contact of the TSS with itself")
 
     def write(
         self, file: Path, track: TrackSettings, genes: Genes, window_bp: int, dtype: str

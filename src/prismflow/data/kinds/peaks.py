@@ -17,7 +17,7 @@ from prismflow.data.bigwig_check import verify_bigwig
 from prismflow.data.chromosomes import Genes, by_chromosome, match_chromosomes
 from prismflow.data.content import BIGWIG, check_promise, peak_format
 from prismflow.data.counts import Count
-from prismflow.data.kinds import Kind, TrackSettings, absent_policy
+from prismflow.data.kinds import AtTss, Kind, TrackSettings, absent_policy
 from prismflow.data.kinds.signal import CORE_BP, names_with_values, signal_windows
 from prismflow.data.store_writer import RowFile
 from prismflow.data.windows import read_bed, starts_with
@@ -111,6 +111,22 @@ def _mask(starts: np.ndarray, ends: np.ndarray, window_start: int, window_bp: in
     return mask
 
 
+def _peak_shares(path: str | Path, genes: Genes) -> tuple[float, float]:
+    """Share of TSS +- 500 with a peak, and of places moved by parts of the chromosome."""
+    peaks = read_bed(path, genes.aliases)
+    n_shifts, hits = 8, np.zeros((len(genes.tss), 9))
+    for chrom, rows in by_chromosome(genes.chroms):
+        own = peaks[peaks["chrom"] == chrom]
+        starts, ends = np.sort(own["start"].to_numpy()), np.sort(own["end"].to_numpy())
+        length = genes.chrom_lengths[chrom]
+        for shift in range(n_shifts + 1):
+            at = (genes.tss[rows] + shift * length // (n_shifts + 1)) % length
+            begun = np.searchsorted(starts, at + CORE_BP // 2)
+            ended = np.searchsorted(ends, at - CORE_BP // 2, side="right")
+            hits[rows, shift] = begun > ended
+    return float(hits[:, 0].mean()), float(hits[:, 1:].mean())
+
+
 class Peaks(Kind):
     """Peaks, kept per base as uint8."""
 
@@ -141,6 +157,11 @@ class Peaks(Kind):
             "n_genes_without_chromosome": genes.n_outside(set(peaks["chrom"])),
             "counts": [lines.plain(int(own.sum()))],
         }
+
+    def at_tss(self, track: TrackSettings, genes: Genes, window_bp: int) -> AtTss:
+        """Shares of genes and of other places with a peak; none of a bigWig."""
+        path = track["path"]
+        return AtTss() if is_bigwig_name(path) else AtTss(shares=_peak_shares(path, genes))
 
     def write(
         self, file: Path, track: TrackSettings, genes: Genes, window_bp: int, dtype: str

@@ -18,7 +18,7 @@ from prismflow.data.bigwig import BigWig
 from prismflow.data.bigwig_check import verify_bigwig
 from prismflow.data.chromosomes import Genes, by_chromosome
 from prismflow.data.counts import Count
-from prismflow.data.kinds import Kind, TrackSettings, absent_policy
+from prismflow.data.kinds import AtTss, Kind, TrackSettings, absent_policy
 from prismflow.data.store_writer import RowFile
 from prismflow.errors import InputError
 from prismflow.settings.policies import MISSING_SIGNAL
@@ -202,6 +202,13 @@ class Signal(Kind):
     def inspect(self, track: TrackSettings, genes: Genes, window_bp: int) -> dict[str, Any]:
         """Chromosomes, extremes, coverage and quantiles of a bigWig."""
         return _inspect_signal(Path(track["path"]), genes, absent_policy(track))
+
+    def at_tss(self, track: TrackSettings, genes: Genes, window_bp: int) -> AtTss:
+        """Values per base; a missing one is 0."""
+        values, _ = read_windows(
+            track["path"], genes, window_bp, absent_chromosomes=absent_policy(track)
+        )
+        return AtTss(values=values)
 
     def write(
         self, file: Path, track: TrackSettings, genes: Genes, window_bp: int, dtype: str

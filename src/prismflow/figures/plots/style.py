@@ -103,6 +103,7 @@ class ModelStyle:
 
 _LOOK: dict[str, tuple[str, str]] = {
     "gene_features": ("#7f7f7f", "s"),
+    "kmer_ridge": ("#999933", "p"),
     "gbm": ("#aa3377", "D"),
     "cnn": ("#cc79a7", "v"),
     "enformer": ("#661100", "^"),

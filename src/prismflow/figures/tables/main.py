@@ -143,7 +143,12 @@ def _published(experiment: Mapping[str, Any], context: Mapping[str, Any]) -> pd.
 
 
 def _published_cell(cell: str, context: Mapping[str, Any]) -> str:
-    return str((context.get("published_cells") or {}).get(cell, cell))
+    """The published cell that the sheet of cells names, or on the paper's own data the same name.
+
+    A cell called K562 is not reason enough: labels, genes or split may be others.
+    """
+    named = (context.get("published_cells") or {}).get(cell)
+    return str(named or (cell if context.get("published_data") else ""))
 
 
 def _theirs(published: pd.DataFrame, cell: str, model: str) -> dict[str, Any]:
