@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import renderers
+from plot_cases import LENGTHS, check_whole
 
 from prismflow.errors import InputError
 from prismflow.figures import plots
@@ -202,9 +203,9 @@ def test_two_seeds_have_an_interval_over_genes_and_seeds_where_predictions_are_t
     observed = own.loc[own["seed"] == 2, "observed"].to_numpy()
     order = np.argsort([f"g{i}" for i in range(40)])
     expected = contrast([(1.0, replicate([observed[order]], [runs[:, order]])["mse"])])
+    assert any(np.allclose(bar, (expected.low, expected.high)) for bar in drawn)
     low, high = figure.axes[0].get_ylim()
-    ends = (max(expected.low, low), min(expected.high, high))
-    assert any(np.allclose(bar, ends) for bar in drawn)
+    assert all(low < bar[0] < bar[1] < high for bar in drawn)
     assert "interval over test genes and seeds" in words(figure)
     without = draw("sweep", table, points=POINTS, models=models)
     assert not bars(without)
@@ -225,3 +226,36 @@ def test_three_seeds_keep_their_interval_over_seeds() -> None:
     without = draw("sweep", metrics(models, seeds=seeds), points=POINTS, models=models)
     assert bars(figure) == bars(without) != []
     assert "95 % t-interval" in words(figure)
+
+
+def test_a_line_far_off_is_marked_at_the_edge_and_leaves_the_others_their_room() -> None:
+    models = list(LENGTHS)
+    table = metrics(models)
+    far = table["model"].isin(models[:3]) & (table["metric"] == "mse")
+    table.loc[far, "value"] *= 50
+    context = CONTEXT | {"model_lengths": LENGTHS}
+    figure = renderers.plot("input_length").draw(
+        {"metrics": table}, {"id": "x", "models": models}, context
+    )
+    check_whole(figure)
+    panel = figure.axes[0]
+    top = panel.get_ylim()[1]
+    assert top < table.loc[far, "value"].min()
+    heads = [line for line in panel.lines if line.get_marker() == "^"]
+    assert any(np.allclose(line.get_ydata(), top) for line in heads if len(line.get_xdata()))
+    assert "a value or its interval lies beyond the axis" in words(figure)
+    assert panel.get_position().width > 0.3
+
+
+@pytest.mark.parametrize(("n", "bars"), [(1, 0), (2, 0), (3, 5)])
+def test_worlds_have_an_interval_from_three_on(n: int, bars: int) -> None:
+    rows = [{"training": 0.8, "test": 0.8, "model": "prism", "output": "direct", "measure": name,
+             "mean": 0.3, "low": 0.2, "high": 0.4, "n_worlds": n, "n_genes": 70}
+            for name in ("mse", "reliance", "recovery", "error_c")]  # fmt: skip
+    contrasts = pd.DataFrame([{**rows[0], "difference": 0.1}]).drop(columns="mean")
+    tables = {"summary": pd.DataFrame(rows), "contrasts": contrasts}
+    figure = renderers.plot("confounding").draw({"confounding": tables}, {"id": "x"}, CONTEXT)
+    lines = [line for axes in figure.axes for line in axes.lines]
+    drawn = [line for line in lines if list(line.get_xdata()) == [0.2, 0.4]]
+    assert len(drawn) == bars
+    assert ("o interval" in words(figure)) == (bars == 0)
