@@ -52,6 +52,10 @@ CASES: dict[tuple[str, int], tuple[str | None, str, str | None]] = {
                      "improve_waiting()\nprint('started')", None),
     ("waiting", 1): (None, "from prismflow.jobs.patches.waiting import improve_waiting\n"
                      "improve_waiting()\nprint('started')", None),
+    **{("starts", place): (None, "from types import SimpleNamespace\n"
+       "from prismflow.jobs.patches.starts import share_starts\n"
+       "share_starts(SimpleNamespace(is_main_process=True))\nprint('started')", None)
+       for place in (0, 1)},
     ("group_errors", 0): (None, "from prismflow.jobs.patches.group_errors import "
                           "keep_reasons_of_groups\nkeep_reasons_of_groups()\nprint('started')",
                           None),
