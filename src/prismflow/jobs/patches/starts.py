@@ -2,7 +2,8 @@
 
 A job of the demo computes for a second or two and would spend as long on importing torch, pandas
 and what else it needs; see :mod:`prismflow.jobs.nursery`. Jobs in a conda environment, a container,
-a shadow folder or with another environment than the first one's start as Snakemake starts them.
+a shadow folder, of several threads or with another environment than the first one's start as
+Snakemake starts them.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class Session:
         # What a job would set before it imports numba, which reads it only then.
         threads = {"NUMBA_NUM_THREADS": self.environment.get("OMP_NUM_THREADS", "1")}
         with theirs:
-            subprocess.Popen(
+            self.nursery = subprocess.Popen(
                 [sys.executable, str(NURSERY), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()], env=threads | self.environment,
             )  # fmt: skip
@@ -177,6 +178,8 @@ class Starter:
         return child or subprocess.Popen(*args, **options)
 
     def _child(self, script: str, environment: Mapping[str, str]) -> Child | None:
+        if environment.get("OMP_NUM_THREADS") != "1":
+            return None  # it computes for long, and numpy would start threads in the nursery
         with self._lock:
             if self._session is None:
                 self._session = Session(environment)
