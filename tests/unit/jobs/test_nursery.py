@@ -38,7 +38,7 @@ def session() -> Iterator[starts.Session]:
     """A session with a nursery of its own."""
     session = starts.Session(os.environ | {"GIVEN": "a word"})
     yield session
-    session.socket.close()
+    session.close()
 
 
 def child(session: starts.Session, folder: Path, name: str, code: str) -> starts.Child:
@@ -106,7 +106,7 @@ def test_our_own_modules_and_one_with_a_thread_are_left_to_the_children(session,
 def test_a_script_ends_as_in_a_python_of_its_own(code, status, printed, capfd, tmp_path):
     session = starts.Session(os.environ)  # after capfd, whose files it is to write to
     assert child(session, tmp_path, "tmp1.end.py", code).wait() == status
-    session.socket.close()
+    session.close()
     found = capfd.readouterr()
     assert printed in found.out + found.err
     (tmp_path / "alone.py").write_text(code)
@@ -166,7 +166,7 @@ def test_nothing_is_forked_beside_a_thread(monkeypatch, tmp_path):
     session = starts.Session(os.environ)
     (tmp_path / "tmp1.x.py").write_text("")
     assert session.start(str(tmp_path / "tmp1.x.py"), session.environment) is None
-    session.socket.close()
+    session.close()
 
 
 def test_the_kind_of_a_script_is_its_name_without_snakemakes_prefix():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
@@ -104,6 +105,7 @@ CASES: dict[tuple[str, int], tuple[str | None, str, str | None]] = {
 PATCHES = {(name, i): patch for name, found in shelf().items() for i, patch in enumerate(found)}
 
 
+@functools.cache
 def printed(code: str) -> str:
     """Last line that a child process prints."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -8,6 +8,7 @@ Snakemake starts them.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import importlib
@@ -113,6 +114,13 @@ class Session:
         self._children: dict[int, Child] = {}
         self._open = True
         threading.Thread(target=self._listen, daemon=True).start()
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """End the nursery, whose children go on if there are any; their CPU time counts here."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.nursery.wait()
 
     def start(self, script: str, environment: Mapping[str, str]) -> Child | None:
         """Run a script; None where this has to happen in another way.
