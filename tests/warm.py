@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -45,7 +46,8 @@ def _session() -> Session:
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     # What a worker of the tests has set for its own test only is not for all that follow.
     variables.pop("PYTEST_CURRENT_TEST", None)
-    return Session(variables)
+    # numpy would start threads, beside which nothing is forked.
+    return Session(variables | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
 
 
 def snakemake(
@@ -72,7 +74,11 @@ def snakemake(
         script.with_name(f"{script.name}.json").write_text(json.dumps(start))
         session = _session()
         child = session.start(str(script), session.environment)
-        if child is None:  # somebody changed the folder, or a module has a thread
+        if child is None:
+            if os.getcwd() == session.folder:
+                warnings.warn(
+                    "Snakemake is started the slow way: a module has a thread", stacklevel=2
+                )
             return subprocess.run(
                 command, cwd=folder, env=dict(environment), capture_output=True, text=True,
                 timeout=timeout, check=False, stdin=subprocess.DEVNULL,
