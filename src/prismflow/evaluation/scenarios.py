@@ -15,6 +15,7 @@ from safetensors.numpy import save
 
 from prismflow.data.inputs import GeneInputs
 from prismflow.data.store import Store
+from prismflow.data.strands import other_strand
 from prismflow.errors import InputError
 from prismflow.files import write_bytes, write_tsv
 from prismflow.models import class_of
@@ -147,6 +148,7 @@ def predict_scenarios(
             key = scenario.inputs_key
             if key not in outputs:
                 source = _source(scenario, inputs, sources)
+                source = other_strand(source) if scenario.strand else source
                 changed = scenario_inputs(source, scenario, split)
                 outputs[key] = predictor(changed, split.rows["test"], key in needing_extras)
             predicted, extras = outputs[key]
@@ -181,6 +183,8 @@ def _not_applicable(scenario: Scenario, settings: Mapping[str, Any]) -> str | No
         cls = class_of(settings)
         if cls.tabular or cls.fixed_length:
             return f"{cls.architecture} has inputs of a fixed length"
+    if scenario.strand is not None and class_of(settings).tabular:
+        return "a table of features has no strand"
     read = {*settings["modalities"], *settings["gene_features"]}
     if scenario.remove and not read.intersection(scenario.remove):
         return f"the model does not read {', '.join(scenario.remove)}"

@@ -135,15 +135,32 @@ def _left_out(notes: Sequence[str]) -> Item:
 
 
 def _verdicts(results: Path) -> list[dict[str, str]]:
-    """``claim`` and ``verdict`` of every claim, in the order of the claims."""
+    """``claim``, ``verdict``, its ``detail`` and ``tone`` of every claim, in their order."""
     path = results / "tables" / "claims.tsv"
     if not path.is_file():
         return []
     table = read_tsv(path, dtype=str).drop_duplicates("claim_id")
     return [
-        {"claim": claim, "verdict": verdict}
+        {"claim": claim, **verdict_parts(verdict)}
         for claim, verdict in zip(table["claim"], table["verdict"], strict=True)
     ]
+
+
+def verdict_parts(verdict: str) -> dict[str, str]:
+    """A verdict apart from what it adds: how much was tested, or how many seeds there are.
+
+    ``tone`` is a name for the style sheet. A claim that is contradicted is so whatever was not
+    tested; one that is supported in part is not supported.
+    """
+    found = re.fullmatch(r"(?P<verdict>[a-z ]+?)(?: \((?P<part>.+)\)|: (?P<reason>.+))?", verdict)
+    if found is None:
+        return {"verdict": verdict, "detail": "", "tone": "open"}
+    detail = found["part"] or found["reason"] or ""
+    return {
+        "verdict": found["verdict"],
+        "detail": detail,
+        "tone": found["verdict"].replace(" ", "-"),
+    }
 
 
 def _printed(results: Path, name: str) -> list[PrintedPage]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from prismflow.plan.run import Run
 from prismflow.plan.runs import Plan
-from prismflow.settings.claims import tests_of
+from prismflow.plan.worlds import EXPERIMENT, worlds_of
+from prismflow.settings.claims import in_arm, tests_of
 
 
 def claims_request(
@@ -21,8 +22,9 @@ def claims_request(
 
     Returns:
         Per claim ``claim``, ``readings`` (weights of the compared models' errors, one list per test
-        and cell, several for tests of several models), ``seeds`` (of the arm that has fewest) and
-        ``runs`` (cell, model, run). Claims that count and measure nothing are left out; one whose
+        and cell, several for tests of several models), ``seeds`` (of the arm that has fewest),
+        ``runs`` (cell, model, run) and, for tests over simulated worlds, ``worlds``: true; these
+        stand in ``seeds``. Claims that count and measure nothing are left out; one whose
         models are not planned has no readings.
     """
     known = {e.id: e for e in plan.experiments_of(dataset)}
@@ -33,7 +35,11 @@ def claims_request(
         entry = found.setdefault(
             name, {"claim": claim["claim"], "readings": [], "seeds": None, "runs": []}
         )
+        test = in_arm(test, known)
         if any(experiment not in known for experiment in test["experiments"]):
+            continue
+        if test["kind"] == "worlds":
+            _add_worlds(entry, test, plan, dataset)
             continue
         planned: dict[tuple[str, str], list[Run]] = {}
         for experiment in test["experiments"]:
@@ -51,6 +57,24 @@ def claims_request(
     for entry in found.values():
         entry["runs"] = sorted(map(list, set(map(tuple, entry["runs"]))))
     return list(found.values())
+
+
+def _add_worlds(entry: dict[str, Any], test: Mapping[str, Any], plan: Plan, dataset: str) -> None:
+    """The planned worlds that a test counts, as far as one alternative has all of its models."""
+    tested = plan.experiments[dataset, EXPERIMENT].entry["options"]["test"]
+    first = int(test.get("first_world") or 0)
+    worlds = [
+        set(world["models"])
+        for world in worlds_of(plan, dataset).values()
+        if world["training"] == test["training"] and world["replicate"] >= first
+    ]
+    for models in zip(*(term["models"] for term in test["terms"]), strict=True):
+        n = sum(world.issuperset(models) for world in worlds)
+        if n and test["test"] in tested:
+            entry["readings"].append([float(term["weight"]) for term in test["terms"]])
+            entry["seeds"] = min(entry["seeds"] or n, n)
+            entry["worlds"] = True
+            return
 
 
 def _compared(

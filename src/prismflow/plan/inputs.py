@@ -107,6 +107,17 @@ class Inputs(View):
             for file in ("predictions.tsv.gz", "truth.tsv", "contexts.tsv.gz")
         ]
 
+    def gathered(self, wildcards: Wildcards) -> str | list[str]:
+        """Predictions of all runs in one file, where a dataset has runs."""
+        runs = self.plan.runs(wildcards.dataset)
+        return f"results/{wildcards.dataset}/predictions.safetensors" if runs else []
+
+    def measures_of_worlds(self, wildcards: Wildcards) -> str | list[str]:
+        """What was measured in the worlds of known confounding, where there are any."""
+        dataset = wildcards.dataset
+        there = worlds_of(self.plan, dataset)
+        return f"results/{dataset}/confounding/measures.tsv" if there else []
+
     def figure(self, wildcards: Wildcards) -> list[str]:
         """Files that an experiment's figure reads."""
         return self._read_by(wildcards, "plots", "renderer")
@@ -123,6 +134,11 @@ class Inputs(View):
             return f"results/{wildcards.dataset}/tables/{experiment.id}_comparisons.tsv"
         return []
 
+    def stores_of_experiment(self, wildcards: Wildcards) -> list[str]:
+        """Stores of the cells in which an experiment has runs."""
+        cells = dict.fromkeys(run.cell for run in self.experiment(wildcards).runs)
+        return [f"results/{wildcards.dataset}/{cell}/store" for cell in cells]
+
     def report(self, wildcards: Wildcards) -> list[str]:
         """Figures and tables that a dataset's report gathers."""
         dataset = wildcards.dataset
@@ -137,5 +153,5 @@ class Inputs(View):
         return needed_files(
             needs_of(package, experiment.entry[key]), wildcards.dataset,
             self.dataset(wildcards)["cells"], experiment.models,
-            [run.key for run in experiment.runs],
+            [run.key for run in experiment.runs], experiment=experiment.id,
         )  # fmt: skip

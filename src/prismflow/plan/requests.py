@@ -194,6 +194,17 @@ class Requests(View):
             "published_cells": request["context"]["published_cells"],
         }
 
+    def measures(self, wildcards: Wildcards) -> dict[str, Any]:
+        """What numbers made from an experiment's predictions depend on: no title and no label."""
+        experiment = self.experiment(wildcards)
+        return plain(
+            {
+                "experiment": {"id": experiment.id, "models": experiment.models},
+                "runs": [run.key for run in experiment.runs],
+                "cells": list(dict.fromkeys(run.cell for run in experiment.runs)),
+            }
+        )
+
     def report(self, wildcards: Wildcards) -> dict[str, Any]:
         """What the report's front page says about a dataset beside what its files hold."""
         settings = self.dataset(wildcards)

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from prismflow.data.inputs import GeneInputs
+from prismflow.data.strands import other_strand
 from prismflow.evaluation.scenarios import predictor_of
 from prismflow.predict.bundle import Bundle
 from prismflow.predict.ranges import share_outside, summarise
-from prismflow.predict.strands import other_strand
 from prismflow.training.progress import Progress
 
 logger = logging.getLogger(__name__)

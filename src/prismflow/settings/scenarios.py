@@ -24,6 +24,8 @@ class ScenarioKeys:
             as trained, or with hidden states or predictions averaged, the prediction adapted to
             the genes that are predicted together; without it the reported one.
         cell: another cell of the dataset whose test genes are predicted.
+        strand: ``other`` feeds a network the reverse complement of the sequence and the signals
+            reversed; tables of features have no such view.
     """
 
     SPARSE: ClassVar[bool] = True
@@ -35,6 +37,7 @@ class ScenarioKeys:
         Literal["direct", "backdoor", "backdoor_hidden", "backdoor_prediction", "adapted"] | None
     ) = setting(None)
     cell: str | None = setting(None)
+    strand: Literal["other"] | None = setting(None)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -61,4 +64,5 @@ class Scenario(ScenarioKeys):
     @property
     def inputs_key(self) -> tuple[Any, ...]:
         """Scenarios with equal keys feed the model the same inputs."""
-        return (self.cell, self.crop_bp, self.remove, self.how if self.remove else None)
+        how = self.how if self.remove else None
+        return (self.cell, self.crop_bp, self.remove, how, self.strand)

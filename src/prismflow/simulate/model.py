@@ -116,6 +116,8 @@ def make_cell(
     domain_background = _domain_background(layout, seed, cell)
     background = domain_background[genes["domain"].to_numpy()]
     motif_effect, unseen = _activity_parts(layout, sequenced, seed, cell)
+    tau = settings.sequence_background
+    motif_effect = motif_effect * (1 + tau * background) / np.sqrt(1 + tau**2)
     kappa = np.where(
         genes["chrom"].isin(TEST_CHROMOSOMES), settings.confounding_test, settings.confounding
     )

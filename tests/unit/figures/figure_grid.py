@@ -188,6 +188,47 @@ def _transfer(point: Point) -> pd.DataFrame:
     return table[table["scenario"] != "on_" + table["cell"]]
 
 
+def _cross_cell(point: Point) -> pd.DataFrame:
+    cells = _cells(replace(point, cells=max(2, point.cells)))
+    sources = [("own", ""), ("elsewhere", 0), ("elsewhere", 1)]
+    size = 0.3 * abs(point.scale)
+    known = {"n_seeds": point.seeds, "n_genes": 100, "low": 0.2 * size, "high": 2 * size}
+    rows = [{"part": "difference", "cell": a, "other_cell": b, "source": source,
+             "from_cell": (a, b)[place] if place != "" else "", "model": model, "metric": metric,
+             "value": size, **known}
+            for (a, b), (source, place), model, metric in itertools.product(
+                itertools.combinations(cells, 2), sources, _models(point),
+                ("pearson", "mse"))]  # fmt: skip
+    rows += [{**row, "source": "equal", "model": "", "from_cell": "", "value": 1.5 * size}
+             for row in rows if row["source"] == "own"]  # fmt: skip
+    rows += [{"part": "level", "cell": a, "other_cell": "", "source": "observed", "from_cell": b,
+              "model": "", "metric": metric, "value": size, **known}
+             for (a, b), metric in itertools.product(
+                 itertools.permutations(cells, 2), ("pearson", "mse"))]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _strata(point: Point) -> pd.DataFrame:
+    size = 0.3 * abs(point.scale)
+    bounds = {"low": 0.8 * size, "high": 1.2 * size}
+    classes = [("all", "all"), ("expression", "silent"), ("expression", "expressed")]
+    classes += [(f"signal {name}", f"{n} quarter") for name in _signals(point)
+                for n in ("lowest", "second")]  # fmt: skip
+    shown = [("stratum", grouping, name, "mse", size) for grouping, name in classes]
+    shown += [("calibration", "predicted", f"tenth {i}", metric, i * size)
+              for i in range(1, 11) for metric in ("predicted", "observed")]  # fmt: skip
+    shown += [("calibration", "predicted", "all", "slope", 0.9)]
+    ways = ["one model", "strands averaged"] + ["seeds averaged"] * (point.seeds > 1)
+    shown += [("averaging", "averaging", way, "mse", size) for way in ways]
+    rows = [{"part": part, "cell": cell, "model": model, "grouping": grouping, "class": name,
+             "metric": metric, "value": value, **bounds, "n_seeds": point.seeds, "n_genes": 100,
+             **dict.fromkeys(("gain", "gain_low", "gain_high"),
+                             -0.1 * size if part == "averaging" and name != "one model" else None)}
+            for cell, model, (part, grouping, name, metric, value) in itertools.product(
+                _cells(point), _models(point), shown)]  # fmt: skip
+    return pd.DataFrame(rows).astype({"gain": float, "gain_low": float, "gain_high": float})
+
+
 Case = Callable[[Point], tuple[dict[str, Any], dict[str, Any]]]
 CASES: dict[str, Case] = {
     "main": lambda p: ({"metrics": _metrics(p, _models(p))}, {}),
@@ -206,7 +247,10 @@ CASES: dict[str, Case] = {
     "signal_removal": lambda p: (
         {"metrics": _metrics(p, _models(p), tuple(_scenarios(p)))},
         {"models": _models(p), "scenarios": _scenarios(p)}),
-    "transfer": lambda p: ({"metrics": _transfer(p)}, {"models": _models(p)}),
+    "transfer": lambda p: (
+        {"metrics": _transfer(p), "cross_cell": _cross_cell(p)}, {"models": _models(p)}),
+    "cell_specificity": lambda p: ({"cross_cell": _cross_cell(p)}, {"models": _models(p)}),
+    "strata": lambda p: ({"strata": _strata(p)}, {"models": _models(p)}),
     "training_curves": lambda p: ({"histories": _histories(p)}, {"models": _models(p)}),
     "observed_vs_predicted": lambda p: (
         {"predictions": _predictions(p)}, {"models": _models(p), "bootstrap_resamples": 10}),

@@ -43,7 +43,20 @@ def metrics(
 
 
 def draw(renderer: str, table: pd.DataFrame, **experiment: Any) -> Any:
-    return renderers.plot(renderer).draw({"metrics": table}, {"id": "x", **experiment}, CONTEXT)
+    data = {"metrics": table, "cross_cell": observed_elsewhere()}
+    return renderers.plot(renderer).draw(data, {"id": "x", **experiment}, CONTEXT)
+
+
+def observed_elsewhere() -> pd.DataFrame:
+    """The other cell's observed value in the place of a prediction."""
+    return pd.DataFrame(
+        [
+            {"part": "level", "cell": cell, "source": "observed", "from_cell": other,
+             "metric": metric, "value": value}
+            for cell, other in (("simA", "simB"), ("simB", "simA"))
+            for metric, value in (("mse", 1.5), ("pearson", 0.6))
+        ]
+    )  # fmt: skip
 
 
 def words(figure: Any) -> str:
@@ -104,10 +117,13 @@ def test_transfer_sorts_by_the_cell_that_was_tested() -> None:
     first = figure.axes[0]
     assert first.get_title(loc="left") == "Tested on simA"
     labels = [text.get_text() for text in first.get_yticklabels()]
-    assert labels == ["Prism", "trained on simA", "trained on simB"]
+    assert labels == [
+        "Prism", "trained on simA", "trained on simB",
+        "Without a model", "observed in simB", "observed in simA",
+    ]  # fmt: skip
     # The number beside a row is its mean: simA by its own model, then by simB's on simA.
     numbers = [text.get_text() for text in first.texts if text.get_text()[:1].isdigit()]
-    assert numbers == ["1.012", "2.022"]
+    assert numbers == ["1.012", "2.022", "1.500"]
     with pytest.raises(InputError, match="tested on another cell"):
         draw("transfer", full, models=["prism"])
 

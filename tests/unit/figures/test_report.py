@@ -17,7 +17,7 @@ from PIL import Image
 from prismflow.errors import InputError
 from prismflow.figures import facts as facts
 from prismflow.figures import report
-from prismflow.figures.front_page import overview, paper_order
+from prismflow.figures.front_page import overview, paper_order, verdict_parts
 from prismflow.figures.read.printed import of_frame, read_printed
 from prismflow.figures.tables import render
 
@@ -107,6 +107,31 @@ def test_front_page_is_complete_and_in_order(results: Path, benchmarks: Path) ->
     assert places == sorted(places)
     assert page.count("data:image/png;base64,") == 4
     assert "http://" not in page and "https://" not in page and 'src="http' not in page
+
+
+@pytest.mark.parametrize(
+    ("verdict", "shown", "detail", "tone"),
+    [
+        ("supported", "supported", "", "supported"),
+        ("supported in part (1 of 2 models; not tested: Caduceus (2 kb))", "supported in part",
+         "1 of 2 models; not tested: Caduceus (2 kb)", "supported-in-part"),
+        ("contradicted (8 of 9 models; not tested: EPInformer)", "contradicted",
+         "8 of 9 models; not tested: EPInformer", "contradicted"),
+        ("not decided: 2 seeds; three are needed", "not decided", "2 seeds; three are needed",
+         "not-decided"),
+        ("not tested here", "not tested here", "", "not-tested-here"),
+    ],
+)  # fmt: skip
+def test_a_verdict_keeps_its_colour_whatever_it_adds(
+    results: Path, benchmarks: Path, verdict: str, shown: str, detail: str, tone: str
+) -> None:
+    assert verdict_parts(verdict) == {"verdict": shown, "detail": detail, "tone": tone}
+    (results / "tables" / "claims.tsv").write_text(
+        f"claim_id\tclaim\tverdict\na\tSignals help\t{verdict}\n"
+    )
+    page = overview(request(), results, benchmarks)
+    assert f'<strong class="verdict {tone}">{shown}</strong>' in page
+    assert (f'<span class="detail">{detail}</span>' in page) == bool(detail)
 
 
 def test_only_simulated_data_are_called_so(results: Path, benchmarks: Path) -> None:
