@@ -135,9 +135,8 @@ def write_input_summary(
         path: the file to write.
     """
     names = ("table", "genes", "dropped", "splits", "sizes", "shared")
-    rest = {name: settings[name] for name in ("label_columns", "summaries", "stores", "aliases")}
-    found = input_summary(
-        **{name: inputs[name] for name in names}, **rest,
-        **{name: inputs[name] or None for name in ("blacklist", "own")},
-    )  # fmt: skip
-    write_tsv(found, path)
+    rest: dict[str, Any] = {
+        name: settings[name] for name in ("label_columns", "summaries", "stores", "aliases")
+    }
+    rest |= {name: inputs[name] or None for name in ("blacklist", "own")}
+    write_tsv(input_summary(**{name: inputs[name] for name in names}, **rest), path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
@@ -52,6 +53,10 @@ CASES: dict[tuple[str, int], tuple[str | None, str, str | None]] = {
                      "improve_waiting()\nprint('started')", None),
     ("waiting", 1): (None, "from prismflow.jobs.patches.waiting import improve_waiting\n"
                      "improve_waiting()\nprint('started')", None),
+    **{("starts", place): (None, "from types import SimpleNamespace\n"
+       "from prismflow.jobs.patches.starts import share_starts\n"
+       "share_starts(SimpleNamespace(is_main_process=True))\nprint('started')", None)
+       for place in (0, 1)},
     ("group_errors", 0): (None, "from prismflow.jobs.patches.group_errors import "
                           "keep_reasons_of_groups\nkeep_reasons_of_groups()\nprint('started')",
                           None),
@@ -111,6 +116,7 @@ CASES: dict[tuple[str, int], tuple[str | None, str, str | None]] = {
 PATCHES = {(name, i): patch for name, found in shelf().items() for i, patch in enumerate(found)}
 
 
+@functools.cache
 def printed(code: str) -> str:
     """Last line that a child process prints."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
