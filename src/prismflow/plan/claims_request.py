@@ -8,7 +8,7 @@ from typing import Any
 from prismflow.plan.run import Run
 from prismflow.plan.runs import Plan
 from prismflow.plan.worlds import EXPERIMENT, worlds_of
-from prismflow.settings.claims import tests_of
+from prismflow.settings.claims import in_arm, tests_of
 
 
 def claims_request(
@@ -35,6 +35,7 @@ def claims_request(
         entry = found.setdefault(
             name, {"claim": claim["claim"], "readings": [], "seeds": None, "runs": []}
         )
+        test = in_arm(test, known)
         if any(experiment not in known for experiment in test["experiments"]):
             continue
         if test["kind"] == "worlds":
@@ -92,6 +93,9 @@ def _compared(
         for other in test["against"]:
             if other in there and other != test["model"]:
                 yield [1.0, -1.0], (test["model"], other)
+    elif test["kind"] == "scenario":
+        for model in sorted(there):
+            yield [1.0, -1.0], (model, model)
     elif test["kind"] == "lengths":
         for base in dict.fromkeys(str(point["base"]) for point in points):
             own = {float(p["x"]): str(p["model"]) for p in points if p["base"] == base}
