@@ -16,6 +16,7 @@ import json
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,10 +52,10 @@ NETWORKS = {
     "n = 0, both signals": ("prism", ["h3k27ac", "dnase"], {"n_contexts": 0}),
     "n = 2, both signals": ("prism", ["h3k27ac", "dnase"], {"n_contexts": 2}),
     "n = 0, H3K27ac": ("prism", ["h3k27ac"], {"n_contexts": 0}),
-    "n = 0, accessibility": ("prism", ["dnase"], {"n_contexts": 0}),
-    "n = 2, accessibility": ("prism", ["dnase"], {"n_contexts": 2}),
     "prism_regional, unit": ("prism_regional", ["h3k27ac", "dnase"], {"removal": "unit"}),
     "prism_regional, two_stage": ("prism_regional", ["h3k27ac", "dnase"], {}),
+    "n = 0, accessibility": ("prism", ["dnase"], {"n_contexts": 0}),
+    "n = 2, accessibility": ("prism", ["dnase"], {"n_contexts": 2}),
 }
 
 
@@ -152,6 +153,15 @@ def summary(predictions: pd.DataFrame) -> SimpleNamespace:
     )  # fmt: skip
 
 
+def shown(r: dict[str, Any]) -> str:
+    """A line of the table."""
+    return (
+        f"| {r['trained']} | {r['model']} | {r['cell']} | {r['n']} | {r['bias']:+.2f} "
+        f"[{r['low']:+.2f}, {r['high']:+.2f}] | {r['mse']:.2f} | {r['spread']:.2f} "
+        f"| {r['r']:.2f} | {r['rank']:.2f} |"
+    )
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -165,29 +175,22 @@ def main() -> None:
     n_seeds = chosen.seeds or (3 if chosen.networks else 5)
     folds = ("outside",) if chosen.networks else ("outside", "inside")
     rows = []
+    columns = "trained | model | cell | genes tested | bias [95 %] | MSE | MSE without bias"
+    print(f"| {columns} | Pearson | Spearman |\n{'|---' * 9}|")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         built = stores(chosen.data, folder)
         for fold in folds:
-            for model in chosen.models or known:
+            for model in [name for name in known if name in (chosen.models or known)]:
                 _, modalities, _ = known[model]
                 for cell, store in built.items():
                     if not set(modalities) <= set(Store.open(store).modalities):
                         continue
                     seeds = [tested(store, model, fold, seed, folder) for seed in range(n_seeds)]
                     mean = seeds[0].assign(predicted=np.mean([s["predicted"] for s in seeds], 0))
-                    rows.append(
-                        {"trained": fold, "model": model, "cell": cell, **vars(summary(mean))}
-                    )
-    columns = "trained | model | cell | genes tested | bias [95 %] | MSE | MSE without bias"
-    print(f"| {columns} | Pearson | Spearman |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for r in rows:
-        print(
-            f"| {r['trained']} | {r['model']} | {r['cell']} | {r['n']} | {r['bias']:+.2f} "
-            f"[{r['low']:+.2f}, {r['high']:+.2f}] | {r['mse']:.2f} | {r['spread']:.2f} "
-            f"| {r['r']:.2f} | {r['rank']:.2f} |"
-        )
+                    row = {"trained": fold, "model": model, "cell": cell, **vars(summary(mean))}
+                    rows.append(row)
+                    print(shown(row), flush=True)
     if chosen.json:
         chosen.json.write_text(json.dumps(rows, indent=1, default=float))
 

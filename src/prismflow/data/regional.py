@@ -76,7 +76,8 @@ def regional_level(
     if 2 * n_sparse > len(medians):
         logger.warning(
             "%s: at %d of %d genes fewer than half of the bases between %d and %d bp from the TSS "
-            "have a value, as in a track of peaks; the median of these is no background level",
+            "have a value, as in a track of peaks or of few reads; their median is no background "
+            "level",
             path, n_sparse, len(medians), inner_bp, outer_bp,
         )  # fmt: skip
     n_without = int(np.isnan(medians).sum())

@@ -80,5 +80,5 @@ def _paired(
     )  # fmt: skip
     subtracted = next(i for i, weight in enumerate(weights) if weight < 0)
     worlds = errors.index
-    which = f"worlds {worlds.min()} to {worlds.max()}"
+    which = f"{len(worlds)} of the worlds {worlds.min()} to {worlds.max()}"
     return WorldEffect(effect, float(errors.iloc[:, subtracted].mean()), which)

@@ -73,7 +73,7 @@ def test_adjustment_helps_only_where_it_beats_both_references(
 ) -> None:
     table = judged(content, measures(gone, turned))
     assert set(table["verdict"]) == {expected}
-    assert set(table["n_seeds"]) == {16} and set(table["why"]) == {"worlds 25 to 40"}
+    assert set(table["n_seeds"]) == {16} and set(table["why"]) == {"16 of the worlds 25 to 40"}
     assert table["bound"].iloc[0] == pytest.approx(-0.02 * gone["prism_n0"], rel=0.2)
 
 
@@ -129,7 +129,7 @@ def test_the_page_says_which_worlds_and_that_they_are_the_samples(content: dict[
     )  # fmt: skip
     page = render.markdown(printed.sheet(table, content, CONTEXT))
     assert "9. Adjustment helps where the background is not the cause: supported" in page
-    assert page.count("supported (worlds 25 to 40)") == 4
+    assert page.count("supported (16 of the worlds 25 to 40)") == 4
     assert "t-interval over worlds" in page
     without = judge(content, [], {}, CONTEXT, PARAMETERS)
     assert "over worlds" not in render.markdown(printed.sheet(without, content, CONTEXT))
