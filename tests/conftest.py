@@ -41,6 +41,12 @@ FIRST = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Compare figures with their reference images in every run, not only with ``--mpl``."""
+    config.option.mpl = True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files above; the others keep their order."""
 

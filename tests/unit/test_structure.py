@@ -23,7 +23,7 @@ ROOMS = [
 SHARED = {"errors", "files", "rows", "labels", "arrays"}
 LOCAL = {
     "all", "figures", "tables", "stores", "downloads", "report", "attributions", "variants",
-    "predict", "bundles",
+    "predict", "bundles", "enhancer_gene",
 }  # fmt: skip
 
 

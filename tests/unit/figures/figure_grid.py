@@ -23,7 +23,11 @@ LONG = " of a name that goes on for quite a while, and then on"
 
 @dataclass(frozen=True)
 class Point:
-    """One place of the grid; ``scale`` is what every value is multiplied with."""
+    """One place of the grid.
+
+    ``scale`` is what every value is multiplied with; with ``outliers`` a third of the models is
+    far worse than the others.
+    """
 
     signals: int = 3
     cells: int = 2
@@ -31,18 +35,20 @@ class Point:
     seeds: int = 2
     scale: float = 1.0
     long: bool = False
+    outliers: bool = False
 
     @property
     def name(self) -> str:
         """How the test of this point is called."""
         text = f"{self.signals}signals-{self.cells}cells-{self.models}models-{self.seeds}seeds"
-        return text + ("-long" if self.long else "") + f"-x{self.scale:g}"
+        text += "-long" * self.long + "-outliers" * self.outliers
+        return f"{text}-x{self.scale:g}"
 
 
 POINTS = (
     Point(1, 1, 1, 1),
-    Point(2, 2, 4, 5, -1e5),
-    Point(3, 3, 13, 2, 1.0, True),
+    Point(2, 2, 4, 5, -1e5, outliers=True),
+    Point(3, 3, 13, 2, 1.0, True, outliers=True),
     Point(4, 4, 4, 1, 1e9, True),
     Point(8, 6, 7, 5, 1e-6),
 )
@@ -67,6 +73,10 @@ def _metrics(point: Point, models: Any, scenarios: tuple[str, ...] = ("full",)) 
     error = table["metric"].isin(("mse", "mae"))
     table.loc[error, "value"] *= abs(point.scale)
     table.loc[~error, "value"] *= np.sign(point.scale)
+    if point.outliers:
+        worse = table["model"].isin(list(models)[: len(models) // 3])
+        table.loc[worse & error, "value"] *= 20
+        table.loc[worse & ~error, "value"] *= 0.1
     return table
 
 
@@ -255,6 +265,7 @@ CASES: dict[str, Case] = {
     "observed_vs_predicted": lambda p: (
         {"predictions": _predictions(p)}, {"models": _models(p), "bootstrap_resamples": 10}),
     "confounder_weights": lambda p: (_weights(p), {}),
+    "reach": lambda p: ({"reach": described.reach_table(_models(p), _cells(p), p.seeds)}, {}),
     "crispri": lambda p: ({"crispri": _crispr(p)}, {}),
     "hic_range": lambda p: ({"contact_range": _contacts(p)}, {}),
     "parameters": lambda p: ({"costs": _costs(p)}, {"models": _models(p)}),

@@ -208,7 +208,8 @@ def check_whole(figure: Figure) -> None:
         assert inside, f"{text.get_text()!r} is cut off at the edge of the figure"
         if not text.get_rotation() % 90:
             upright.append(text.get_text())
-            edges.append(box.extents)
+            # Of the letters: an annotation's own extent holds its leader line as well.
+            edges.append(Text.get_window_extent(text).extents)
     left, low, right, high = np.array(edges).reshape(-1, 4).T
     for one in range(len(upright)):
         others = slice(one + 1, None)

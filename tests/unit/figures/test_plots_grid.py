@@ -18,8 +18,6 @@ def test_the_grid_has_every_renderer() -> None:
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.name)
 @pytest.mark.parametrize("renderer", CASES)
 def test_figure_keeps_its_texts_apart(renderer: str, point: Point) -> None:
-    if renderer == "folds" and point.models > 8 and point.long:
-        pytest.xfail("thirteen long names do not yet find their places beside a panel of folds")
     data, experiment = CASES[renderer](point)
     figure = renderers.plot(renderer).draw(data, {"id": renderer, **experiment}, context_of(point))
     check_whole(figure)

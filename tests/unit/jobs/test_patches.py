@@ -63,6 +63,17 @@ CASES: dict[tuple[str, int], tuple[str | None, str, str | None]] = {
     ("keep_going", 0): (None, "from types import SimpleNamespace\n"
                         "from prismflow.jobs.patches.keep_going import keep_going\n"
                         "keep_going(SimpleNamespace())\nprint('started')", None),
+    ("module_prefix", 0): (
+        None,
+        "from types import SimpleNamespace as S\n"
+        "from prismflow.jobs.patches.module_prefix import keep_prefix_to_own_files\n"
+        "paths = S(prefix='sub/')\n"
+        "left = keep_prefix_to_own_files(S(modifier=S(path_modifier=paths)))\n"
+        "print(f'left: {left}, {paths.prefix}')", "left: , None"),
+    ("module_prefix", 1): (
+        "", "from types import SimpleNamespace as S\n"
+        "from prismflow.jobs.patches.module_prefix import place_parameters\n"
+        + REFUSED.format(call="place_parameters(S(log=['sub/logs/x.log']))"), None),
     ("hictk", 0): ("import atexit\nplain = atexit.register\n"
                    "atexit.register = lambda f, *a, **k: plain(lambda: f(*a, **k))",
                    "from prismflow.jobs.patches.hictk import hictkpy\n"
