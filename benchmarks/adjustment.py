@@ -2,11 +2,15 @@
 
     python benchmarks/adjustment.py candidates [--worlds 8]
     python benchmarks/adjustment.py stress [--worlds 4]
+    python benchmarks/adjustment.py sequence [--worlds 4]
+    python benchmarks/adjustment.py confirmed [--measures FILE]
 
 `candidates`: averaging over the regional level (a1), weighting the worst fifth of levels (c), and
 backgrounds of donors (d), boosting on binned signals. `stress`: gradient boosting with the regional
-background removed where the simulated world or the naming is less kind. Both print Markdown tables
-of mean squared errors at test kappa 0.8, 0 and -0.8, mean over worlds, trained at kappa 0.8.
+background removed where the simulated world or the naming is less kind. `sequence`: networks where
+C also changes what the motifs do. These print Markdown tables of mean squared errors at test kappa
+0.8, 0 and -0.8, mean over worlds, trained at kappa 0.8. `confirmed`: the adapted predictions
+against both references, from the measures that config/confounding_confirmed.yaml ends in.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from scipy import stats
 from snakemake.utils import update_config
 
 from prismflow.data.inputs import GeneInputs
@@ -33,6 +38,8 @@ from prismflow.models.tabular import GradientBoosting, GradientBoostingSettings
 from prismflow.plan.runs import make_plan
 from prismflow.plan.worlds import Worlds
 from prismflow.settings import config as configuration
+from prismflow.statistics.permutation import holm
+from prismflow.statistics.seeds import t_interval
 
 FILES = ["config/config.yaml", "config/demo.yaml", "config/confounding.yaml"]
 KAPPAS = (0.8, 0.0, -0.8)
@@ -50,6 +57,13 @@ STRESS: dict[str, dict[str, Any]] = {
     "background effect 2": {"simulate": {"background_effect": 2.0}},
     "signal noise 0.6": {"simulate": {"signal_noise": 0.6}},
 }
+SEQUENCE: dict[str, dict[str, Any]] = {
+    f"motifs carry 60 %, tau = {tau:g}": {
+        "simulate": {"sequence_share": 0.6, "sequence_background": tau},
+        "models": ("prism_n0", "prism_n0_h3k27ac", "prism_regional"),
+    }
+    for tau in (0.0, 1.0)
+}
 
 
 def world_settings(world: int, case: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,12 +73,11 @@ def world_settings(world: int, case: Mapping[str, Any]) -> dict[str, Any]:
         update_config(raw, yaml.safe_load(Path(file).read_text()))
     training = case.get("training", 0.8)
     experiment = raw["experiment_overrides"]["confounding"]
-    experiment["models"] = list(MODELS)
+    experiment["models"] = list(case.get("models", MODELS))
     experiment["options"]["grid"] = [{"training": training, "replicates": [world]}]
     experiment["options"]["simulate"] |= case.get("simulate", {})
     level = case.get("regional_bp", [1500, 10_000])
-    for name in ("dnase", "h3k27ac"):
-        raw["modalities"].setdefault(name, {})["regional_bp"] = level
+    experiment["options"]["regional_bp"] = dict.fromkeys(("dnase", "h3k27ac"), level)
     raw["model_overrides"]["gbm_regional"] = {
         "window_bp": 300,
         "hyperparameters": case.get("hyperparameters", {}),
@@ -76,22 +89,22 @@ def world_settings(world: int, case: Mapping[str, Any]) -> dict[str, Any]:
     return copy.deepcopy(found)
 
 
-def stress(worlds: int) -> pd.DataFrame:
-    """MSE of boosting per case, model, output and test kappa."""
+def stress(worlds: int, cases: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """MSE per case, model, output and test kappa."""
     rows = []
-    for case, changes in STRESS.items():
-        for world in range(1, worlds + 1):
+    # All cases of a world before the next one, so that what was stopped is still a comparison.
+    for world in range(1, worlds + 1):
+        for case, changes in cases.items():
             with tempfile.TemporaryDirectory() as temporary:
                 names = ("predictions", "truth", "contexts", "runs")
                 paths = {name: Path(temporary) / f"{name}.tsv" for name in names}
                 run_world(world_settings(world, changes), paths, device="cpu", threads=1)
                 table = read_tsv(paths["predictions"])
-            for key, own in table[table["perturbation"] == "full"].groupby(
-                ["model", "output", "test"]
-            ):
+            full = table[table["perturbation"] == "full"]
+            for key, own in full.groupby(["model", "output", "test"]):
                 error = float(((own["predicted"] - own["observed"]) ** 2).mean())
                 rows.append((case, *key, error))
-            print(f"{case}: world {world}", flush=True)
+                print(f"{case}, world {world}: {key} {error:.4f}", flush=True)
     return pd.DataFrame(rows, columns=["case", "model", "output", "test", "mse"])
 
 
@@ -213,13 +226,52 @@ def _worlds(world: int) -> Iterator[tuple[float, dict[str, dict[str, np.ndarray]
             yield kappa, arrays(folder / "store", folder / "splits.tsv")
 
 
+REFERENCES = {
+    "prism_regional": ("prism_n0", "prism_n0_h3k27ac"),
+    "gbm_regional": ("gbm", "gbm_h3k27ac"),
+}
+
+
+def confirmed(measures: pd.DataFrame) -> list[str]:
+    """Adapted minus each reference, paired by world; Holm's p over a model's six comparisons."""
+    mse = measures[measures["measure"] == "mse"]
+    wide = mse.pivot(index=["test", "replicate"], columns=["model", "output"], values="value")
+    lines = ["| model | test kappa | minus | difference | p (Holm) | better in |",
+             "|---|---:|---|---|---:|---:|"]  # fmt: skip
+    for model, references in REFERENCES.items():
+        rows = []
+        for kappa in KAPPAS:
+            own = wide.xs(kappa, level="test")
+            for reference in references:
+                gap = (own[model, "adapted"] - own[reference, "direct"]).to_numpy()
+                found = t_interval(gap)
+                p = float(stats.ttest_1samp(gap, 0.0).pvalue)
+                rows.append((kappa, reference, found, p, int((gap < 0).sum())))
+        corrected = holm(np.array([row[3] for row in rows]))
+        for (kappa, reference, found, _, better), p in zip(rows, corrected, strict=True):
+            lines.append(
+                f"| {model} | {kappa:g} | {reference} | {found.mean:+.3f} "
+                f"[{found.low:+.3f}, {found.high:+.3f}] | {p:.2g} | {better} of {found.n} |"
+            )
+    return lines
+
+
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("candidates", "stress"))
+    parser.add_argument("what", choices=("candidates", "stress", "sequence", "confirmed"))
+    parser.add_argument(
+        "--measures", type=Path, default=Path("results/confirmed/confounding/measures.tsv")
+    )
     parser.add_argument("--worlds", type=int, default=4)
     chosen = parser.parse_args()
-    table = (candidates if chosen.what == "candidates" else stress)(chosen.worlds)
+    if chosen.what == "confirmed":
+        print("\n".join(confirmed(read_tsv(chosen.measures))))
+        return
+    if chosen.what == "candidates":
+        table = candidates(chosen.worlds)
+    else:
+        table = stress(chosen.worlds, STRESS if chosen.what == "stress" else SEQUENCE)
     key = ["case", "model", "output"]
     wide = table.groupby([*key, "test"], sort=False)["mse"].mean().unstack("test")[list(KAPPAS)]
     print("| case | model | output | 0.8 | 0 | -0.8 |\n|---|---|---|---:|---:|---:|")

@@ -12,6 +12,9 @@ may come often. Three designs of 1,167 genes in two cells:
     noisy, 5 seeds   2.6 %, 1.0 MSE
     noisy, 3 seeds   the fewest that give a verdict
 
+Claims over simulated worlds have worlds in the place of seeds (5, 5 and 3), each with
+77 independent test genes of its own and one cell; a world's four errors share its genome's level.
+
 A gene's residuals are normal times a scale of its own (its kurtosis that of Student's t with 8
 degrees of freedom), correlated over arms and seeds. Verdicts come from the code that judges real
 runs, with 500 resamples of the genes in the place of 2,000 (standard errors then vary by 3 %).
@@ -34,9 +37,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from prismflow.evaluation.claim_lines import line_over_worlds
 from prismflow.evaluation.claims import claim_verdict, judge_arms
 from prismflow.evaluation.tested import Arm, Tested
-from prismflow.files import write_text, write_tsv
+from prismflow.files import read_tsv, write_text, write_tsv
 from prismflow.settings.claims import read_claims
 from prismflow.statistics.paired import Replicates, gene_weights
 from prismflow.statistics.verdicts import CONTRADICTED, SUPPORTED
@@ -44,15 +48,20 @@ from prismflow.statistics.verdicts import CONTRADICTED, SUPPORTED
 ROOT = Path(__file__).resolve().parents[1]
 N_GENES = 1167
 N_RESAMPLES = 500
+GENES_OF_A_WORLD = 77
+"""Background domains among the 308 test genes of docs/confounding.md."""
+WORLD_SD = 0.15
+"""Of the level of all errors of a world, which pairing takes out."""
 CELLS = ("A", "B")
 BOUND = 0.10
 SHARED_BY_SEEDS = 0.5
 TAIL_DF = 8
 START, END = "<!-- rates: written by benchmarks/verdicts.py -->", "<!-- end of the rates -->"
 LENGTHS = (500, 2000, 10_000, 50_000, 200_000)
+EXCHANGE = "beyond_10000bp_all_both_exchange"
 VARIED = ("caduceus", "caduceus_signals", "seq2exp_soft", "prism")
 MSE = dict[tuple[str, str], float]
-"""Mean squared error by model and scenario."""
+"""Mean squared error by model and scenario (in simulated worlds: by model and test kappa)."""
 
 
 class Design(NamedTuple):
@@ -102,6 +111,19 @@ def lengths(change: Mapping[tuple[str, int], float], otherwise: float) -> MSE:
         for model in VARIED
         for bp in LENGTHS
     }
+
+
+def broken(gone: tuple[float, float, float], turned: tuple[float, float, float]) -> MSE:
+    """Errors of n = 0, of n = 0 on H3K27ac alone and adjusted, by kappa of the test genes."""
+    models = ("prism_n0", "prism_n0_h3k27ac", "prism_regional")
+    kappas = {"0": gone, "-0.8": turned}
+    return {(m, k): e for k, own in kappas.items() for m, e in zip(models, own, strict=True)}
+
+
+def exchanged(errors: float, **apart: float) -> MSE:
+    """Models as trained (1.0), and with what lies beyond 10 kb exchanged between genes."""
+    found = full(**dict.fromkeys(VARIED, 1.0))
+    return found | {(model, EXCHANGE): apart.get(model, errors) for model in VARIED}
 
 
 def best(model: float, others: float, one: float | None, names: list[str]) -> MSE:
@@ -164,6 +186,18 @@ def worlds(content: Mapping[str, Any], margin: float) -> dict[str, dict[str, tup
             FALSE_EDGE: (best(1.0, 1.3, 1.0, simple), best(1.0, 1.3, None, simple)),
             FALSE: best(1.0, 1.0, 0.85, simple),
         },
+        "adjustment_helps": {
+            TRUE: broken((1.0, 1.0, 0.7), (1.2, 1.0, 0.7)),
+            TRUE_EDGE: broken((1.0, 1 - margin, 1 - margin), (1.0, 1 - margin, 1 - margin)),
+            FALSE_EDGE: broken((1.0, 0.7, 0.7), (1.2, 1.2, 0.7)),
+            FALSE: broken((1.0, 0.7, 1.1), (1.2, 0.7, 1.1)),
+        },
+        "distal_used": {
+            TRUE: exchanged(1.0, caduceus_signals=1.2),
+            TRUE_EDGE: exchanged(1 + margin),
+            FALSE_EDGE: (exchanged(1 + margin), exchanged(1.2)),
+            FALSE: exchanged(1.0),
+        },
     }  # fmt: skip
     shared = {"background_overused": full(caduceus_signals_2kb=0.7)}
     return {
@@ -222,6 +256,9 @@ def verdicts(
 ) -> Iterator[str]:
     """Verdict of each of n studies of one world."""
     entry = content["claims"][claim]
+    if entry["tests"][0]["kind"] == "worlds":
+        yield from verdicts_over_worlds(entry, content, cells[0], design, n, seed)
+        return
     weights = gene_weights(N_GENES, N_RESAMPLES, [0, 0])
     context = {"model_lengths": {"prism": 2000}}
     points = [
@@ -238,6 +275,52 @@ def verdicts(
             for line in judge_arms(test, content, arms, CELLS, points, context)
         ]
         yield claim_verdict(entry["require"], lines, float(content["level"]))
+
+
+def verdicts_over_worlds(
+    entry: Mapping[str, Any],
+    content: Mapping[str, Any],
+    errors: MSE,
+    design: Design,
+    n: int,
+    seed: int,
+) -> Iterator[str]:
+    """The same of a claim whose samples are simulated worlds."""
+    generator = np.random.default_rng([seed, GENES_OF_A_WORLD])
+    first = int(entry["tests"][0]["first_world"])
+    outputs = {
+        model: term.get("output") or "direct"
+        for test in entry["tests"]
+        for term in test["terms"]
+        for model in term["models"]
+    }
+    for _ in range(n):
+        rows = []
+        for world in range(first, first + design.n_seeds):
+            level = 1 + WORLD_SD * generator.standard_normal()
+            for (model, kappa), error in world_errors(errors, design, generator).items():
+                rows.append((0.8, float(kappa), world, model, outputs[model], level * error))
+        names = ["training", "test", "replicate", "model", "output", "value"]
+        table = pd.DataFrame(rows, columns=names)
+        table = table.assign(measure="mse", n_genes=GENES_OF_A_WORLD)
+        lines = [line_over_worlds(test, content, table) for test in entry["tests"]]
+        yield claim_verdict(entry["require"], lines, float(content["level"]))
+
+
+def world_errors(errors: MSE, design: Design, generator: np.random.Generator) -> MSE:
+    """Errors of one world from genes' residuals, as :func:`simulate` draws them for one seed.
+
+    A trained model is the same at every kappa, and so are its genes: residuals are shared.
+    """
+    models = list(dict.fromkeys(model for model, _ in errors))
+    shape = (len(models), GENES_OF_A_WORLD)
+    scale = np.sqrt((TAIL_DF - 2) / generator.chisquare(TAIL_DF, GENES_OF_A_WORLD))
+    rho = correlation(design.gene_sd)
+    common = math.sqrt(rho) * generator.standard_normal(GENES_OF_A_WORLD)
+    residual = common + math.sqrt(1 - rho) * generator.standard_normal(shape)
+    of_seed = 1 + design.seed_sd * generator.standard_normal(len(models))
+    factor = dict(zip(models, of_seed * ((scale * residual) ** 2).mean(axis=1), strict=True))
+    return {(model, kappa): error * factor[model] for (model, kappa), error in errors.items()}
 
 
 def rates(job: tuple[str, str, Design, int, int]) -> dict[str, Any]:
@@ -290,6 +373,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", type=int, default=400)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--claims", nargs="+", help="only these; the others' rates are kept")
     chosen = parser.parse_args()
     content = read_claims(ROOT / "config" / "claims.yaml")
     jobs = [
@@ -298,10 +382,18 @@ def main() -> None:
         for world in named
         for design in DESIGNS
     ]
+    wanted = chosen.claims or list(content["claims"])
+    path = ROOT / "config" / "verdict_errors.tsv"
     with multiprocessing.Pool(chosen.processes) as pool:
-        numbered = [(*job, chosen.worlds, i) for i, job in enumerate(jobs)]
+        numbered = [(*job, chosen.worlds, i) for i, job in enumerate(jobs) if job[0] in wanted]
         table = pd.DataFrame(list(pool.imap(rates, numbered)))
-    write_tsv(table, ROOT / "config" / "verdict_errors.tsv")
+    if chosen.claims:
+        kept = read_tsv(path, dtype={"world": str})
+        others = kept[~kept["claim_id"].isin(wanted)]
+        table = pd.concat([others, table], ignore_index=True)
+        places = table["claim_id"].map(list(content["claims"]).index)
+        table = table.loc[places.sort_values(kind="stable").index].reset_index(drop=True)
+    write_tsv(table, path)
     page = ROOT / "docs" / "statistics.md"
     before, rest = page.read_text().split(START)
     after = rest.split(END)[1]

@@ -83,7 +83,8 @@ rule write_comparisons:
 
 rule judge_claims:
     input:
-        "results/{dataset}/predictions.safetensors",
+        predictions=INPUTS.gathered,
+        worlds=INPUTS.measures_of_worlds,
     output:
         "results/{dataset}/tables/claims.tsv",
     log:

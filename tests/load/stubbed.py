@@ -31,7 +31,7 @@ _LABELS = np.random.default_rng(1).gamma(1.0, 1.0, GENES).round(4)
 _HEADER = gzip.compress(b"scenario\tgene_id\tobserved\tpredicted\n", 1, mtime=0)
 #: Different predictions of one scenario; packing new ones for every run would be most of the time.
 VARIANTS = 64
-_NAMES = [f"ENSG{number:011d}" for number in range(GENES)]
+NAMES = [f"ENSG{number:011d}" for number in range(GENES)]
 
 
 @functools.cache
@@ -39,7 +39,7 @@ def _block(scenario: str, variant: int) -> tuple[bytes, dict[str, float]]:
     """Packed lines of one scenario, and its metrics: labels plus noise."""
     rng = np.random.default_rng(zlib.crc32(f"{scenario} {variant}".encode()))
     predicted = (_LABELS + rng.normal(0, 0.3 + 0.2 * rng.random(), GENES)).round(5)
-    lines = zip(_NAMES, _LABELS.tolist(), predicted.tolist(), strict=True)
+    lines = zip(NAMES, _LABELS.tolist(), predicted.tolist(), strict=True)
     text = "".join(f"{scenario}\t{name}\t{y:.4f}\t{z:.5f}\n" for name, y, z in lines)
     return gzip.compress(text.encode(), 1, mtime=0), regression_metrics(_LABELS, predicted)
 

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import yaml
-from load.stubbed import evaluate
+from load.stubbed import NAMES, evaluate
 from workflow.conftest import Workflow
 
 from prismflow.plan.runs import Plan, make_plan
@@ -31,7 +31,8 @@ MEASURED = HERE / "measured.py"
 PAPER = "config/config.yaml"
 #: Rules that work up the results of runs.
 WORKING_UP = ("aggregate_metrics", "gather_predictions", "compare_models", "write_comparisons",
-              "judge_claims", "write_claims", "plot_figure", "write_table")  # fmt: skip
+              "judge_claims", "write_claims", "measure_cross_cell", "measure_out_of_fold",
+              "plot_figure", "write_table")  # fmt: skip
 MANY_SEEDS = 38
 
 
@@ -122,8 +123,12 @@ def test_five_thousand_jobs_and_a_whole_table(
 
 
 def _fill(workflow: Workflow, plan: Plan) -> None:
-    """Predictions and metrics of every run, as its jobs would have written them."""
+    """Predictions and metrics of every run, as its jobs would have written them, and blocks."""
     for dataset in plan.config.datasets:
+        blocks = workflow.folder / "results" / dataset / "blocks.tsv"
+        blocks.parent.mkdir(parents=True, exist_ok=True)
+        rows = "".join(f"{gene}\t{i}\n" for i, gene in enumerate(NAMES))
+        blocks.write_text(f"gene_id\tblock\n{rows}")
         for run in plan.runs(dataset):
             folder = workflow.folder / "results" / run.folder
             folder.mkdir(parents=True)
@@ -143,8 +148,9 @@ def _fill(workflow: Workflow, plan: Plan) -> None:
 
 def _worked_up(workflow: Workflow) -> list[str]:
     """Files that the rules above make of nothing but predictions and metrics."""
-    known = re.compile(r"(metrics\.tsv|predictions\.tsv\.gz|predictions\.safetensors"
-                       r"|_comparisons\.tsv|claims\.tsv|config/.*)$")  # fmt: skip
+    known = re.compile(r"(metrics\.tsv|predictions\.tsv\.gz|predictions\.safetensors|blocks\.tsv"
+                       r"|_comparisons\.tsv|_cross_cell\.tsv|_out_of_fold\.tsv|claims\.tsv"
+                       r"|config/.*)$")  # fmt: skip
     result = workflow.run("--dry-run", configfiles=(PAPER, "config/load.yaml"))
     targets = []
     for block in result.stdout.split("\nrule ")[1:]:

@@ -7,6 +7,7 @@ with job(snakemake):
     judge_claims(
         snakemake.params.claims,
         snakemake.params.request,
-        snakemake.input[0],
+        snakemake.input.predictions or None,
+        snakemake.input.worlds or None,
         snakemake.output[0],
     )

@@ -47,6 +47,7 @@ def regional_level(
     distance = np.abs(np.arange(window_bp) - outer_bp)
     ring = distance >= inner_bp
     medians = np.full(len(genes.tss), np.nan)
+    n_sparse = 0
     with BigWig(path) as bigwig:
         names = names_with_values(bigwig, genes, absent_chromosomes)
         for chrom, rows in by_chromosome(genes.chroms):
@@ -59,7 +60,9 @@ def regional_level(
                     first = int(starts[at])
                     inside = slice(max(-first, 0), min(length - first, window_bp))
                     kept = block[inside][ring[inside]]
+                    n_bases = kept.size
                     kept = kept[np.isfinite(kept)]
+                    n_sparse += 2 * kept.size < n_bases
                     if kept.size:
                         medians[rows[at]] = np.median(kept)
         floor = FLOOR_SHARE * bigwig.summary.mean
@@ -70,6 +73,12 @@ def regional_level(
             f"{int(np.isnan(medians).sum())} without any of {len(medians)}; leave regional_bp of "
             "this modality out, or give another track."
         )
+    if 2 * n_sparse > len(medians):
+        logger.warning(
+            "%s: at %d of %d genes fewer than half of the bases between %d and %d bp from the TSS "
+            "have a value, as in a track of peaks; the median of these is no background level",
+            path, n_sparse, len(medians), inner_bp, outer_bp,
+        )  # fmt: skip
     n_without = int(np.isnan(medians).sum())
     if n_without:
         logger.info("%s: %d genes have no base between %d and %d bp from the TSS; they get the "

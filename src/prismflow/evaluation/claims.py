@@ -8,27 +8,33 @@ lies on the other side, else undecided; how tests combine, the claim says (docs/
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from prismflow.evaluation.claim_lines import (
+    Judged,
+    evidence_of,
+    line_of,
+    line_over_worlds,
+    plain_label,
+    untested,
+)
 from prismflow.evaluation.paper_sizes import count_parameters
 from prismflow.evaluation.predictions_file import Group, read_gathered
 from prismflow.evaluation.tested import (
     Arm,
     Tested,
     comparable,
-    design_effect_of,
     effect,
     read_arms,
 )
-from prismflow.files import write_tsv
+from prismflow.files import read_tsv, write_tsv
 from prismflow.plan.run import RunKey
-from prismflow.settings.claims import tests_of
+from prismflow.settings.claims import in_arm, tests_of
 from prismflow.statistics.verdicts import (
     CONTRADICTED,
-    NOT_TESTED,
     SUPPORTED,
     Reading,
     combine,
@@ -43,33 +49,18 @@ COLUMNS = (
 )  # fmt: skip
 FULL = "full"
 NO_RUNS = "its models have no common runs here"
-_WITHOUT_RUNS = {
-    "{base}": "every model",
-    "{long}": "every longer window",
-    "{short}": "short window",
-    " ({other})": "",
+_ARMS = {
+    "matched": ", all trained under one protocol",
+    "published": ", as configured; no matched arm is run",
 }
 
 
-@dataclass(frozen=True)
-class Judged:
-    """One line of the table, and what the claim's verdict is made from.
-
-    Attributes:
-        values: of the columns.
-        readings: of the line; none where nothing was tested, or where something was counted.
-        parts: what the line stands for, by name, and whether it was tested.
-        unit: what a part is, in the plural.
-    """
-
-    values: dict[str, Any]
-    readings: tuple[Reading, ...] = ()
-    parts: dict[str, bool] = field(default_factory=dict)
-    unit: str = "tests"
-
-
 def judge_claims(
-    content: Mapping[str, Any], request: Mapping[str, Any], gathered: str, output: str
+    content: Mapping[str, Any],
+    request: Mapping[str, Any],
+    gathered: str | None,
+    worlds: str | None,
+    output: str,
 ) -> None:
     """Write the claims of a dataset with their verdicts as TSV.
 
@@ -77,12 +68,14 @@ def judge_claims(
         content: the claims file.
         request: ``context`` and ``experiments``, as the plan words them; ``classes`` of the
             architectures whose parameters are counted.
-        gathered: the dataset's gathered predictions.
+        gathered: the dataset's gathered predictions, if it has runs.
+        worlds: measures of its simulated worlds, if it has any.
         output: the table, columns :data:`COLUMNS`.
     """
     parameters = count_parameters(request["classes"])
-    groups = read_gathered(gathered)
-    table = judge(content, groups, request["experiments"], request["context"], parameters)
+    groups = read_gathered(gathered) if gathered else []
+    measures = read_tsv(worlds) if worlds else None
+    table = judge(content, groups, request["experiments"], request["context"], parameters, measures)
     write_tsv(table, output)
 
 
@@ -92,6 +85,7 @@ def judge(
     experiments: Mapping[str, Mapping[str, Any]],
     context: Mapping[str, Any],
     parameters: Mapping[str, int],
+    worlds: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """One row per test and cell, in the order of the claims file.
 
@@ -102,6 +96,7 @@ def judge(
         context: ``dataset``, ``title``, ``simulated``, ``names`` (model -> as readers know it),
             ``model_lengths``.
         parameters: model -> parameters at the paper's sizes.
+        worlds: of :func:`prismflow.evaluation.confounding.gather`, the table ``measures``.
 
     Returns:
         Columns :data:`COLUMNS`; effects are differences in MSE (numbers of parameters for the
@@ -111,7 +106,10 @@ def judge(
     rows: list[dict[str, Any]] = []
     judged: dict[str, tuple[str, list[Judged]]] = {}
     for name, claim, test in tests_of(dict(content)):
-        lines = list(_judge_test(test, content, groups, experiments, context, parameters))
+        if test["kind"] == "worlds":
+            lines = [line_over_worlds(test, content, worlds)]
+        else:
+            lines = list(_judge_test(test, content, groups, experiments, context, parameters))
         judged.setdefault(name, (claim["require"], []))[1].extend(lines)
         known = {key: claim[key] for key in ("claim", "paper", "published", "source")}
         rows += [
@@ -175,13 +173,14 @@ def _judge_test(
     if test["kind"] == "parameters":
         yield _parameters(test, parameters)
         return
+    test = in_arm(dict(test), experiments)
     absent = [name for name in test["experiments"] if name not in experiments]
     if absent:
         why = f"experiment {', '.join(absent)} is not among those run"
-        yield _untested(test, why, parts=_all_parts(test, context))
+        yield untested(test, why, parts=_all_parts(test, context))
         return
     runs = [RunKey(*run) for name in test["experiments"] for run in experiments[name]["runs"]]
-    scenarios = {FULL, *(term.get("scenario", FULL) for term in test.get("terms", []))}
+    scenarios = {t.get("scenario", FULL) for t in (test, *test.get("terms", ()))} | {FULL}
     arms = read_arms(groups, runs, scenarios)
     points = experiments[test["experiments"][0]].get("points") or []
     cells = list(dict.fromkeys(run.cell for run in runs))
@@ -204,45 +203,16 @@ def judge_arms(
         points: ``base``, ``model`` and ``x`` (bp) of every window, for tests of kind ``lengths``.
         test, content, context: as :func:`judge` takes them.
     """
-    judges = {"contrast": _contrasts, "lengths": _lengths, "best": _best}
+    judges = {"contrast": _contrasts, "lengths": _lengths, "best": _best, "scenario": _changed}
     lines = list(judges[test["kind"]](test, content, arms, cells, points, context))
-    return lines or [_untested(test, NO_RUNS, parts=_all_parts(test, context))]
-
-
-def _untested(
-    test: Mapping[str, Any], why: str, cell: str | None = None, parts: Sequence[str] = ()
-) -> Judged:
-    label = _plain(test["label"])
-    values = {"test": label, "test_verdict": NOT_TESTED, "why": why, "evidence": _evidence(test)}
-    if cell is not None:
-        values["cell"] = cell
-    return Judged(values, (), dict.fromkeys(parts or [label], False), _unit(test))
-
-
-def _unit(test: Mapping[str, Any]) -> str:
-    return {"best": "models", "lengths": "windows"}.get(test["kind"], "tests")
+    return lines or [untested(test, NO_RUNS, parts=_all_parts(test, context))]
 
 
 def _all_parts(test: Mapping[str, Any], context: Mapping[str, Any]) -> list[str]:
     """Names of what a test is made of, where none of it was run."""
     if test["kind"] == "best":
         return [_named(name, context) for name in test["against"] if name != test["model"]]
-    return [_plain(test["label"])]
-
-
-def _plain(label: str) -> str:
-    """A label without the names that only runs can fill in."""
-    for name, text in _WITHOUT_RUNS.items():
-        label = label.replace(name, text)
-    return label
-
-
-def _evidence(test: Mapping[str, Any]) -> str:
-    if test["kind"] == "parameters":
-        return "counted from the code; tables/parameters where it is made"
-    if test["kind"] == "best":
-        return f"tables/{test['experiments'][0]}_comparisons"
-    return ", ".join(f"figures/{name}" for name in test["experiments"])
+    return [plain_label(test["label"])]
 
 
 def _contrasts(
@@ -265,10 +235,10 @@ def _contrasts(
                 weights = [float(term["weight"]) for term in test["terms"]]
                 terms = [(w, arms[key]) for w, key in zip(weights, keys, strict=True)]
                 why = "of " + ", ".join(dict.fromkeys(_named(name, context) for name in names))
-                yield _line(test, label, cell, terms, content, {label: True}, why)
+                yield line_of(test, label, cell, terms, content, {label: True}, why)
                 break
         else:
-            yield _untested(test, NO_RUNS, cell)
+            yield untested(test, NO_RUNS, cell)
 
 
 def _lengths(
@@ -296,9 +266,9 @@ def _lengths(
                         base=_named(base, context), long=f"{long:,.0f} bp", short=f"{short:,.0f} bp"
                     )
                     terms = [(1.0, model), (-1.0, reference)]
-                    yield _line(test, label, cell, terms, content, {part: True})
+                    yield line_of(test, label, cell, terms, content, {part: True})
                 else:
-                    yield _untested(test, NO_RUNS, cell, [part])
+                    yield untested(test, NO_RUNS, cell, [part])
 
 
 def _best(
@@ -322,7 +292,7 @@ def _best(
         }
         parts = {_named(name, context): name in others for name in wanted}
         if model is None or not others:
-            yield _untested(test, NO_RUNS, cell, list(parts))
+            yield untested(test, NO_RUNS, cell, list(parts))
             continue
         margin = float(margins) * float(content["margin"])
         readings = tuple(
@@ -332,47 +302,34 @@ def _best(
         best = min(others, key=lambda name: others[name].mean("mse"))
         label = test["label"].format(other=_named(best, context))
         terms = [(1.0, model), (-1.0, others[best])]
-        line = _line(test, label, cell, terms, content, parts)
+        line = line_of(test, label, cell, terms, content, parts)
         verdict = combine([readings], "all", level)
-        why = f"against {len(others)} of {len(wanted)} models"
+        why = f"against {len(others)} of {len(wanted)} models{_ARMS.get(test.get('arm', ''), '')}"
         yield replace(
             line, values={**line.values, "test_verdict": verdict, "why": why}, readings=readings
         )
 
 
-def _line(
+def _changed(
     test: Mapping[str, Any],
-    label: str,
-    cell: str,
-    terms: Sequence[tuple[float, Tested]],
     content: Mapping[str, Any],
-    parts: dict[str, bool],
-    why: str = "",
-) -> Judged:
-    ((side, margins),) = test["holds"].items()
-    level = float(content["level"])
-    value = effect(terms, level=level)
-    scale = next(arm.mean("mse") for weight, arm in terms if weight < 0)
-    reading = Reading(value, side, float(margins) * float(content["margin"]) * scale)
-    values = {
-        "test": label,
-        "test_verdict": reading.verdict(level),
-        "cell": cell,
-        "metric": "mse",
-        "effect": value.value,
-        "low": value.low,
-        "high": value.high,
-        "relative": value.value / scale,
-        "holds": side,
-        "bound": reading.bound,
-        "n_seeds": value.n_seeds,
-        "n_genes": value.n_genes,
-        "n_blocks": terms[0][1].metrics["mse"].n_blocks,
-        "design_effect": design_effect_of(terms),
-        "evidence": _evidence(test),
-        "why": why,
-    }
-    return Judged(values, (reading,), parts, _unit(test))
+    arms: Mapping[Arm, Tested],
+    cells: Sequence[str],
+    points: Sequence[Mapping[str, Any]],
+    context: Mapping[str, Any],
+) -> Iterator[Judged]:
+    """Every model that the scenario concerns: its error there minus its error as trained."""
+    models = list(dict.fromkeys(m for _, m, scenario in arms if scenario == test["scenario"]))
+    for cell in cells:
+        for model in sorted(models):
+            changed, whole = (arms.get((cell, model, s)) for s in (test["scenario"], FULL))
+            name = _named(model, context)
+            if changed and whole and comparable([changed, whole]):
+                label = test["label"].format(base=name)
+                terms = [(1.0, changed), (-1.0, whole)]
+                yield line_of(test, label, cell, terms, content, {name: True})
+            else:
+                yield untested(test, NO_RUNS, cell, [name])
 
 
 def _parameters(test: Mapping[str, Any], parameters: Mapping[str, int]) -> Judged:
@@ -388,7 +345,7 @@ def _parameters(test: Mapping[str, Any], parameters: Mapping[str, int]) -> Judge
         "relative": added / parameters[test["reference"]],
         "holds": f"within {test['within']:,.0f} of",
         "bound": test["expected"],
-        "evidence": _evidence(test),
+        "evidence": evidence_of(test),
         "why": "a count has no interval",
     }
     return Judged(values)

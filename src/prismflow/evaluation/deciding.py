@@ -79,10 +79,13 @@ def _row(
         return row
     # All tests have to be decided together.
     power = 1 - (1 - POWER) / len(claim["readings"])
-    noise = [_components(weights, content["planning"], n_genes) for weights in claim["readings"]]
+    worlds = bool(claim.get("worlds"))
+    components = _over_worlds if worlds else _components
+    noise = [components(weights, content["planning"], n_genes) for weights in claim["readings"]]
     seeds = int(claim["seeds"])
     both = [enough_of_both(margin, own, n_genes, alpha, power) for own in noise]
     together = (max(n for n, _ in both), max(n for _, n in both))
+    words = f"{together[0]} seeds, {together[1]:,} genes"
     return {
         **row,
         "smallest_margin": max(
@@ -98,7 +101,7 @@ def _row(
             genes_needed(margin, own, max(seeds, FEWEST_SEEDS), n_genes, alpha, power)
             for own in noise
         ),
-        "both_needed": f"{together[0]} seeds, {together[1]:,} genes",
+        "both_needed": "" if worlds else words,
         "hours_needed": hours * together[0] / seeds,
     }
 
@@ -110,6 +113,12 @@ def _components(weights: Sequence[float], planning: Mapping[str, Any], n_genes: 
     return Components(seed, total / 2 * float(planning["gene_sd"]) ** 2 / n_genes, 0.0)
 
 
+def _over_worlds(weights: Sequence[float], planning: Mapping[str, Any], n_genes: int) -> Components:
+    """The same of a contrast over simulated worlds: each has its own genes, so none are shared."""
+    total = sum(weight**2 for weight in weights)
+    return Components(total / 2 * float(planning["world_sd"]) ** 2, 0.0, 0.0)
+
+
 def deciding_lines(table: pd.DataFrame, planning: Mapping[str, Any]) -> list[str]:
     """The table as Markdown, with what it takes for granted."""
     lines = [
@@ -117,7 +126,9 @@ def deciding_lines(table: pd.DataFrame, planning: Mapping[str, Any]) -> list[str
         "What would decide each claim at its margin (found in all of its tests with 80 % "
         "probability if the truth lies one margin beyond the bound). Assumed before any training: "
         f"sd over seeds {100 * planning['seed_sd']:g} % of the MSE, sd of a gene's difference "
-        f"{planning['gene_sd']:g} MSE. `smallest margin`: what the planned seeds and genes decide. "
+        f"{planning['gene_sd']:g} MSE, over simulated worlds "
+        f"{100 * planning['world_sd']:g} % of the MSE. "
+        "`smallest margin`: what the planned seeds and genes decide. "
         "Seeds alone keep the planned genes, genes alone the planned seeds; fewer than three seeds "
         "decide nothing. Hours: of all runs of the claim, done or not.",
         "",
@@ -129,6 +140,9 @@ def deciding_lines(table: pd.DataFrame, planning: Mapping[str, Any]) -> list[str
         if not row["tests"]:
             lines.append(f"| {row['claim']} | not among the planned experiments |" + " |" * 9)
             continue
+        if not row["both_needed"]:
+            lines.append(_line_over_worlds(row))
+            continue
         shown = (
             row["claim"], row["tests"], row["seeds"], f"{row['genes']:,}", f"{row['hours']:,.2f}",
             _percent(row["smallest_margin"]), _percent(row["margin"]), _count(row["seeds_needed"]),
@@ -136,6 +150,16 @@ def deciding_lines(table: pd.DataFrame, planning: Mapping[str, Any]) -> list[str
         )  # fmt: skip
         lines.append("| " + " | ".join(map(str, shown)) + " |")
     return lines
+
+
+def _line_over_worlds(row: Mapping[str, Any]) -> str:
+    """Worlds in the place of seeds; their genes and hours are those of the experiment."""
+    shown = (
+        row["claim"], row["tests"], f"{row['seeds']} worlds", "–", "–",
+        _percent(row["smallest_margin"]), _percent(row["margin"]),
+        f"{_count(row['seeds_needed'])} worlds", "–", "–", "–",
+    )  # fmt: skip
+    return "| " + " | ".join(map(str, shown)) + " |"
 
 
 def _percent(share: float) -> str:

@@ -82,7 +82,8 @@ def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str
         request: ``dataset``, ``title``, ``simulated``, ``cells``, ``device``, ``experiments`` (id,
             title, caption, paper, figure: whether there is one), ``tracks`` (cell, modality,
             path, source: what is said of a file without a record of its download), and where
-            anything is ``left_out``, sentences on it.
+            anything is ``left_out``, sentences on it; where they are asked for, pictures of
+            ``attributions`` and tables of ``variants`` (``results/{dataset}/...``).
         results: the dataset's folder of results.
         benchmarks: the dataset's folder of benchmarks.
 
@@ -102,6 +103,7 @@ def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str
             "Predictions of genes without labels",
             [_facts("Genes and flags", facts.predictions(results))],
         ),
+        Section("explanations", "Attributions and variants", _explanations(request, results)),
         Section("checks", "Data checks", _checks(request, results)),
         Section("times", "Run times", [_times(benchmarks)]),
         Section("provenance", "Provenance", _provenance(request, results)),
@@ -135,15 +137,32 @@ def _left_out(notes: Sequence[str]) -> Item:
 
 
 def _verdicts(results: Path) -> list[dict[str, str]]:
-    """``claim`` and ``verdict`` of every claim, in the order of the claims."""
+    """``claim``, ``verdict``, its ``detail`` and ``tone`` of every claim, in their order."""
     path = results / "tables" / "claims.tsv"
     if not path.is_file():
         return []
     table = read_tsv(path, dtype=str).drop_duplicates("claim_id")
     return [
-        {"claim": claim, "verdict": verdict}
+        {"claim": claim, **verdict_parts(verdict)}
         for claim, verdict in zip(table["claim"], table["verdict"], strict=True)
     ]
+
+
+def verdict_parts(verdict: str) -> dict[str, str]:
+    """A verdict apart from what it adds: how much was tested, or how many seeds there are.
+
+    ``tone`` is a name for the style sheet. A claim that is contradicted is so whatever was not
+    tested; one that is supported in part is not supported.
+    """
+    found = re.fullmatch(r"(?P<verdict>[a-z ]+?)(?: \((?P<part>.+)\)|: (?P<reason>.+))?", verdict)
+    if found is None:
+        return {"verdict": verdict, "detail": "", "tone": "open"}
+    detail = found["part"] or found["reason"] or ""
+    return {
+        "verdict": found["verdict"],
+        "detail": detail,
+        "tone": found["verdict"].replace(" ", "-"),
+    }
 
 
 def _printed(results: Path, name: str) -> list[PrintedPage]:
@@ -199,6 +218,22 @@ def _experiment(entry: Mapping[str, Any], results: Path) -> Item:
         item.folded += [(label, page) for page in pages]
         item.files |= _table_files(results, f"{name}{suffix}")
     return item
+
+
+def _explanations(request: Mapping[str, Any], results: Path) -> list[Item]:
+    items = []
+    # The folder of results stands for what it is called in the workflow.
+    for name in request.get("attributions", ()):
+        cell, model, run = Path(name).parts[2:5]
+        title = f"What drives {model} in {cell} ({run})"
+        caption = "Signals, contributions and bases of the genes predicted highest."
+        picture = _picture(results.joinpath(*Path(name).parts[2:]), title, caption)
+        items.append(Item(title, picture=picture))
+    for name in request.get("variants", ()):
+        table, text = facts.variants(results.joinpath(*Path(name).parts[2:]))
+        cell, model = Path(name).parent.name, Path(name).name.partition(".")[0]
+        items.append(_facts(f"Variants scored with {model} in {cell}", table, text))
+    return items
 
 
 def _facts(title: str, table: pd.DataFrame, text: str = "") -> Item:

@@ -7,7 +7,8 @@ from typing import Any
 
 from prismflow.plan.run import Run
 from prismflow.plan.runs import Plan
-from prismflow.settings.claims import tests_of
+from prismflow.plan.worlds import EXPERIMENT, worlds_of
+from prismflow.settings.claims import in_arm, tests_of
 
 
 def claims_request(
@@ -21,8 +22,9 @@ def claims_request(
 
     Returns:
         Per claim ``claim``, ``readings`` (weights of the compared models' errors, one list per test
-        and cell, several for tests of several models), ``seeds`` (of the arm that has fewest) and
-        ``runs`` (cell, model, run). Claims that count and measure nothing are left out; one whose
+        and cell, several for tests of several models), ``seeds`` (of the arm that has fewest),
+        ``runs`` (cell, model, run) and, for tests over simulated worlds, ``worlds``: true; these
+        stand in ``seeds``. Claims that count and measure nothing are left out; one whose
         models are not planned has no readings.
     """
     known = {e.id: e for e in plan.experiments_of(dataset)}
@@ -33,7 +35,11 @@ def claims_request(
         entry = found.setdefault(
             name, {"claim": claim["claim"], "readings": [], "seeds": None, "runs": []}
         )
+        test = in_arm(test, known)
         if any(experiment not in known for experiment in test["experiments"]):
+            continue
+        if test["kind"] == "worlds":
+            _add_worlds(entry, test, plan, dataset)
             continue
         planned: dict[tuple[str, str], list[Run]] = {}
         for experiment in test["experiments"]:
@@ -53,6 +59,24 @@ def claims_request(
     return list(found.values())
 
 
+def _add_worlds(entry: dict[str, Any], test: Mapping[str, Any], plan: Plan, dataset: str) -> None:
+    """The planned worlds that a test counts, as far as one alternative has all of its models."""
+    tested = plan.experiments[dataset, EXPERIMENT].entry["options"]["test"]
+    first = int(test.get("first_world") or 0)
+    worlds = [
+        set(world["models"])
+        for world in worlds_of(plan, dataset).values()
+        if world["training"] == test["training"] and world["replicate"] >= first
+    ]
+    for models in zip(*(term["models"] for term in test["terms"]), strict=True):
+        n = sum(world.issuperset(models) for world in worlds)
+        if n and test["test"] in tested:
+            entry["readings"].append([float(term["weight"]) for term in test["terms"]])
+            entry["seeds"] = min(entry["seeds"] or n, n)
+            entry["worlds"] = True
+            return
+
+
 def _compared(
     test: Mapping[str, Any],
     there: set[str],
@@ -69,6 +93,9 @@ def _compared(
         for other in test["against"]:
             if other in there and other != test["model"]:
                 yield [1.0, -1.0], (test["model"], other)
+    elif test["kind"] == "scenario":
+        for model in sorted(there):
+            yield [1.0, -1.0], (model, model)
     elif test["kind"] == "lengths":
         for base in dict.fromkeys(str(point["base"]) for point in points):
             own = {float(p["x"]): str(p["model"]) for p in points if p["base"] == base}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from prismflow.plan.explanations import shown_in_report
 from prismflow.plan.needs import needed_files, needs_of
+from prismflow.plan.own_genes import inputs_beside, made_for
 from prismflow.plan.predictions import prediction_files
 from prismflow.plan.results import figure_files, table_files
 from prismflow.plan.runs import Experiment
@@ -20,6 +22,11 @@ class Inputs(View):
     def gene_table(self, wildcards: Wildcards) -> str:
         """The gene table that the user names, or that is downloaded or simulated."""
         return self.dataset(wildcards)["genes"]["path"]
+
+    def own_genes(self, wildcards: Wildcards) -> str | list[str]:
+        """What was read and skipped for a gene table that the workflow makes."""
+        made = made_for(self.plan, wildcards.dataset)
+        return inputs_beside(self.dataset(wildcards)["genes"]["path"]) if made else []
 
     def blacklist(self, wildcards: Wildcards) -> str | list[str]:
         """Regions in which no window may lie."""
@@ -107,6 +114,17 @@ class Inputs(View):
             for file in ("predictions.tsv.gz", "truth.tsv", "contexts.tsv.gz")
         ]
 
+    def gathered(self, wildcards: Wildcards) -> str | list[str]:
+        """Predictions of all runs in one file, where a dataset has runs."""
+        runs = self.plan.runs(wildcards.dataset)
+        return f"results/{wildcards.dataset}/predictions.safetensors" if runs else []
+
+    def measures_of_worlds(self, wildcards: Wildcards) -> str | list[str]:
+        """What was measured in the worlds of known confounding, where there are any."""
+        dataset = wildcards.dataset
+        there = worlds_of(self.plan, dataset)
+        return f"results/{dataset}/confounding/measures.tsv" if there else []
+
     def figure(self, wildcards: Wildcards) -> list[str]:
         """Files that an experiment's figure reads."""
         return self._read_by(wildcards, "plots", "renderer")
@@ -123,6 +141,11 @@ class Inputs(View):
             return f"results/{wildcards.dataset}/tables/{experiment.id}_comparisons.tsv"
         return []
 
+    def stores_of_experiment(self, wildcards: Wildcards) -> list[str]:
+        """Stores of the cells in which an experiment has runs."""
+        cells = dict.fromkeys(run.cell for run in self.experiment(wildcards).runs)
+        return [f"results/{wildcards.dataset}/{cell}/store" for cell in cells]
+
     def report(self, wildcards: Wildcards) -> list[str]:
         """Figures and tables that a dataset's report gathers."""
         dataset = wildcards.dataset
@@ -130,6 +153,7 @@ class Inputs(View):
             *figure_files(self.plan, dataset),
             *table_files(self.plan, dataset),
             *prediction_files(self.plan, dataset),
+            *(file for files in shown_in_report(self.plan, dataset).values() for file in files),
         ]
 
     def _read_by(self, wildcards: Wildcards, package: str, key: str) -> list[str]:
@@ -137,5 +161,5 @@ class Inputs(View):
         return needed_files(
             needs_of(package, experiment.entry[key]), wildcards.dataset,
             self.dataset(wildcards)["cells"], experiment.models,
-            [run.key for run in experiment.runs],
+            [run.key for run in experiment.runs], experiment=experiment.id,
         )  # fmt: skip

@@ -22,8 +22,10 @@ class Need:
     """Files of one kind of data.
 
     Attributes:
-        scope: ``dataset``, ``cell``, ``model`` or ``run``: what there is one file of.
-        files: below the dataset's folder; ``{cell}``, ``{model}`` and ``{run}`` are filled in.
+        scope: ``dataset``, ``cell``, ``model``, ``run`` or ``experiment``: what there is one file
+            of; one of an experiment is made from its runs.
+        files: below the dataset's folder; ``{cell}``, ``{model}``, ``{run}`` and ``{experiment}``
+            are filled in.
         loader: module of ``prismflow.figures.read`` whose ``load`` reads them.
     """
 
@@ -36,6 +38,7 @@ NEEDS: dict[str, Need] = {
     "metrics": Need("run", ("metrics.tsv",)),
     "histories": Need("run", ("{cell}/{model}/{run}/history.tsv",)),
     "predictions": Need("run", ("{cell}/{model}/{run}/predictions.tsv.gz",)),
+    "reach": Need("run", ("{cell}/{model}/{run}/predictions.tsv.gz",), "reach"),
     "context_weights": Need(
         "run",
         ("{cell}/{model}/{run}/extras.safetensors", "{cell}/{model}/{run}/predictions.tsv.gz"),
@@ -57,6 +60,9 @@ NEEDS: dict[str, Need] = {
         ),
         "confounding",
     ),
+    "cross_cell": Need("experiment", ("measures/{experiment}_cross_cell.tsv",), "measures"),
+    "out_of_fold": Need("experiment", ("measures/{experiment}_out_of_fold.tsv",), "measures"),
+    "strata": Need("experiment", ("measures/{experiment}_strata.tsv",), "measures"),
     "model_settings": Need("plan", (), "settings"),
     "families": Need("plan", (), "families"),
     # The rule names the file, because only experiments that compare models have one.
@@ -100,7 +106,11 @@ def needs_of_experiment(entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 def needs_runs(entry: Mapping[str, Any]) -> bool:
     """Whether models must be trained for an experiment."""
-    return any(NEEDS[need].scope == "run" for need in needs_of_experiment(entry) if need in NEEDS)
+    return any(
+        NEEDS[need].scope in ("run", "experiment")
+        for need in needs_of_experiment(entry)
+        if need in NEEDS
+    )
 
 
 def needed_files(
@@ -110,6 +120,7 @@ def needed_files(
     models: Sequence[str],
     runs: Iterable[RunKey],
     root: str = "results",
+    experiment: str = "",
 ) -> list[str]:
     """Files that hold these needs, each once.
 
@@ -118,12 +129,14 @@ def needed_files(
         dataset, cells, models: of the experiment.
         runs: its runs.
         root: the results folder.
+        experiment: its name.
     """
     places: dict[str, list[dict[str, str]]] = {
         "plan": [],
         "dataset": [{}],
         "cell": [{"cell": cell} for cell in cells],
         "model": [{"model": model} for model in models],
+        "experiment": [{"experiment": experiment}],
         "run": [{"cell": run.cell, "model": run.model, "run": run.name} for run in runs],
     }
     files = [

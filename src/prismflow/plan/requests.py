@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from prismflow.labels import model_label
+from prismflow.plan.explanations import shown_in_report
 from prismflow.plan.needs import needs_of_experiment
 from prismflow.plan.plain import plain
 from prismflow.plan.runs import Experiment, Plan
@@ -194,6 +195,17 @@ class Requests(View):
             "published_cells": request["context"]["published_cells"],
         }
 
+    def measures(self, wildcards: Wildcards) -> dict[str, Any]:
+        """What numbers made from an experiment's predictions depend on: no title and no label."""
+        experiment = self.experiment(wildcards)
+        return plain(
+            {
+                "experiment": {"id": experiment.id, "models": experiment.models},
+                "runs": [run.key for run in experiment.runs],
+                "cells": list(dict.fromkeys(run.cell for run in experiment.runs)),
+            }
+        )
+
     def report(self, wildcards: Wildcards) -> dict[str, Any]:
         """What the report's front page says about a dataset beside what its files hold."""
         settings = self.dataset(wildcards)
@@ -210,6 +222,7 @@ class Requests(View):
                     _described(found) for found in self.plan.experiments_of(wildcards.dataset)
                 ],
                 "left_out": self.plan.notes(wildcards.dataset),
+                **shown_in_report(self.plan, wildcards.dataset),
                 "tracks": [
                     {"cell": cell, "modality": track.modality, "path": track.path, "source": source}
                     for cell in settings["cells"]

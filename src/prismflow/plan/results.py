@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prismflow.plan.runs import Plan
+from prismflow.plan.worlds import worlds_of
 
 FIGURE_SUFFIXES = ("pdf", "png")
 TABLE_SUFFIXES = ("tsv", "md", "tex")
@@ -69,5 +70,6 @@ def comparison_files(
 
 def claims_files(plan: Plan, dataset: str) -> list[str]:
     """The judged claims; none where nothing is trained."""
-    suffixes = ("tsv", "md", "html") if plan.runs(dataset) else ()
+    trained = plan.runs(dataset) or worlds_of(plan, dataset)
+    suffixes = ("tsv", "md", "html") if trained else ()
     return [f"results/{dataset}/tables/claims.{suffix}" for suffix in suffixes]

@@ -199,7 +199,7 @@ def make_plan(config: Config) -> Plan:
                 skipped[f"{dataset}: experiment {identifier} is left out, {lacking}"] = None
                 continue
             names = tuple(dict.fromkeys([*entry["models"], *(v.name for v in varied)]))
-            _check_regional(config, {n: models[n] for n in names})
+            _check_regional(config, entry["options"], {n: models[n] for n in names})
             beyond = too_long(config, dataset, identifier, {n: models[n] for n in names})
             long.update(beyond)
             lacking = why_none_is_left(entry, names, beyond)
@@ -323,11 +323,16 @@ def _check_checkpoints(plan: Plan) -> None:
             )
 
 
-def _check_regional(config: Config, models: dict[str, dict[str, Any]]) -> None:
+def _check_regional(
+    config: Config, options: Mapping[str, Any], models: dict[str, dict[str, Any]]
+) -> None:
     """A model that reads a regional level needs a signal that has one."""
+    of_worlds = options.get("regional_bp") or {}
     for model, entry in models.items():
         name = _regional(entry)
-        if name is not None and not config.values["modalities"].get(name, {}).get("regional_bp"):
+        if name is None or name in of_worlds:
+            continue
+        if not config.values["modalities"].get(name, {}).get("regional_bp"):
             where = yaml_files.where(
                 [*config.files, config.values["sheets"]["models"]], (model, "architecture")
             )

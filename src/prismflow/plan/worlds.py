@@ -55,7 +55,7 @@ class Worlds(View):
                     "genes": {**settings["genes"], "promoter_activity": "none"},
                     "elements": None,
                 },
-                "tracks": self._tracks(cell),
+                "tracks": self._tracks(cell, options.get("regional_bp") or {}),
                 "simulate": options["simulate"],
                 "training": world["training"],
                 "test": options["test"],
@@ -65,11 +65,16 @@ class Worlds(View):
             }
         )
 
-    def _tracks(self, cell: str) -> list[dict[str, Any]]:
+    def _tracks(self, cell: str, regional_bp: dict[str, Any]) -> list[dict[str, Any]]:
         config = self.plan.config
+        modalities = config.values["modalities"]
+        # The worlds' own regional level leaves the stores of the other experiments as they are.
+        levels = {name: {"regional_bp": level} for name, level in regional_bp.items()}
         return [
             {
-                **track_settings(config.tracks[cell, name], config.values["modalities"][name]),
+                **track_settings(
+                    config.tracks[cell, name], {**modalities[name], **levels.get(name, {})}
+                ),
                 "path": "",
                 "where": "",
             }

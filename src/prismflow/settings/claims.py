@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,13 +11,15 @@ from pydantic_core import PydanticCustomError
 
 from prismflow.errors import InputError
 from prismflow.settings import yaml_files
-from prismflow.settings.keys import Keys, Number, key
+from prismflow.settings.keys import Keys, Number, Whole, key
 
 _NEEDED = {
     "contrast": ("experiments", "terms", "holds"),
     "lengths": ("experiments", "like", "holds"),
     "best": ("experiments", "model", "against", "holds"),
+    "scenario": ("experiments", "scenario", "holds"),
     "parameters": ("model", "reference", "expected", "within"),
+    "worlds": ("experiments", "terms", "training", "test", "holds"),
 }
 
 
@@ -38,6 +40,11 @@ class Term(Keys):
         "Alternatives, as many in every term; the first place at which all terms were run counts."
     )
     scenario: str = key("How the model is tested.", "full")
+    output: str = key(
+        "Which of its predictions counts in simulated worlds (`direct` where none is named).",
+        None,
+        sparse=True,
+    )
 
 
 class Bound(Keys):
@@ -47,13 +54,22 @@ class Bound(Keys):
     below: Number = key("Holds if the whole interval lies below.", None, sparse=True)
 
 
+class Matched(Keys):
+    """The same test on models that were trained under one protocol."""
+
+    experiments: _SomeTexts = key("Experiments of the matched arm; used where all are run.")
+    against: _SomeTexts = key("Models of that arm that the model is compared with.")
+
+
 class Test(Keys):
     """What decides a claim."""
 
-    kind: Literal["contrast", "lengths", "best", "parameters"] = key(
+    kind: Literal["contrast", "lengths", "best", "scenario", "parameters", "worlds"] = key(
         "`contrast` (weighted sum of MSE), `lengths` (every longer window minus the short one, "
-        "of every varied model), `best` (a model against all others), `parameters` (counted at the "
-        "paper's sizes).",
+        "of every varied model), `best` (a model against all others), `scenario` (every model of "
+        "the first experiment, tested so, minus itself as trained), `parameters` (counted at the "
+        "paper's sizes), `worlds` (weighted sum of MSE in simulated worlds of known confounding, "
+        "which are the samples).",
         "contrast",
     )
     label: str = key("What is measured.")
@@ -64,9 +80,23 @@ class Test(Keys):
     like: str = key("The model whose window is the short one.", None, sparse=True)
     model: str = key("The model that is compared.", None, sparse=True)
     against: _SomeTexts = key("Models that it is compared with.", None, sparse=True)
+    matched: Matched = key(
+        "What takes the place of `experiments` and `against` where the matched arm is run.",
+        None,
+        sparse=True,
+    )
+    scenario: str = key("How every model is tested.", None, sparse=True)
     reference: str = key("Model whose parameters are the measure.", None, sparse=True)
     expected: Number = key("Published number of parameters.", None, sparse=True)
     within: Number = key("Rounding of the published number.", None, sparse=True, ge=0)
+    training: Number = key("Confounding of the worlds' training genes.", None, sparse=True)
+    test: Number = key("Confounding of the worlds' test genes.", None, sparse=True)
+    first_world: Whole = key(
+        "Worlds (replicates) before this one served a choice and don't count.",
+        None,
+        sparse=True,
+        ge=0,
+    )
     holds: Annotated[
         Bound,
         BeforeValidator(_one_side),
@@ -93,6 +123,12 @@ class Planning(Keys):
     gene_sd: Number = key(
         "Standard deviation of a gene's difference between two models, as a share of the MSE.",
         0.75,
+        gt=0,
+    )
+    world_sd: Number = key(
+        "Standard deviation over simulated worlds of the difference between two models, as a "
+        "share of the MSE.",
+        0.1,
         gt=0,
     )
     test_share: Number = key(
@@ -154,16 +190,34 @@ def tests_of(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], dic
             yield name, claim, test
 
 
+def in_arm(test: dict[str, Any], planned: Collection[str]) -> dict[str, Any]:
+    """The test on its matched arm where all experiments of that arm are planned, else as it is.
+
+    Returns:
+        With ``arm`` ``matched`` where it is so, ``published`` where there could be one.
+    """
+    matched = test.get("matched")
+    if matched is None:
+        return test
+    if set(matched["experiments"]) <= set(planned):
+        return {**test, **matched, "arm": "matched"}
+    return {**test, "arm": "published"}
+
+
+def _arms(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for _, _, test in tests_of(content):
+        yield test
+        yield test.get("matched") or {}
+
+
 def experiments_of(content: dict[str, Any]) -> list[str]:
-    """Experiments whose runs some test needs."""
-    return list(
-        dict.fromkeys(e for _, _, test in tests_of(content) for e in test.get("experiments", []))
-    )
+    """Experiments whose runs some test needs, or takes where there are any."""
+    return list(dict.fromkeys(e for arm in _arms(content) for e in arm.get("experiments", [])))
 
 
 def compared_models(content: dict[str, Any]) -> set[str]:
     """Models that some test compares one model with."""
-    return {model for _, _, test in tests_of(content) for model in test.get("against") or ()}
+    return {model for arm in _arms(content) for model in arm.get("against") or ()}
 
 
 def counted_models(content: dict[str, Any]) -> list[str]:

@@ -72,6 +72,8 @@ class SimulationSettings:
             promoter activity; negative values turn the shortcut round.
         confounding_test: kappa on the test chromosomes (chr22, chrX).
         sequence_share: share of the activity not explained by C that promoter motifs carry.
+        sequence_background: tau, how strongly C changes what the motifs do: their effect is
+            multiplied by 1 + tau C, at equal variance.
         silent_fraction: expected fraction of genes whose promoter is off.
         signal_noise: sd of the log-normal noise of a promoter's H3K27ac (DNase: 1.5 times).
         label_noise: sd of the noise of log10 expression.
@@ -93,6 +95,7 @@ class SimulationSettings:
     confounding: Number = _between(0.5, -0.95, 0.95)  # fmt: skip
     confounding_test: Number = _between(0.5, -0.95, 0.95)
     sequence_share: Number = _between(0.3, 0.0, 1.0)
+    sequence_background: Number = _between(0.0, -3.0, 3.0)
     silent_fraction: Number = _between(0.25, 0.0, 0.9)
     signal_noise: Number = _between(0.4, 0.0, 5.0)
     label_noise: Number = _between(0.35, 0.0, 5.0)
@@ -140,7 +143,8 @@ def simulated_files(settings: dict[str, Any] | None) -> list[str]:
     names = ["genome.fa", "genome.fa.fai", "chrom.sizes", "genes.tsv", "blacklist.bed"]
     for index, cell in enumerate(chosen.cells):
         names += [f"{cell}.{track}.bw" for track in (*TRACKS, EXTRA_TRACK)]
-        names += [f"{cell}.dnase_peaks.narrowPeak", contact_file(cell, index)]
+        names += [f"{cell}.dnase_peaks.narrowPeak", f"{cell}.crispri.tsv"]
+        names.append(contact_file(cell, index))
     return [*names, "truth.tsv"]
 
 

@@ -116,6 +116,8 @@ def make_cell(
     domain_background = _domain_background(layout, seed, cell)
     background = domain_background[genes["domain"].to_numpy()]
     motif_effect, unseen = _activity_parts(layout, sequenced, seed, cell)
+    tau = settings.sequence_background
+    motif_effect = motif_effect * (1 + tau * background) / np.sqrt(1 + tau**2)
     kappa = np.where(
         genes["chrom"].isin(TEST_CHROMOSOMES), settings.confounding_test, settings.confounding
     )
@@ -233,14 +235,28 @@ def _distal(layout: Layout, enhancer_activity: np.ndarray) -> np.ndarray:
     for chrom in layout.sizes:
         rows = np.flatnonzero((genes["chrom"] == chrom).to_numpy())
         columns = np.flatnonzero((enhancers["chrom"] == chrom).to_numpy())
-        tss = genes["tss"].to_numpy()[rows, None]
-        distance = np.abs(tss - enhancers["centre"].to_numpy()[columns])
-        same = genes["domain"].to_numpy()[rows, None] == enhancers["domain"].to_numpy()[columns]
-        loops = enhancers["target"].to_numpy()[columns] == rows[:, None]
-        contact = relative_contact(distance, same) + LOOP_STRENGTH * loops
-        contact[distance > DISTAL_REACH_BP] = 0.0
+        contact, _ = enhancer_contacts(layout, rows, columns)
         total[rows] = contact @ enhancer_activity[columns]
     return _standard(np.log(0.3 + total))
+
+
+def enhancer_contacts(
+    layout: Layout, rows: np.ndarray, columns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Contact (0 out of reach) and distance in bp of genes and enhancers of a chromosome, (n, m).
+
+    Args:
+        rows: (n,) numbers of the genes.
+        columns: (m,) numbers of the enhancers.
+    """
+    genes, enhancers = layout.genes, layout.enhancers
+    tss = genes["tss"].to_numpy()[rows, None]
+    distance = np.abs(tss - enhancers["centre"].to_numpy()[columns])
+    same = genes["domain"].to_numpy()[rows, None] == enhancers["domain"].to_numpy()[columns]
+    loops = enhancers["target"].to_numpy()[columns] == rows[:, None]
+    contact = relative_contact(distance, same) + LOOP_STRENGTH * loops
+    contact[distance > DISTAL_REACH_BP] = 0.0
+    return contact, distance
 
 
 def _heights(

@@ -69,3 +69,16 @@ def test_negative_medians_are_refused(tmp_path) -> None:
     negative = track(tmp_path / "n.bw", {c: np.full(n, -1.0) for c, n in LENGTHS.items()})
     with pytest.raises(InputError, match="2 genes with a negative and 0 without any of 2"):
         regional_level(negative, genes(("chr1", 20_000), ("chr2", 15_000)), 1_500, 6_000)
+
+
+@pytest.mark.parametrize(("covered", "said"), [(2_500, True), (7_000, False)])
+def test_a_track_of_peaks_is_said_to_have_no_background_level(
+    tmp_path, caplog, covered: int, said: bool
+) -> None:
+    """Bases of the ring: 9,000 on either side of the inner 3,000."""
+    values = np.full(LENGTHS["chr1"], np.nan)
+    for start in (28_500 - 9_000, 31_500):
+        values[start : start + covered] = 4.0
+    peaks = track(tmp_path / "peaks.bw", {"chr1": values})
+    regional_level(peaks, genes(("chr1", 30_000)), 1_500, 10_500)
+    assert ("track of peaks" in caplog.text) is said

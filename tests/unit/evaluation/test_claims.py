@@ -76,12 +76,16 @@ def full(**errors: float) -> dict[tuple[str, str], float]:
 def test_the_file_holds_every_claim_of_the_paper_with_its_source(content: dict[str, Any]) -> None:
     assert list(content["claims"]) == [
         "long_inputs", "proximal_signals", "h3k27ac_most", "background_little",
-        "background_overused", "prism_best", "prism_beats_simple", "cost",
+        "background_overused", "prism_best", "prism_beats_simple", "cost", "adjustment_helps",
+        "distal_used",
     ]  # fmt: skip
     for claim in content["claims"].values():
         assert claim["source"] and claim["published"] and claim["paper"]
         assert claim["require"] in ("all", "any")
-    assert experiments_of(content) == ["input_length", "main", "single_signal", "signal_removal"]
+    assert experiments_of(content) == [
+        "input_length", "main", "single_signal", "signal_removal", "matched", "confounding",
+        "reach",
+    ]  # fmt: skip
     assert counted_models(content) == ["caduceus_signals", "prism"]
     assert content["margin"] == 0.02
 
@@ -101,6 +105,7 @@ def test_every_named_experiment_exists(content: dict[str, Any], root: Path) -> N
     for claim in content["claims"].values():
         for test in claim["tests"]:
             assert set(test.get("against", [])) <= models
+            assert set(test.get("matched", {}).get("against", [])) <= models
             assert {test[key] for key in ("model", "like") if key in test} <= models
             for term in test.get("terms", []):
                 assert term.get("scenario", "full") in known["scenarios"]
@@ -222,7 +227,38 @@ def test_best_means_better_than_every_other(
     row = table[table["claim_id"] == "prism_best"].iloc[0]
     assert verdict(table, "prism_best") == expected
     assert "(2 of 9 models; not tested: enformer, hyena, mamba, epinformer" in row["verdict"]
-    assert row["test"].endswith("(Caduceus w/ signals)") and row["why"] == "against 2 of 9 models"
+    assert row["test"].endswith("(Caduceus w/ signals)")
+    assert row["why"] == "against 2 of 9 models, as configured; no matched arm is run"
+
+
+def test_claims_on_architectures_take_the_matched_arm_where_it_is_run(
+    content: dict[str, Any],
+) -> None:
+    """Prism is better than the published Caduceus and worse than the one of its own protocol."""
+    errors = full(prism=0.3, caduceus=0.6, caduceus_matched=0.2, hyena_matched=0.5)
+    table = judged(content, errors, ("main", "matched"))
+    assert verdict(table, "prism_best") == CONTRADICTED
+    row = table[table["claim_id"] == "prism_best"].iloc[0]
+    assert row["why"] == "against 2 of 9 models, all trained under one protocol"
+    assert row["evidence"] == "tables/matched_comparisons"
+    assert "not tested: enformer" in row["verdict"]
+    assert verdict(judged(content, errors, ("main",)), "prism_best") == "supported in part"
+
+
+EXCHANGED = "beyond_10000bp_all_both_exchange"
+
+
+@pytest.mark.parametrize(("exchanged", "expected"), [(0.6, SUPPORTED), (0.5, CONTRADICTED),
+                                                     (0.51, UNDECIDED)])  # fmt: skip
+def test_one_model_that_loses_by_the_exchange_uses_what_is_far_away(
+    content: dict[str, Any], exchanged: float, expected: str
+) -> None:
+    errors = full(hyena=0.5, caduceus=0.5, short=0.5)
+    errors |= {("hyena", EXCHANGED): 0.5, ("caduceus", EXCHANGED): exchanged}
+    table = judged(content, errors, ("reach",))
+    assert verdict(table, "distal_used") == expected
+    tests = table.loc[table["claim_id"] == "distal_used", "test"]
+    assert len(tests) == 2 and not tests.str.contains("short").any()
 
 
 def test_parameters_are_counted_at_the_papers_sizes(content: dict[str, Any]) -> None:
@@ -280,7 +316,7 @@ def test_the_page_names_the_data_and_every_verdict(content: dict[str, Any]) -> N
     assert "6. Prism is best: supported in part (2 of 9" in page and "<b>supported" in page
     first = sheet.blocks[0]
     assert first.heading == "Verdicts. Data: simulated (demo: simulated genome)"
-    assert len(first.rows) == 8 and len(sheet.blocks) == 9
+    assert len(first.rows) == 10 and len(sheet.blocks) == 11
     assert first.rows[5][:6] == (
         "6. Prism is best", "A", "1 supported", "–", "–", table.loc[
             table["claim_id"] == "prism_best", "verdict"].iloc[0]

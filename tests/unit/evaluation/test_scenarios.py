@@ -123,6 +123,23 @@ def test_no_scenario_at_all_gives_empty_tables(data, trained, tmp_path):
     assert len(read_tsv(predictions)) == len(read_tsv(metrics)) == 0
 
 
+def test_the_other_strand_is_read_by_networks_and_changes_nothing_else(
+    data, trained, tmp_path, caplog
+):
+    scenarios = {"full": {}, "other_strand": {"strand": "other"}}
+    found = read_tsv(evaluate(data, trained["prism"], tmp_path, scenarios)[0])
+    wide = found.pivot(index="gene_id", columns="scenario", values="predicted")
+    assert not np.allclose(wide["full"], wide["other_strand"], rtol=1e-6)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    evaluate(data, trained["prism"], alone, {"full": {}})
+    same = read_tsv(alone / TESTED[0])
+    assert found[found["scenario"] == "full"].reset_index(drop=True).equals(same)
+    with caplog.at_level(logging.INFO):
+        evaluate(data, trained["gbm"], alone, scenarios)
+    assert "other_strand left out: a table of features has no strand" in caplog.text
+
+
 @pytest.fixture
 def inputs(data):
     store = Store.open(data[0])
@@ -167,7 +184,10 @@ def test_crops_are_central(inputs, data):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"drop": ["hic"]}, "unknown key 'drop': expected only cell, crop_bp, how, output, remove"),
+        (
+            {"drop": ["hic"]},
+            "unknown key 'drop': expected only cell, crop_bp, how, output, remove, strand",
+        ),
         ({"remove": "hic"}, "remove: expected a list, found 'hic'"),
         (
             {"remove": ["hic"], "how": "noise"},
@@ -175,6 +195,7 @@ def test_crops_are_central(inputs, data):
         ),
         ({"output": "both"}, "output: expected one of direct, backdoor"),
         ({"crop_bp": 33}, "crop_bp: expected an even length in bp, at least 2, found 33"),
+        ({"strand": "same"}, "strand: expected .*other.*, found 'same'"),
         ({"crop_bp": -2}, "crop_bp: expected an even length in bp, at least 2, found -2"),
     ],
 )

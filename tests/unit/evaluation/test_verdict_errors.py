@@ -50,6 +50,8 @@ def test_every_rule_was_put_to_every_world_and_errs_rarely(
         ("proximal_signals", "false", "contradicted"),
         ("background_overused", "false", "contradicted"),
         ("long_inputs", "false", "contradicted"),
+        ("adjustment_helps", "true", "supported"),
+        ("adjustment_helps", "false", "contradicted"),
     ],
 )
 def test_a_few_worlds_again_give_what_was_published(

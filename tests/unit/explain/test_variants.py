@@ -16,6 +16,7 @@ from prismflow.explain.alleles import REMOVED, SYMBOL, touches, with_allele
 from prismflow.explain.substitutions import substitutions
 from prismflow.explain.variants import (
     BELOW,
+    ROUNDING,
     main,
     percentile_of,
     read_scores,
@@ -130,7 +131,8 @@ def test_a_difference_within_rounding_is_marked(score, fasta, data) -> None:
     same = table["alt"] == here
     assert set(table.loc[same, "note"]) == {BELOW}
     assert set(table.loc[~same, "note"]) == {""}
-    assert (table.loc[same, "difference"] == 0).all()
+    # The same window at another place of a batch may differ in its last bits, which is marked.
+    assert (table.loc[same, "difference"].abs() <= ROUNDING).all()
 
 
 def gene_at(tss, strand="+"):

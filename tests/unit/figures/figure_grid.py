@@ -23,7 +23,11 @@ LONG = " of a name that goes on for quite a while, and then on"
 
 @dataclass(frozen=True)
 class Point:
-    """One place of the grid; ``scale`` is what every value is multiplied with."""
+    """One place of the grid.
+
+    ``scale`` is what every value is multiplied with; with ``outliers`` a third of the models is
+    far worse than the others.
+    """
 
     signals: int = 3
     cells: int = 2
@@ -31,18 +35,20 @@ class Point:
     seeds: int = 2
     scale: float = 1.0
     long: bool = False
+    outliers: bool = False
 
     @property
     def name(self) -> str:
         """How the test of this point is called."""
         text = f"{self.signals}signals-{self.cells}cells-{self.models}models-{self.seeds}seeds"
-        return text + ("-long" if self.long else "") + f"-x{self.scale:g}"
+        text += "-long" * self.long + "-outliers" * self.outliers
+        return f"{text}-x{self.scale:g}"
 
 
 POINTS = (
     Point(1, 1, 1, 1),
-    Point(2, 2, 4, 5, -1e5),
-    Point(3, 3, 13, 2, 1.0, True),
+    Point(2, 2, 4, 5, -1e5, outliers=True),
+    Point(3, 3, 13, 2, 1.0, True, outliers=True),
     Point(4, 4, 4, 1, 1e9, True),
     Point(8, 6, 7, 5, 1e-6),
 )
@@ -67,6 +73,10 @@ def _metrics(point: Point, models: Any, scenarios: tuple[str, ...] = ("full",)) 
     error = table["metric"].isin(("mse", "mae"))
     table.loc[error, "value"] *= abs(point.scale)
     table.loc[~error, "value"] *= np.sign(point.scale)
+    if point.outliers:
+        worse = table["model"].isin(list(models)[: len(models) // 3])
+        table.loc[worse & error, "value"] *= 20
+        table.loc[worse & ~error, "value"] *= 0.1
     return table
 
 
@@ -188,6 +198,47 @@ def _transfer(point: Point) -> pd.DataFrame:
     return table[table["scenario"] != "on_" + table["cell"]]
 
 
+def _cross_cell(point: Point) -> pd.DataFrame:
+    cells = _cells(replace(point, cells=max(2, point.cells)))
+    sources = [("own", ""), ("elsewhere", 0), ("elsewhere", 1)]
+    size = 0.3 * abs(point.scale)
+    known = {"n_seeds": point.seeds, "n_genes": 100, "low": 0.2 * size, "high": 2 * size}
+    rows = [{"part": "difference", "cell": a, "other_cell": b, "source": source,
+             "from_cell": (a, b)[place] if place != "" else "", "model": model, "metric": metric,
+             "value": size, **known}
+            for (a, b), (source, place), model, metric in itertools.product(
+                itertools.combinations(cells, 2), sources, _models(point),
+                ("pearson", "mse"))]  # fmt: skip
+    rows += [{**row, "source": "equal", "model": "", "from_cell": "", "value": 1.5 * size}
+             for row in rows if row["source"] == "own"]  # fmt: skip
+    rows += [{"part": "level", "cell": a, "other_cell": "", "source": "observed", "from_cell": b,
+              "model": "", "metric": metric, "value": size, **known}
+             for (a, b), metric in itertools.product(
+                 itertools.permutations(cells, 2), ("pearson", "mse"))]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _strata(point: Point) -> pd.DataFrame:
+    size = 0.3 * abs(point.scale)
+    bounds = {"low": 0.8 * size, "high": 1.2 * size}
+    classes = [("all", "all"), ("expression", "silent"), ("expression", "expressed")]
+    classes += [(f"signal {name}", f"{n} quarter") for name in _signals(point)
+                for n in ("lowest", "second")]  # fmt: skip
+    shown = [("stratum", grouping, name, "mse", size) for grouping, name in classes]
+    shown += [("calibration", "predicted", f"tenth {i}", metric, i * size)
+              for i in range(1, 11) for metric in ("predicted", "observed")]  # fmt: skip
+    shown += [("calibration", "predicted", "all", "slope", 0.9)]
+    ways = ["one model", "strands averaged"] + ["seeds averaged"] * (point.seeds > 1)
+    shown += [("averaging", "averaging", way, "mse", size) for way in ways]
+    rows = [{"part": part, "cell": cell, "model": model, "grouping": grouping, "class": name,
+             "metric": metric, "value": value, **bounds, "n_seeds": point.seeds, "n_genes": 100,
+             **dict.fromkeys(("gain", "gain_low", "gain_high"),
+                             -0.1 * size if part == "averaging" and name != "one model" else None)}
+            for cell, model, (part, grouping, name, metric, value) in itertools.product(
+                _cells(point), _models(point), shown)]  # fmt: skip
+    return pd.DataFrame(rows).astype({"gain": float, "gain_low": float, "gain_high": float})
+
+
 Case = Callable[[Point], tuple[dict[str, Any], dict[str, Any]]]
 CASES: dict[str, Case] = {
     "main": lambda p: ({"metrics": _metrics(p, _models(p))}, {}),
@@ -206,11 +257,15 @@ CASES: dict[str, Case] = {
     "signal_removal": lambda p: (
         {"metrics": _metrics(p, _models(p), tuple(_scenarios(p)))},
         {"models": _models(p), "scenarios": _scenarios(p)}),
-    "transfer": lambda p: ({"metrics": _transfer(p)}, {"models": _models(p)}),
+    "transfer": lambda p: (
+        {"metrics": _transfer(p), "cross_cell": _cross_cell(p)}, {"models": _models(p)}),
+    "cell_specificity": lambda p: ({"cross_cell": _cross_cell(p)}, {"models": _models(p)}),
+    "strata": lambda p: ({"strata": _strata(p)}, {"models": _models(p)}),
     "training_curves": lambda p: ({"histories": _histories(p)}, {"models": _models(p)}),
     "observed_vs_predicted": lambda p: (
         {"predictions": _predictions(p)}, {"models": _models(p), "bootstrap_resamples": 10}),
     "confounder_weights": lambda p: (_weights(p), {}),
+    "reach": lambda p: ({"reach": described.reach_table(_models(p), _cells(p), p.seeds)}, {}),
     "crispri": lambda p: ({"crispri": _crispr(p)}, {}),
     "hic_range": lambda p: ({"contact_range": _contacts(p)}, {}),
     "parameters": lambda p: ({"costs": _costs(p)}, {"models": _models(p)}),

@@ -10,7 +10,8 @@ from prismflow.figures import plots, tables
 
 # What plots share, and those that are drawn per dataset or per run, not per experiment.
 _NOT_PLOTS = {
-    "__init__", "attributions", "common", "data_checks", "diagram", "forest", "room", "style",
+    "__init__", "attributions", "common", "data_checks", "diagram", "forest", "gene_bars", "room",
+    "style",
 }  # fmt: skip
 _NOT_TABLES = {"__init__", "render"}
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import renderers
+from plot_cases import LENGTHS, check_whole
 
 from prismflow.errors import InputError
 from prismflow.figures import plots
+from prismflow.statistics.paired import contrast, replicate
 from prismflow.statistics.seeds import METRIC_COLUMNS
 
 CONTEXT = {
@@ -43,7 +46,20 @@ def metrics(
 
 
 def draw(renderer: str, table: pd.DataFrame, **experiment: Any) -> Any:
-    return renderers.plot(renderer).draw({"metrics": table}, {"id": "x", **experiment}, CONTEXT)
+    data = {"metrics": table, "cross_cell": observed_elsewhere()}
+    return renderers.plot(renderer).draw(data, {"id": "x", **experiment}, CONTEXT)
+
+
+def observed_elsewhere() -> pd.DataFrame:
+    """The other cell's observed value in the place of a prediction."""
+    return pd.DataFrame(
+        [
+            {"part": "level", "cell": cell, "source": "observed", "from_cell": other,
+             "metric": metric, "value": value}
+            for cell, other in (("simA", "simB"), ("simB", "simA"))
+            for metric, value in (("mse", 1.5), ("pearson", 0.6))
+        ]
+    )  # fmt: skip
 
 
 def words(figure: Any) -> str:
@@ -104,10 +120,13 @@ def test_transfer_sorts_by_the_cell_that_was_tested() -> None:
     first = figure.axes[0]
     assert first.get_title(loc="left") == "Tested on simA"
     labels = [text.get_text() for text in first.get_yticklabels()]
-    assert labels == ["Prism", "trained on simA", "trained on simB"]
+    assert labels == [
+        "Prism", "trained on simA", "trained on simB",
+        "Without a model", "observed in simB", "observed in simA",
+    ]  # fmt: skip
     # The number beside a row is its mean: simA by its own model, then by simB's on simA.
     numbers = [text.get_text() for text in first.texts if text.get_text()[:1].isdigit()]
-    assert numbers == ["1.012", "2.022"]
+    assert numbers == ["1.012", "2.022", "1.500"]
     with pytest.raises(InputError, match="tested on another cell"):
         draw("transfer", full, models=["prism"])
 
@@ -152,3 +171,107 @@ def test_figures_are_equal_byte_by_byte(renderer: str, tmp_path: Any) -> None:
         first, second = (tmp_path / f"{name}.{suffix}" for name in ("a", "b"))
         assert first.read_bytes() == second.read_bytes()
     assert b"/Type3" not in (tmp_path / "a.pdf").read_bytes()
+
+
+def predictions(models: list[str], seeds: tuple[int, ...]) -> pd.DataFrame:
+    """Predictions of 40 genes whose errors differ between models, seeds and genes."""
+    generator = np.random.default_rng(0)
+    observed = generator.normal(size=40)
+    parts = [
+        pd.DataFrame({"dataset": "demo", "cell": cell, "model": model, "fold": "fold11",
+                      "seed": seed, "scenario": "full", "gene_id": [f"g{i}" for i in range(40)],
+                      "observed": observed,
+                      "predicted": observed + generator.normal(0, 0.5 + 0.1 * m, 40)})
+        for cell, (m, model), seed in itertools.product(("simA", "simB"), enumerate(models), seeds)
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def swept(table: pd.DataFrame, given: pd.DataFrame) -> Any:
+    data = {"metrics": table, "predictions": given}
+    return renderers.plot("sweep").draw(
+        data, {"id": "x", "points": POINTS, "models": list(N_CONTEXTS)}, CONTEXT
+    )
+
+
+def bars(figure: Any) -> list[tuple[float, float]]:
+    """Ends of the vertical lines of the first panel."""
+    return [
+        tuple(line.get_ydata())
+        for line in figure.axes[0].lines
+        if len(line.get_xdata()) == 2 and line.get_xdata()[0] == line.get_xdata()[1]
+    ]
+
+
+def test_two_seeds_have_an_interval_over_genes_and_seeds_where_predictions_are_there() -> None:
+    models, seeds = list(N_CONTEXTS), (2, 22)
+    given = predictions(models, seeds)
+    table = metrics(models, seeds=seeds)
+    for (cell, model, seed), rows in given.groupby(["cell", "model", "seed"]):
+        same = (table["cell"] == cell) & (table["model"] == model) & (table["seed"] == seed)
+        error = ((rows["predicted"] - rows["observed"]) ** 2).mean()
+        table.loc[same & (table["metric"] == "mse"), "value"] = error
+    figure = swept(table, given)
+    drawn = bars(figure)
+    assert len(drawn) == len(models)
+    own = given[(given["cell"] == "simA") & (given["model"] == "prism")]
+    runs = np.stack([own.loc[own["seed"] == seed, "predicted"] for seed in seeds])
+    observed = own.loc[own["seed"] == 2, "observed"].to_numpy()
+    order = np.argsort([f"g{i}" for i in range(40)])
+    expected = contrast([(1.0, replicate([observed[order]], [runs[:, order]])["mse"])])
+    assert any(np.allclose(bar, (expected.low, expected.high)) for bar in drawn)
+    low, high = figure.axes[0].get_ylim()
+    assert all(low < bar[0] < bar[1] < high for bar in drawn)
+    assert "interval over test genes and seeds" in words(figure)
+    without = draw("sweep", table, points=POINTS, models=models)
+    assert not bars(without)
+    assert "No interval" in words(without)
+
+
+def test_one_seed_has_an_interval_over_genes_and_the_note_says_of_what() -> None:
+    models = list(N_CONTEXTS)
+    figure = swept(metrics(models, seeds=(2,)), predictions(models, (2,)))
+    assert len(bars(figure)) == len(models)
+    assert "n = 1 seed" in words(figure)
+    assert "over test genes, for this trained model" in words(figure)
+
+
+def test_three_seeds_keep_their_interval_over_seeds() -> None:
+    models, seeds = list(N_CONTEXTS), (2, 22, 222)
+    figure = swept(metrics(models, seeds=seeds), predictions(models, seeds))
+    without = draw("sweep", metrics(models, seeds=seeds), points=POINTS, models=models)
+    assert bars(figure) == bars(without) != []
+    assert "95 % t-interval" in words(figure)
+
+
+def test_a_line_far_off_is_marked_at_the_edge_and_leaves_the_others_their_room() -> None:
+    models = list(LENGTHS)
+    table = metrics(models)
+    far = table["model"].isin(models[:3]) & (table["metric"] == "mse")
+    table.loc[far, "value"] *= 50
+    context = CONTEXT | {"model_lengths": LENGTHS}
+    figure = renderers.plot("input_length").draw(
+        {"metrics": table}, {"id": "x", "models": models}, context
+    )
+    check_whole(figure)
+    panel = figure.axes[0]
+    top = panel.get_ylim()[1]
+    assert top < table.loc[far, "value"].min()
+    heads = [line for line in panel.lines if line.get_marker() == "^"]
+    assert any(np.allclose(line.get_ydata(), top) for line in heads if len(line.get_xdata()))
+    assert "a value or its interval lies beyond the axis" in words(figure)
+    assert panel.get_position().width > 0.3
+
+
+@pytest.mark.parametrize(("n", "bars"), [(1, 0), (2, 0), (3, 5)])
+def test_worlds_have_an_interval_from_three_on(n: int, bars: int) -> None:
+    rows = [{"training": 0.8, "test": 0.8, "model": "prism", "output": "direct", "measure": name,
+             "mean": 0.3, "low": 0.2, "high": 0.4, "n_worlds": n, "n_genes": 70}
+            for name in ("mse", "reliance", "recovery", "error_c")]  # fmt: skip
+    contrasts = pd.DataFrame([{**rows[0], "difference": 0.1}]).drop(columns="mean")
+    tables = {"summary": pd.DataFrame(rows), "contrasts": contrasts}
+    figure = renderers.plot("confounding").draw({"confounding": tables}, {"id": "x"}, CONTEXT)
+    lines = [line for axes in figure.axes for line in axes.lines]
+    drawn = [line for line in lines if list(line.get_xdata()) == [0.2, 0.4]]
+    assert len(drawn) == bars
+    assert ("o interval" in words(figure)) == (bars == 0)

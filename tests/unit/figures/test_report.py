@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import itertools
 import json
 import re
@@ -17,7 +18,7 @@ from PIL import Image
 from prismflow.errors import InputError
 from prismflow.figures import facts as facts
 from prismflow.figures import report
-from prismflow.figures.front_page import overview, paper_order
+from prismflow.figures.front_page import overview, paper_order, verdict_parts
 from prismflow.figures.read.printed import of_frame, read_printed
 from prismflow.figures.tables import render
 
@@ -107,6 +108,31 @@ def test_front_page_is_complete_and_in_order(results: Path, benchmarks: Path) ->
     assert places == sorted(places)
     assert page.count("data:image/png;base64,") == 4
     assert "http://" not in page and "https://" not in page and 'src="http' not in page
+
+
+@pytest.mark.parametrize(
+    ("verdict", "shown", "detail", "tone"),
+    [
+        ("supported", "supported", "", "supported"),
+        ("supported in part (1 of 2 models; not tested: Caduceus (2 kb))", "supported in part",
+         "1 of 2 models; not tested: Caduceus (2 kb)", "supported-in-part"),
+        ("contradicted (8 of 9 models; not tested: EPInformer)", "contradicted",
+         "8 of 9 models; not tested: EPInformer", "contradicted"),
+        ("not decided: 2 seeds; three are needed", "not decided", "2 seeds; three are needed",
+         "not-decided"),
+        ("not tested here", "not tested here", "", "not-tested-here"),
+    ],
+)  # fmt: skip
+def test_a_verdict_keeps_its_colour_whatever_it_adds(
+    results: Path, benchmarks: Path, verdict: str, shown: str, detail: str, tone: str
+) -> None:
+    assert verdict_parts(verdict) == {"verdict": shown, "detail": detail, "tone": tone}
+    (results / "tables" / "claims.tsv").write_text(
+        f"claim_id\tclaim\tverdict\na\tSignals help\t{verdict}\n"
+    )
+    page = overview(request(), results, benchmarks)
+    assert f'<strong class="verdict {tone}">{shown}</strong>' in page
+    assert (f'<span class="detail">{detail}</span>' in page) == bool(detail)
 
 
 def test_only_simulated_data_are_called_so(results: Path, benchmarks: Path) -> None:
@@ -354,3 +380,28 @@ def test_predictions_are_counted_with_those_outside_the_training(results: Path) 
     row = page[page.index("new_cell") :].split("</tr>")[0]
     values = [v.strip() for v in re.findall(r'class="r"[^>]*>(?:\s*<[^>]*>)*([^<]*)', row)]
     assert values == ["3", "1", "1", "2", "0.5"]
+
+
+def test_attributions_and_variants_are_shown_where_they_are_asked_for(
+    results: Path, benchmarks: Path
+) -> None:
+    folder = "results/demo/simA/prism/fold11_seed2"
+    (results / "simA/prism/fold11_seed2/attributions.png").write_bytes(PIXEL)
+    (results / "variants" / "simA").mkdir(parents=True)
+    head = "chrom\tpos\tid\tref\talt\tgene_id\tseed\toutput\tdifference\t"
+    head += "difference_both_strands\tpercentile\n"
+    rows = [
+        f"1\t{pos}\tx\tA\tC\tg{pos}\t{seed}\tdirect\t{value}\t0.1\t99\n"
+        for pos, value in ((7, 0.25), (8, -0.75)) for seed in ("2", "mean")
+    ]  # fmt: skip
+    with gzip.open(results / "variants" / "simA" / "prism.tsv.gz", "wt") as out:
+        out.write("## a remark\n## another\n" + head + "".join(rows))
+    asked = {
+        "attributions": [f"{folder}/attributions.png"],
+        "variants": ["results/demo/variants/simA/prism.tsv.gz"],
+    }
+    page = overview(request(**asked), results, benchmarks)
+    assert 'id="explanations"' in page and "What drives prism in simA (fold11_seed2)" in page
+    assert "2 alleles in windows of 2 genes" in page and "the largest of 2 mean" in page
+    assert 0 < page.find("-0.75") < page.find("0.25", page.find("-0.75"))
+    assert 'id="explanations"' not in overview(request(), results, benchmarks)

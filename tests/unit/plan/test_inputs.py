@@ -79,3 +79,13 @@ def test_a_report_gathers_figures_and_tables(plan: Make) -> None:
     assert "results/demo/figures/main.pdf" in found and "results/demo/tables/main.tex" in found
     assert "results/demo/tables/claims.html" in found
     assert len(found) == len(set(found))
+
+
+def test_claims_wait_for_runs_and_worlds_as_far_as_there_are_any(plan: Make) -> None:
+    runs_only = Inputs(plan())
+    assert runs_only.gathered(wildcards()) == "results/demo/predictions.safetensors"
+    assert runs_only.measures_of_worlds(wildcards()) == []
+    worlds_only = Inputs(plan(files=DEMO_FULL, run={"datasets": ["demo"],
+                                                    "experiments": ["confounding"]}))  # fmt: skip
+    assert worlds_only.gathered(wildcards()) == []
+    assert worlds_only.measures_of_worlds(wildcards()) == "results/demo/confounding/measures.tsv"

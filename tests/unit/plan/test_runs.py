@@ -256,3 +256,20 @@ def test_published_folds_stay_as_they_are_and_all_others_share_no_sequence(plan:
 
     assert policies(plan(files=PAPER)) == {"hg38_cage": "keep", "hg38_rna": "keep"}
     assert policies(plan()) == {"demo": "drop"}
+
+
+def test_networks_of_the_matched_arm_differ_in_nothing_but_architecture_and_signals(
+    plan: Make,
+) -> None:
+    made = plan(files=PAPER)
+    experiment = made.experiments["hg38_cage", "matched"]
+    networks = [name for name in experiment.models if name not in made.tabular]
+    assert len(networks) == 10
+    found = [made.settings("hg38_cage", "K562", name) for name in networks]
+    for key in ("window_bp", "training", "gene_features"):
+        assert all(one[key] == found[0][key] for one in found), key
+    read = [one["transforms"] for one in found if one["modalities"]]
+    assert all(one == read[0] for one in read)
+    # The published settings do differ, or the arm would be of no use.
+    published = made.settings("hg38_cage", "K562", "caduceus_signals_2kb")
+    assert published["training"] != found[0]["training"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
+import pytest
 from planned import DEMO_FULL, wildcards
 
+from prismflow.errors import InputError
 from prismflow.plan.runs import Plan
 from prismflow.plan.worlds import Worlds, worlds_of
 
@@ -47,3 +49,19 @@ def test_all_worlds_are_gathered_as_plain_values(plan: Make) -> None:
     found = Worlds(made).all(wildcards())
     assert set(found) == set(worlds_of(made, "demo"))
     assert all(isinstance(world["models"], list) for world in found.values())
+
+
+def test_worlds_have_a_regional_level_of_their_own(plan: Make) -> None:
+    made = plan(files=DEMO_FULL)
+    name = next(iter(worlds_of(made, "demo")))
+    tracks = {t["modality"]: t for t in Worlds(made).settings(wildcards(world=name))["tracks"]}
+    assert tracks["dnase"]["regional_bp"] == [1500, 10000]
+    assert "regional_bp" not in tracks["h3k27ac"]
+    # No store of another experiment is built with it.
+    assert made.config.values["modalities"]["dnase"].get("regional_bp") is None
+
+
+def test_a_regional_model_without_a_level_is_refused(plan: Make) -> None:
+    options = {"confounding": {"options": {"regional_bp": None}}}
+    with pytest.raises(InputError, match=r"gbm_regional reads the regional level of dnase"):
+        plan(files=DEMO_FULL, experiment_overrides=options)

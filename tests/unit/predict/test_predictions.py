@@ -16,6 +16,7 @@ import pytest
 from small_world import World
 
 from prismflow.data.store import Store
+from prismflow.data.strands import other_strand
 from prismflow.errors import InputError
 from prismflow.files import read_json, read_tsv, write_json
 from prismflow.predict.bundle import content_digest, opened
@@ -23,7 +24,6 @@ from prismflow.predict.command import main
 from prismflow.predict.export import export_bundle, find_runs
 from prismflow.predict.predictions import write_predictions
 from prismflow.predict.ranges import share_outside, summarise
-from prismflow.predict.strands import other_strand
 from prismflow.training.record import Split, open_inputs
 
 

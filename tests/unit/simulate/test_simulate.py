@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -299,6 +300,25 @@ def test_confounding_acts_on_its_own_chromosomes(train: float, test: float) -> N
     # The threshold and the other causes of the label weaken the correlation to some 0.87 kappa.
     for split, kappa in (("train", train), ("valid", train), ("test", test)):
         assert means[split] == pytest.approx(0.87 * kappa, abs=0.14), split
+
+
+def test_the_background_can_change_what_motifs_do_at_equal_variance() -> None:
+    settings = SimulationSettings.from_dict({"n_genes": 3000, "genes_per_domain": 1})
+    layout = make_layout(settings, 1)
+    sequenced = make_sequenced(layout, 1)
+    plain = make_cell(layout, sequenced, settings, 1, 0)
+    changed = make_cell(
+        layout, sequenced, dataclasses.replace(settings, sequence_background=1.0), 1, 0
+    )
+    assert np.array_equal(plain.background, changed.background)
+    assert changed.motif_effect == pytest.approx(
+        plain.motif_effect * (1 + plain.background) / np.sqrt(2)
+    )
+    assert changed.motif_effect.std() == pytest.approx(plain.motif_effect.std(), rel=0.1)
+    high = plain.background > 1
+    slopes = [np.polyfit(plain.motif_effect[m], changed.motif_effect[m], 1)[0]
+              for m in (high, plain.background < -1)]  # fmt: skip
+    assert slopes[0] > 1 and slopes[1] < 0
 
 
 def test_background_has_one_distribution_in_all_splits(full: Path) -> None:

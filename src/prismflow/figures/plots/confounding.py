@@ -118,7 +118,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, lines: Sequence[tuple[str, str]]) -> 
         for _, row in rows[rows["test"] == test].iterrows():
             line = (row["model"], row["output"])
             y = lines.index(line) + 0.24 * (offset - (len(tests) - 1) / 2)
-            if pd.notna(row["low"]):
+            if pd.notna(row["low"]) and row["n_worlds"] >= common.SEEDS_FOR_INTERVAL:
                 axes.plot([row["low"], row["high"]], [y, y], color=colours[test], linewidth=0.9)
             axes.plot(row["mean"], y, "o", color=colours[test], markersize=2.6)
 
@@ -143,14 +143,8 @@ def _notes(summary: pd.DataFrame) -> list[str]:
         worlds = common.range_label(rows["n_worlds"], "world")
         genes = common.range_label(rows["n_genes"], "test gene")
         parts.append(f"κ = {training:g}: {worlds}, {genes} each.")
-    interval = (
-        "Marks: mean over worlds; bars: 95 % t-interval over worlds (genome, test genes and "
-        "training seed drawn anew in each)."
-        if summary["n_worlds"].max() > 1
-        else "Marks: n = 1 world, no interval."
-    )
     return [
-        interval,
+        _interval_note(int(summary["n_worlds"].min()), int(summary["n_worlds"].max())),
         "κ: correlation of the background state C with the true activity. Without a signal: its "
         "values are exchanged between test genes, in a trained model. Partial r: error (predicted "
         "minus observed) against C, true causes of expression held fixed; 0 where C is not used.",
@@ -158,3 +152,13 @@ def _notes(summary: pd.DataFrame) -> list[str]:
         "by world.",
         *parts,
     ]
+
+
+def _interval_note(fewest: int, most: int) -> str:
+    if most == 1:
+        return "Marks: n = 1 world, no interval."
+    drawn_anew = "(genome, test genes and training seed drawn anew in each)"
+    if most < common.SEEDS_FOR_INTERVAL:
+        return f"Marks: mean over worlds {drawn_anew}. No interval: two worlds give none."
+    note = f"Marks: mean over worlds; bars: 95 % t-interval over worlds {drawn_anew}."
+    return note + (" No bar below 3 worlds." if fewest < common.SEEDS_FOR_INTERVAL else "")

@@ -203,8 +203,10 @@ def _panel(
         axes.axhline(y, color="#f1f1f1", linewidth=0.5, zorder=-1)
         item = found[row.key]
         text = _number(item.interval.mean, plan.change) if item else "–"
-        axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), fontsize=style.SMALL_SIZE,
-                  va="center", ha="left", color=style.INK if item else style.MUTED)  # fmt: skip
+        # Far enough from the edge for an arrowhead on it.
+        axes.annotate(text, (1, y), (4, 0), xycoords=axes.get_yaxis_transform(), va="center",
+                      textcoords="offset points", ha="left", fontsize=style.SMALL_SIZE,
+                      color=style.INK if item else style.MUTED)  # fmt: skip
         if item:
             truncated |= _points(axes, item, y, style.model_style(row.model, context), (low, high))
     better = "higher" if HIGHER_IS_BETTER.get(panel.metric, False) else "lower"

@@ -13,7 +13,7 @@ from prismflow.errors import InputError
 from prismflow.figures.plots import common, style, sweep
 from prismflow.labels import base_model, model_label
 
-NEEDS = ("metrics", "families")
+NEEDS = ("metrics", "predictions", "families")
 _LENGTH_SUFFIX = re.compile(r"_\d+(bp|kb)$")
 
 
@@ -24,7 +24,8 @@ def draw(
     """A line per family, a point with interval per length; rows are metrics, columns cells.
 
     Args:
-        data: ``metrics``, the long table; ``families`` {label: [model, ...]}, else models that
+        data: ``metrics``, the long table; ``predictions``, for intervals over genes and seeds;
+            ``families`` {label: [model, ...]}, else models that
             differ only by a suffix such as ``_500bp`` or ``_20kb`` form a family.
         experiment: ``metrics``, ``scenario``, ``cells``.
         context: as in the main figure; ``model_lengths`` {model: window_bp}.

@@ -16,11 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from prismflow.figures.plots import common, forest, room, style
+from prismflow.figures.plots import common, forest, gene_bars, room, style
 from prismflow.labels import metric_label, model_label
 from prismflow.statistics.seeds import METRIC_COLUMNS, over_seeds, per_seed
 
-NEEDS = ("metrics",)
+NEEDS = ("metrics", "predictions")
 _LABEL_CHARS = 17
 MAX_CELLS = 2
 """Panels beside each other: the names at their right margins take room too."""
@@ -56,7 +56,7 @@ def draw(
     """A line per varied model; rows are metrics, columns cells.
 
     Args:
-        data: ``metrics``, the long table.
+        data: ``metrics``, the long table; ``predictions``, for intervals over genes and seeds.
         experiment: ``points`` [{base, model, scenario, x}]; ``models`` that no point names are
             references; ``x_label``; ``scale`` (``log`` or ``steps``); ``reference_labels`` {model:
             text}; ``metrics``, ``cells`` as in the main figure.
@@ -102,11 +102,12 @@ def draw_lines(
     """
     chosen = {**experiment, "models": [*points["model"], *(name for name, _ in references)]}
     table = common.select(data, "metrics", METRIC_COLUMNS, chosen, context)
-    summary = common.with_enough_seeds(over_seeds(table)).merge(points, on=["model", "scenario"])
+    bounded = gene_bars.fill(over_seeds(table), data, context)
+    summary = bounded.merge(points, on=["model", "scenario"])
     seeds = per_seed(table).merge(points, on=["model", "scenario"])
     varied = ", ".join(map(str, points["model"].unique())) or "varied models"
     panels = forest.panels_for(seeds, experiment, context, f"test results of {varied}")
-    flat = common.with_enough_seeds(over_seeds(table[table["scenario"] == "full"]))
+    flat = bounded[bounded["scenario"] == "full"]
     cells = list(dict.fromkeys(panel.cell for panel in panels))
     metrics = list(dict.fromkeys(panel.metric for panel in panels))
     width = style.FULL_WIDTH if len(cells) > 1 else style.COLUMN_WIDTH
@@ -126,21 +127,27 @@ def draw_lines(
             if column == 0:
                 axes.set_ylabel(style.wrap(metric_label(metric, context), 28))
         grid[first + per_band - 1][column].set_xlabel(axis.label)
+        # Shared axes are named below the last band only; every band is read by itself.
+        grid[first + per_band - 1][column].tick_params(labelbottom=True)
     for number in range(len(cells), len(bands) * columns):
         for row in range(per_band):
             grid[per_band * (number // columns) + row][number % columns].remove()
     figure.align_ylabels()
     usual = (
-        common.interval_note(summary, context),
+        gene_bars.note(_shown(summary, cells, metrics), context),
         common.sample_note(summary, cells, context),
     )
     notes = [
         *(notes or usual),
-        "Arrowheads: the interval goes on beyond the axis." if _cut(figure) else "",
+        "Arrowheads: a value or its interval lies beyond the axis." if _cut(figure) else "",
         _reference_note(flat, references),
         common.absent_note(table["model"].unique(), chosen, context),
     ]
     return style.finish(figure, notes, context)
+
+
+def _shown(summary: pd.DataFrame, cells: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    return summary[summary["cell"].isin(cells) & summary["metric"].isin(metrics)]
 
 
 def _reference_note(flat: pd.DataFrame, references: Sequence[tuple[str, str]]) -> str:
@@ -181,6 +188,7 @@ def _panel(
         axes.set_xscale("log")
     ends: list[tuple[float, float, str, str]] = []
     bars: list[tuple[float, float, float, str]] = []
+    lines: list[tuple[np.ndarray, np.ndarray, str]] = []
     drawn = [base for base in labels if (summary["base"] == base).any()]
     for index, base in enumerate(drawn):
         own = summary[summary["base"] == base].sort_values("x")
@@ -198,15 +206,43 @@ def _panel(
         ]
         axes.plot(x, y, color=look.colour, marker=look.marker, markersize=4.4,
                   markeredgecolor="white", markeredgewidth=0.5, zorder=4)  # fmt: skip
+        lines.append((x, y, look.colour))
         if labels[base]:
             ends.append((x[-1], y[-1], labels[base], look.colour))
     estimates = _estimates(summary, seeds)
     estimates += _reference_lines(axes, flat, references, ends, axis)
-    axes.set_ylim(*forest.limits(estimates))
+    named = flat[flat["model"].isin([model for model, _ in references])]
+    axes.set_ylim(*_with_gene_bars(forest.limits(estimates), pd.concat([summary, named])))
     _ticks(axes, axis)
     _bars(axes, bars)
+    _beyond(axes, lines)
     _reference_bars(axes, flat, references)
     _end_labels(axes, ends)
+
+
+def _with_gene_bars(limits: tuple[float, float], rows: pd.DataFrame) -> tuple[float, float]:
+    """Limits with room for the intervals over genes and seeds, which never run away, of the rows.
+
+    Those of rows whose mean lies outside stay outside with it.
+    """
+    low, high = limits
+    few = rows["n_seeds"] < common.SEEDS_FOR_INTERVAL
+    inside = rows[few & rows["low"].notna() & rows["mean"].between(low, high)]
+    if inside.empty:
+        return limits
+    pad = 0.03 * (inside["high"].max() - inside["low"].min())
+    return min(low, inside["low"].min() - pad), max(high, inside["high"].max() + pad)
+
+
+def _beyond(axes: Axes, lines: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> None:
+    """An arrowhead at the edge of the panel for each mean that lies outside."""
+    bottom, top = axes.get_ylim()
+    for x, y, colour in lines:
+        for outside, edge, marker in ((y < bottom, bottom, "v"), (y > top, top, "^")):
+            if outside.any():
+                axes.plot(x[outside], np.full(outside.sum(), edge), linestyle="", marker=marker,
+                          markersize=3.2, color=colour, markeredgewidth=0, clip_on=False,
+                          zorder=3)  # fmt: skip
 
 
 def _estimates(summary: pd.DataFrame, seeds: pd.DataFrame) -> list[forest.Estimate]:
@@ -310,9 +346,11 @@ def _end_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> No
     inset = min(gap / 2, 0.2 * (high - low))
     placed = style.spread([end[1] for end in ends], gap, low + inset, high - inset)
     for (x, y, _, colour), text, at in zip(ends, texts, placed, strict=True):
+        # A line to a value outside would reach across the page and squeeze the panels.
         axes.annotate(
-            text, (x, y), xytext=(1.04, at), textcoords=axes.get_yaxis_transform(), va="center",
-            ha="left", fontsize=style.SMALL_SIZE, linespacing=0.95, annotation_clip=False,
+            text, (x, min(max(y, low), high)), xytext=(1.04, at), va="center", ha="left",
+            textcoords=axes.get_yaxis_transform(), fontsize=style.SMALL_SIZE, linespacing=0.95,
+            annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 1,
-                        "shrinkB": 3},
+                        "shrinkB": 3, "relpos": (0, 0.5)},
         )  # fmt: skip

@@ -70,7 +70,7 @@ def _summary(table: pd.DataFrame) -> Block:
         lines.append(
             (
                 f"{position}. {first['claim']}",
-                ", ".join(dict.fromkeys(made["cell"])) or NOT_AVAILABLE,
+                ", ".join(dict.fromkeys(made["cell"].dropna())) or NOT_AVAILABLE,
                 ", ".join(f"{number_of} {name}" for name, number_of in counts.items()),
                 NOT_AVAILABLE,
                 NOT_AVAILABLE,
@@ -122,7 +122,7 @@ def _rates(table: pd.DataFrame, errors: pd.DataFrame | None) -> list[str]:
                 f"{found.min():.0f} to {found.max():.0f} %"
             )
     return [
-        "How often the rule of each claim errs in simulated worlds of 1,167 genes (with 95 % "
+        "How often the rule of each claim errs in simulated studies (with 95 % "
         "confidence, the worst world), and how often it says supported where the claim is clearly "
         f"true: {'; '.join(shown)} (docs/statistics.md)."
     ]
@@ -162,6 +162,12 @@ def _notes(
         "Published figures are quoted; none of them enters an effect or a verdict, except the "
         "number of parameters that the count is held against.",
     ]
+    if (table["metric"] == "mse over worlds").any():
+        notes.append(
+            "Effects over simulated worlds, named in brackets: paired by world, t-interval over "
+            "worlds, which are counted in the column of seeds; each has its own genome, test genes "
+            "and training."
+        )
     if context.get("simulated"):
         notes.append(
             "The data are simulated from known causes: a verdict here says whether a claim holds "

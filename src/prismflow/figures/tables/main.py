@@ -245,7 +245,7 @@ def _heading(cell: str, rows: pd.DataFrame, quoted: bool, context: Mapping[str, 
 def _caption(experiment: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     title = str(experiment.get("title") or "Test error and correlation of each model").rstrip(".")
     target = str(context.get("target_label") or "the expression label")
-    text = f"{title}: mean ± sd over seeds; errors (MSE, MAE) of {target}."
+    text = f"{title}: mean ± sd over seeds alone, not over genes; errors (MSE, MAE) of {target}."
     return f"{text} Simulated data." if context.get("simulated") else text
 
 
