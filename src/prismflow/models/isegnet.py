@@ -132,8 +132,8 @@ class ISEGNet(ExpressionModel):
         }
 
 
-def _block(convolution: nn.Module, dropout: float) -> list[nn.Module]:
-    channels = int(convolution.weight.shape[0])
+def _block(convolution: nn.Conv1d | nn.Conv2d, dropout: float) -> list[nn.Module]:
+    channels = convolution.out_channels
     norm = nn.BatchNorm1d if isinstance(convolution, nn.Conv1d) else nn.BatchNorm2d
     return [convolution, norm(channels), nn.ReLU(), nn.Dropout(dropout)]
 
