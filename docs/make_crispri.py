@@ -16,12 +16,11 @@ _TOP = """# Pairs of enhancer and gene, against CRISPR interference
 
 In these experiments an element is silenced in living cells and the expression of a gene is
 measured: the pair is regulated or it isn't. A score of a pair is judged by how well it ranks the
-regulated ones first. What stands below needs no trained model; a model that looks at enhancers
-has to beat it.
+regulated ones first. Scores without a trained model are the floor that a model has to beat.
 
-    snakemake results/real_k562/figures/crispri.png --cores 2 \\
-        --configfile tests/real_genome/real_genome.yaml
-    python docs/make_crispri.py results/real_k562/K562
+    snakemake results/real_k562_long/figures/crispri.png --cores 2 \\
+        --configfile tests/real_genome/real_genome.yaml tests/real_genome/crispri.yaml
+    python docs/make_crispri.py results/real_k562_long/K562
 
 The files are reference data of this project's tests and not part of a clone; the configuration
 shows the paths that it expects. The pairs are those of EngreitzLab/CRISPR_comparison (training
@@ -39,11 +38,16 @@ the sheet of cells lacks are not used.
   between them) and the distance of its centre to the TSS.
 - Equal scores are one threshold. Intervals are 95 % percentile bootstraps over genes, each with
   all of its pairs, 1,000 resamples.
-- **Test genes** lie in a test split of the dataset, pooled over its folds. A trained model may be
-  judged on these only.
+- **knock-out: ...** is what a model's prediction of the gene loses when the element's bases become
+  unknown and its signals zero (contacts stay); 0 where the element lies beyond the window. Mean
+  over seeds. **attention: ...** is EPInformer's, of the promoter to the candidate over the element.
+- **Test genes** lie in a test split of the dataset, pooled over its folds. A trained model is
+  judged on these only, and so is the share of activity x contact, which needs the gene's TSS.
 
-No trained model is scored here yet: no knock-out of an element by a long-window model and no
-attention of EPInformer.
+Models here are gradient boosting with windows of 20 and 100 kb on peaks of H3K27ac and DNase: the
+networks need more than a CPU at these lengths, and most of the genome's bases are not among the
+reference data. They are scored by the same rule wherever they are trained. `snakemake
+enhancer_gene` writes the scores of all pairs ([what is in them](explain.md)).
 """
 
 

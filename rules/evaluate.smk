@@ -68,6 +68,7 @@ rule benchmark_crispri:
         genes="results/{dataset}/genes.tsv",
         splits="results/{dataset}/splits.tsv",
         sizes="results/{dataset}/genome/chrom.sizes",
+        scores=ENHANCER_GENES.of_cell,
     output:
         pairs="results/{dataset}/{cell}/crispri_pairs.tsv.gz",
         summary="results/{dataset}/{cell}/crispri.tsv",

@@ -1,5 +1,5 @@
 # A gene table of the user's own: TSS and mRNA features of an annotation, labels of the sheet of cells.
-from prismflow.plan.own_genes import OwnGenes
+from prismflow.plan.own_genes import OwnGenes, inputs_beside
 from prismflow.plan.predictions import scale_beside, summary_beside
 
 OWN_GENES = OwnGenes(PLAN)
@@ -14,6 +14,7 @@ if OWN_GENES.settings is not None:
             genes=OWN_GENES.settings["path"],
             summary=summary_beside(OWN_GENES.settings["path"]),
             scale=scale_beside(OWN_GENES.settings["path"]),
+            inputs=inputs_beside(OWN_GENES.settings["path"]),
         log:
             "logs/make_own_genes.log",
         benchmark:

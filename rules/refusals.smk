@@ -6,6 +6,7 @@ from pathlib import Path
 from prismflow.jobs.console import say_last
 from prismflow.jobs.last_lines import last_lines
 from prismflow.jobs.patches.group_errors import keep_reasons_of_groups
+from prismflow.jobs.patches.starts import share_starts
 from prismflow.jobs.patches.waiting import improve_waiting
 from prismflow.jobs.refusals import refusals
 from prismflow.plan.checks import tell_what_was_refused
@@ -13,6 +14,7 @@ from prismflow.plan.checks import tell_what_was_refused
 STARTED = time.time()
 improve_waiting()
 keep_reasons_of_groups()
+share_starts(workflow)
 
 
 onerror:

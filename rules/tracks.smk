@@ -31,6 +31,7 @@ rule check_data:
         summaries=INPUTS.summaries_of_dataset,
         stores=INPUTS.reports_of_stores,
         table=INPUTS.gene_table,
+        own=INPUTS.own_genes,
         blacklist=INPUTS.blacklist,
         splits="results/{dataset}/splits.tsv",
         genes="results/{dataset}/genes.tsv",

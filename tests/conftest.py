@@ -13,16 +13,31 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
 
-#: Files that take minutes, the longest and those that mostly wait first: a worker that met one of
-#: them at the end would work alone.
+#: Files that take from half a minute to minutes, the longest and those that mostly wait first: a
+#: worker that met one of them at the end would work alone.
 FIRST = (
     "slurm/test_faults.py",
     "slurm/test_end_to_end.py",
     "workflow/test_demo.py",
     "workflow/test_accidents.py",
+    "workflow/test_checks.py",
+    "workflow/test_own_cell.py",
     "workflow/test_rerun.py",
     "workflow/test_real_chr22.py",
     "workflow/test_real_genome.py",
+    "unit/figures/test_plots_grid.py",
+    "unit/models/test_gpu_command.py",
+    "unit/models/test_ahead_of_time.py",
+    "workflow/test_documents.py",
+    "workflow/test_explain.py",
+    "workflow/test_bad_data.py",
+    "workflow/test_mouse.py",
+    "workflow/test_recipes.py",
+    "workflow/test_h1.py",
+    "workflow/test_download.py",
+    "load/test_load.py",
+    "unit/figures/test_report.py",
+    "unit/training/test_state.py",
 )
 
 

@@ -12,6 +12,7 @@ from unit.make_store import settings
 
 from prismflow.arrays import save_arrays
 from prismflow.data.own_genes import make_gene_table
+from prismflow.data.replicates import mean_of_tracks
 from prismflow.files import read_json, write_json
 from prismflow.predict.bundle import content_digest, finish_bundle, opened
 from prismflow.predict.export import find_runs
@@ -117,7 +118,26 @@ def _new_genes(text: str | None, **manifest: object) -> Callable[[], object]:
     return run
 
 
+def _replicates(depth: str, **lengths: int) -> Callable[[], object]:
+    """Average two bigWigs, the second one of these chromosomes."""
+
+    def run() -> object:
+        for name, sizes in (("rep1.bw", {"chr1": 90}), ("rep2.bw", lengths)):
+            with pyBigWig.open(name, "w") as out:
+                out.addHeader(list(sizes.items()))
+                out.addEntries(["chr1"], [5], ends=[9], values=[-1.0])
+        return mean_of_tracks(["rep1.bw", "rep2.bw"], "mean.bw", depth)
+
+    return run
+
+
 OWN_CASES: tuple[Case, ...] = (
+    Case(OWN, "replicates of a track on two assemblies", _replicates("none", chr1=95),
+         "found chr1 of 95 bp here and 90 bp there"),
+    Case(OWN, "depth of a track without a mean above 0", _replicates("genome_mean", chr1=90),
+         "leave --depth out"),
+    Case(OWN, "one replicate to average", lambda: mean_of_tracks(["rep1.bw"], "mean.bw"),
+         "expected two or more replicates"),
     Case(OWN, "absent GTF", lambda: make_gene_table("genes.gtf", "genome.fa", {}),
          "expected a GTF, found no such file"),
     Case(OWN, "annotation of another build", _table(shift=300_000), "of another assembly"),
@@ -134,6 +154,11 @@ OWN_CASES: tuple[Case, ...] = (
     Case(OWN, "genes that are not in the GTF", _table(f"{RSEM}ENSG1\tT\t9\t5\n"),
          "expected genes of genes.gtf"),
     Case(OWN, "quantification of zeros only", _table(f"{RSEM}G1\tT\t9\t0\n"), "zeros only"),
+    Case(OWN, "counts per million of a table without counts",
+         _table(f"{RSEM}G1\tT\t9\t5\n", unit="cpm"), "expected the column expected_count"),
+    Case(OWN, "gene without a length for TPM of its counts",
+         _table("Geneid\tChr\tStart\tEnd\tStrand\tLength\ts.bam\nG1\tc\t1\t2\t+\t0\t5\n"),
+         "expected lengths > 0"),
     Case(OWN, "value that is no number", _table(f"{RSEM}G1\tT\t9\thigh\n"), "line 2"),
     Case(OWN, "bigWig label without signal at any TSS", _silent_bigwig,
          "expected signal around the TSS"),

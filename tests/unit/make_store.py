@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from prismflow.data.store import ELEMENT_FILES
 from prismflow.data.store_writer import finish_store, new_store
-from prismflow.files import write_array, write_json, write_tsv
+from prismflow.files import read_json, write_array, write_json, write_tsv
 
 FEATURES = ("utr5_length", "cds_gc", "promoter_activity")
 ROLES = ("train", "valid", "test")
@@ -176,3 +177,33 @@ def settings(architecture: str = "cnn", **changes: object) -> dict[str, object]:
     }
     training.update(changes.pop("training", {}))
     return {**base, **changes}
+
+
+def add_elements(store: Path, element_bp: int = 400, seed: int = 1) -> None:
+    """Give every gene of :func:`make_store` two candidates, 80 and 2000 bp behind its TSS."""
+    rng = np.random.default_rng(seed)
+    manifest = read_json(store / "store.json")
+    genes = pd.read_csv(store / "genes.tsv", sep="\t")
+    n, tss = len(genes), genes["tss"].to_numpy()
+    centre = np.concatenate([tss, tss + 80, tss + 2000])
+    half = np.repeat([64, 20, 20], n)
+    table = pd.DataFrame(
+        {
+            "chrom": "chr1", "start": centre - half, "end": centre + half,
+            "activity": rng.gamma(2.0, 1.0, 3 * n).round(3),
+            "kind": ["promoter"] * n + ["candidate"] * (2 * n),
+        }
+    )  # fmt: skip
+    index = np.full((n, 4), -1, np.int32)
+    index[:, :3] = np.arange(3 * n).reshape(3, n).T
+    features = np.zeros((n, 4, 3), np.float32)
+    features[:, 1:3, 0] = [0.08, 2.0]
+    features[:, :3, 1] = rng.random((n, 3))
+    features[:, :3, 2] = table["activity"].to_numpy()[index[:, :3]]
+    codes = rng.integers(0, 4, (3 * n, element_bp)).astype(np.uint8)
+    for name, array in (("sequence", codes), ("index", index), ("features", features)):
+        np.save(store / ELEMENT_FILES[name], array)
+    write_tsv(table, store / ELEMENT_FILES["table"])
+    entry = {"n_nearest": 3, "n_elements": 3 * n, "sequence_bp": element_bp, "peaks": "peaks",
+             "activity": ["h3k27ac", "dnase"], "contacts": "hic"}  # fmt: skip
+    write_json({**manifest, "elements": entry}, store / "store.json")

@@ -23,7 +23,7 @@ ROOMS = [
 SHARED = {"errors", "files", "rows", "labels", "arrays"}
 LOCAL = {
     "all", "figures", "tables", "stores", "downloads", "report", "attributions", "variants",
-    "predict", "bundles",
+    "predict", "bundles", "enhancer_gene",
 }  # fmt: skip
 
 
@@ -325,3 +325,10 @@ def test_pages_name_files_and_modules_that_exist(root: Path) -> None:
                 known = [source.joinpath(*parts[:n]) for n in (len(parts), len(parts) - 1) if n]
                 found = any(p.is_dir() or p.with_suffix(".py").is_file() for p in known)
                 assert found, f"{page.name}: prismflow{name}"
+
+
+def test_files_that_the_suite_begins_with_are_there(root: Path) -> None:
+    text = (root / "tests" / "conftest.py").read_text()
+    named = re.findall(r'^    "([\w/]+\.py)",$', text, flags=re.MULTILINE)
+    assert len(named) == len(set(named)) > 5
+    assert [name for name in named if not (root / "tests" / name).is_file()] == []

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import warm
 
 FAULTS = Path(__file__).parent / "faults"
 PARTS = (
@@ -74,16 +75,17 @@ class Workflow:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
         cores = os.environ.get("CORES", str(os.cpu_count() or 1))
-        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", cores]
         # Tests read what Snakemake says of rules.
-        command += ["--logger-prismflow-full"]
-        if through:
-            command = [sys.executable, *map(str, through), *command]
+        given = [*arguments, "--cores", cores, "--logger-prismflow-full"]
         if configfiles:
-            command += ["--configfile", *configfiles]
+            given += ["--configfile", *configfiles]
+        variables |= dict(environment or {})
+        if not through:
+            return warm.snakemake(given, self.folder, variables, timeout)
+        command = [sys.executable, *map(str, through), sys.executable, "-m", "snakemake", *given]
         return subprocess.run(
-            command, cwd=self.folder, env=variables | dict(environment or {}), capture_output=True,
-            text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL,
+            command, cwd=self.folder, env=variables, capture_output=True, text=True,
+            timeout=timeout, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
     def faults(self, kind: str, files: str) -> dict[str, str]:

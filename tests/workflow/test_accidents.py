@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from prismflow.files import sha256
+from prismflow.jobs.patches.starts import ALONE
 
 from .conftest import Workflow
 
@@ -303,11 +304,14 @@ def test_a_clock_in_the_past(whole: Machine, copy: Machine) -> None:
 
 
 def test_a_hostile_machine(whole: Machine, tmp_path: Path, root: Path) -> None:
-    """Spaces and umlauts in the path, no locale, no home, one core, no terminal, no /dev/shm."""
+    """Spaces and umlauts in the path, no locale, no home, one core, no terminal, no /dev/shm.
+
+    And each job in a Python of its own.
+    """
     home = tmp_path / "home"
     home.mkdir(mode=0o500)
     machine = make_machine(tmp_path / "Prüfung für Gene & Co" / "mein Projekt", root)
-    environment = {"LC_ALL": "C", "LANG": "C", "HOME": str(home), "TERM": "dumb"}
+    environment = {"LC_ALL": "C", "LANG": "C", "HOME": str(home), "TERM": "dumb", ALONE: "1"}
     # Root may write wherever permissions say no; mounts hold for root, too.
     before = (
         "mount -t tmpfs -o size=4k tmpfs /dev/shm; "

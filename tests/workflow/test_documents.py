@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm
 import yaml
 from advice import ROOT, Block, blocks, documents
 
@@ -99,14 +100,11 @@ def test_a_command_is_planned(project: Workflow, command: str) -> None:
 
 def _planned(project: Workflow, words: list[str]) -> subprocess.CompletedProcess[str]:
     """A dry run; ``--unlock`` is called as it stands."""
-    command = [sys.executable, "-m", "snakemake", *words, "--quiet"]
-    command += [] if {"-n", "--unlock"} & set(words) else ["-n"]
+    given = [*words, "--quiet", *([] if {"-n", "--unlock"} & set(words) else ["-n"])]
     environment = {"PYTHONPATH": str(project.folder / "src")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        command, cwd=project.folder, env=os.environ | environment | {"PATH": path},
-        capture_output=True, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    variables = os.environ | environment | {"PATH": path}
+    return warm.snakemake(given, project.folder, variables, timeout=600)
 
 
 @pytest.mark.parametrize("command", sorted({c for c, _ in COMMANDS if _program(c) == "snakemake"}))

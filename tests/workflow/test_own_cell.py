@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import subprocess
@@ -60,6 +61,21 @@ def test_replicates_agree_and_genes_are_counted(walked: Path) -> None:
     assert summary["what"].str.contains("Spearman correlation 0.9").any()
     counts = summary[summary["what"] == "genes matched"]["count"].tolist()
     assert counts == [1450]
+
+
+def test_every_input_is_accounted_for_before_training(walked: Path) -> None:
+    results = walked / "results" / "own"
+    checked = read_tsv(results / "checks" / "inputs.tsv").fillna("")
+    assert set(checked["state"]) <= {"ok", "flag"}
+    assert {"annotation", "quantification", "genes", "h3k27ac"} <= set(checked["input"])
+    table = read_tsv(results / "input_summary.tsv").fillna("")
+    made = table[table["input"].isin(["annotation", "quantification"])]
+    for _, own in made.groupby(["input", "cell", "unit"]):
+        n = own.groupby("outcome")["n"].sum()
+        assert n["read"] == n["kept"] + n.get("skipped", 0)
+    lines = made[(made["unit"] == "lines") & (made["outcome"] == "read")]["n"].tolist()
+    with gzip.open(walked / "own_cell" / "files" / "annotation.gtf.gz", "rt") as gtf:
+        assert lines == [sum(not line.startswith("#") for line in gtf)]
 
 
 def test_models_with_signals_say_something_of_the_cell(walked: Path) -> None:

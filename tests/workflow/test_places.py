@@ -91,8 +91,8 @@ def test_it_runs_as_a_module(project: Workflow, tmp_path: Path) -> None:
     assert planned.rules["prism_train"] + planned.rules["prism_train_tabular"] > 0
 
 
-@pytest.mark.parametrize("line", ['prefix: "sub"', 'replace_prefix: {"results/": "out/"}'])
-def test_a_prefix_of_a_module_is_refused_before_anything_runs(
+@pytest.mark.parametrize("line", ['prefix: "sub/logs"', 'replace_prefix: {"results/": "out/"}'])
+def test_other_places_for_the_files_of_a_module_are_refused_before_anything_runs(
     project: Workflow, tmp_path: Path, line: str
 ) -> None:
     snakefile = tmp_path / "Snakefile"
@@ -107,5 +107,28 @@ def test_a_prefix_of_a_module_is_refused_before_anything_runs(
                          configfiles=())  # fmt: skip
     said = result.stdout + result.stderr
     assert result.returncode != 0 and "Traceback" not in said
-    assert "expected no other places for its files, found" in said
+    assert "expected `prefix` of one module" in said
     assert "run the whole in another folder with --directory" in said
+
+
+def test_a_prefix_of_a_module_moves_what_is_made(project: Workflow, tmp_path: Path) -> None:
+    snakefile = tmp_path / "Snakefile"
+    text = MODULE.format(snakefile=project.folder / "Snakefile").replace("results/", "sub/results/")
+    settings = '    config: config["prism"]\n'
+    snakefile.write_text(text.replace(settings, f'{settings}    prefix: "sub"\n'))
+    (tmp_path / "settings").mkdir()
+    texts = [(project.folder / config).read_text() for config in CONFIGS]
+    merged = {"prism": merge(*(yaml.safe_load(text) for text in texts))}
+    (tmp_path / "settings" / "analysis.yaml").write_text(yaml.safe_dump(merged))
+    places = ("--directory", str(tmp_path), "--snakefile", str(snakefile))
+    result = project.run("count_genes", "prism_checks", "prism_plan", *places, configfiles=())
+    assert result.returncode == 0, result.stderr[-2000:]
+    made = tmp_path / "sub" / TARGET
+    assert int((tmp_path / "genes.txt").read_text()) == len(read_tsv(made))
+    for name in ("input_summary.tsv", "checks/summary.json", "checks/inputs.tsv", "plan.tsv"):
+        assert (made.parent / name).is_file()
+    assert (tmp_path / "sub" / "logs" / "demo" / "define_windows.log").is_file()
+    assert (tmp_path / "resources" / "demo" / "genes.tsv").is_file()
+    assert not (tmp_path / "results").exists() and not (tmp_path / "logs").exists()
+    planned = project.plan("prism_all", *places, configfiles=())
+    assert planned.rules["prism_write_report"] == 1

@@ -10,4 +10,5 @@ with job(snakemake):
         snakemake.input.splits,
         snakemake.input.sizes,
         dict(snakemake.output.items()),
+        scores=snakemake.input.scores or None,
     )

@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 import pysam
 
+from prismflow.data.counts import Count
 from prismflow.data.genome import Genome
 from prismflow.errors import InputError
 
@@ -95,11 +96,16 @@ def without_version(identifier: str) -> str:
     return _VERSION.sub("", identifier)
 
 
-def read_transcripts(path: str | Path) -> list[Transcript]:
+def read_transcripts(path: str | Path, count: Count | None = None) -> list[Transcript]:
     """Transcripts of a GENCODE or Ensembl GTF, plain or gzip, whatever the file's name says.
 
+    Args:
+        path: the annotation.
+        count: is given the lines (comments apart) and those that no transcript is made of.
+
     Returns:
-        All of them, of every type of gene, in the order of the file.
+        All of them, of every type of gene, in the order of the file. Where an identifier stands
+        twice, the later transcript counts.
 
     Raises:
         InputError: no GTF, a damaged file, or no transcript in it.
@@ -107,32 +113,54 @@ def read_transcripts(path: str | Path) -> list[Transcript]:
     path = Path(path)
     found: dict[str, Transcript] = {}
     features: Counter[str] = Counter()
+    early: dict[str, list[tuple[str, Interval]]] = {}
+    replaced = 0
     for line in _lines(path):
         features[line.feature] += 1
         if line.feature == "transcript":
-            found[_identifier(line.attributes, "transcript_id")] = _transcript(line, path)
+            name = _identifier(line.attributes, "transcript_id")
+            replaced += _n_lines(found[name]) if name in found else 0
+            found[name] = _transcript(line, path)
         elif line.feature in _PARTS:
-            owner = found.get(_identifier(line.attributes, "transcript_id"))
-            if owner is not None:
-                getattr(owner, _PARTS[line.feature]).append((line.start, line.end))
+            name = _identifier(line.attributes, "transcript_id")
+            owner, place = found.get(name), (line.start, line.end)
+            if owner is None:
+                early.setdefault(name, []).append((_PARTS[line.feature], place))
+            else:
+                getattr(owner, _PARTS[line.feature]).append(place)
     if not found:
         raise InputError(
             f"{path}: expected lines of feature 'transcript', found "
             f"{', '.join(f'{n} of {feature}' for feature, n in features.most_common(5)) or 'none'}"
             "; give a GTF of GENCODE or Ensembl."
         )
+    # In a file that was sorted by position an exon may stand above its transcript.
+    for name in early.keys() & found.keys():
+        for part, place in early.pop(name):
+            getattr(found[name], part).append(place)
+    count = count if count is not None else Count("lines")
+    count.n_read += features.total()
+    for feature in features.keys() - {"transcript", *_PARTS}:
+        count.skip(f"of feature {feature}", features[feature])
+    count.skip("of an exon or coding sequence without its transcript",
+               sum(map(len, early.values())))  # fmt: skip
+    count.skip("of a transcript whose identifier stands again", replaced)
+    count.plain(sum(map(_n_lines, found.values())))
     for transcript in found.values():
         transcript.exons.sort()
         transcript.coding = _joined(transcript.coding)
     return list(found.values())
 
 
+def _n_lines(transcript: Transcript) -> int:
+    """Lines of the file that a transcript is made of, before intervals are joined."""
+    return 1 + len(transcript.exons) + len(transcript.coding)
+
+
 def of_kinds(
     transcripts: Iterable[Transcript], kinds: Iterable[str]
 ) -> tuple[list[Transcript], Counter[str]]:
-    """Transcripts of genes of these biotypes, and a count of the others by reason.
-
-    PAR copies on Y are passed over, because they repeat genes of X.
+    """Transcripts of genes of these biotypes but PAR copies on Y, and the others by reason.
 
     Raises:
         InputError: there is none.

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from prismflow.data.bigwig import BigWig
+from prismflow.data.counts import Count
 from prismflow.errors import InputError
 from prismflow.files import read_published_table, write_tsv
 from prismflow.rows import exponent_advice, read_text
@@ -273,10 +274,11 @@ def _report_missing(genes: pd.DataFrame, values: np.ndarray, name: str) -> None:
 
 
 def sum_at_tss(
-    path: str | Path, chroms: pd.Series, tss: pd.Series, half_window_bp: int
+    path: str | Path, chroms: pd.Series, tss: pd.Series, half_bp: int, count: Count | None = None
 ) -> np.ndarray:
     """Sum of a bigWig over ``[tss - half, tss + half)`` (0-based), float64 (N,); no value is 0.
 
+    ``count`` is given the windows' bases, and those without a value.
     Raises:
         InputError: not a whole bigWig, or it has no value on a chromosome of the genes.
     """
@@ -289,22 +291,23 @@ def sum_at_tss(
         }
         counts = chroms.value_counts()
         absent = [
-            f"{chrom} ({counts[chrom]} genes)"
-            for chrom, name in names.items()
+            f"{chrom} ({counts[chrom]} genes)" for chrom, name in names.items()
             if name not in lengths or not bigwig.has_values(name)
-        ]
+        ]  # fmt: skip
         if absent:
             raise InputError(
                 f"{path}: expected values on the chromosomes of the genes, found none on "
                 f"{', '.join(absent[:6])}; the bigWig has {', '.join(list(lengths)[:6])}."
             )
-        sums = np.zeros(len(tss))
+        sums, count = np.zeros(len(tss)), count or Count("bases")
         for row, (chrom, position) in enumerate(zip(chroms, tss, strict=True)):
             name = names[chrom]
-            start, end = position - half_window_bp, position + half_window_bp
-            start, end = max(start, 0), min(end, lengths[name])
+            start, end = max(position - half_bp, 0), min(position + half_bp, lengths[name])
             if start < end:
-                sums[row] = np.nansum(bigwig.values(name, start, end), dtype=np.float64)
+                values = bigwig.values(name, start, end)
+                sums[row] = np.nansum(values, dtype=np.float64)
+                count.n_read += end - start
+                count.skip("without a value", int(np.isnan(values).sum()))
         return sums
 
 

@@ -3,8 +3,9 @@
     python -m prismflow.data.own_genes --gtf FILE --fasta FILE --label CELL=FILE --out genes.tsv
 
 writes the table that ``genes.path`` of a dataset names, and beside it ``genes.summary.tsv`` (what
-was kept and what was passed over at every step, with the reason) and ``genes.scale.tsv`` (mean and
-sd of the lengths' logarithms, by which genes that come later are scaled alike).
+was kept and what was passed over at every step, with the reason), ``genes.scale.tsv`` (mean and
+sd of the lengths' logarithms, by which genes that come later are scaled alike) and
+``genes.inputs.tsv`` (rows of ``input_summary.tsv``: of each file, kept and skipped add up to read).
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from prismflow.data import annotation
+from prismflow.data.counts import Count, rows_of
 from prismflow.data.gene_blocks import CHOICES, SPLIT, split_of_genes
 from prismflow.data.genome import Genome
-from prismflow.data.quantification import mean_of_replicates, mean_of_samples
+from prismflow.data.quantification import UNITS, mean_of_replicates, mean_of_samples
 from prismflow.data.tss_places import moved_to_bed
 from prismflow.data.tss_signal import HALF_WINDOW_BP, is_bigwig, signal_at_tss
 from prismflow.errors import InputError
@@ -40,11 +43,13 @@ class OwnGenes:
             label's file lacks the gene.
         summary: step, what, count.
         scale: feature, mean, sd.
+        inputs: input, cell, unit, outcome, reason, n of every file that was read.
     """
 
     genes: pd.DataFrame
     summary: pd.DataFrame
     scale: pd.DataFrame
+    inputs: pd.DataFrame
 
     def write(self, path: str | Path) -> None:
         """Write the table, and the others beside it."""
@@ -52,6 +57,7 @@ class OwnGenes:
         write_tsv(self.genes, path)
         write_tsv(self.summary, path.with_suffix(".summary.tsv"))
         write_tsv(self.scale, path.with_suffix(".scale.tsv"))
+        write_tsv(self.inputs, path.with_suffix(".inputs.tsv"))
 
 
 def make_gene_table(
@@ -66,6 +72,7 @@ def make_gene_table(
     z_scores: str = "training",
     half_window_bp: int = HALF_WINDOW_BP,
     aliases: Mapping[str, str] | None = None,
+    unit: str = "tpm",
 ) -> OwnGenes:
     """The gene table, its summary and its scale.
 
@@ -82,17 +89,19 @@ def make_gene_table(
         z_scores: lengths are scaled over genes that ``training``, or over ``all`` as published.
         half_window_bp: of labels from bigWigs.
         aliases: chromosome in the GTF -> in the FASTA.
+        unit: of labels from quantifications: ``tpm`` or ``cpm``.
 
     Raises:
         InputError: see the readers; also genes of which no label's file knows any.
     """
-    everything = annotation.read_transcripts(gtf)
+    lines, places = Count("lines"), Count("lines")
+    everything = annotation.read_transcripts(gtf, lines)
     transcripts, other_kinds = annotation.of_kinds(everything, kinds)
     chosen, without_tag = annotation.choose(transcripts, tss_rule)
     genes, elsewhere = annotation.gene_rows(chosen, fasta, aliases)
     moved: Mapping[str, int] = {}
     if tss_bed is not None:
-        genes, moved = moved_to_bed(genes, tss_bed, aliases)
+        genes, moved = moved_to_bed(genes, tss_bed, aliases, places)
     with Genome(fasta) as genome:
         roles, way = split_of_genes(genes, list(genome.lengths), split)
     genes, scale = annotation.standardise(genes, (roles == "train") | (z_scores == "all"))
@@ -105,9 +114,20 @@ def make_gene_table(
         ("TSS", {**moved, "share a TSS with another": shared}),
         (f"split by {way}", {str(role): int(n) for role, n in roles.value_counts().items()}),
     ]
+    inputs = rows_of(
+        [
+            lines.plain(),
+            _counted("transcripts", len(everything), other_kinds
+                     | {"not the one of its gene": len(transcripts) - len(chosen)}, len(chosen)),
+            _counted("genes", len(chosen), elsewhere, len(genes)),
+        ], input="annotation", cell="",
+    )  # fmt: skip
+    if tss_bed is not None:
+        inputs += rows_of([places.plain()], input="places of TSS", cell="")
     genes_of = {transcript.transcript_id: transcript.gene_id for transcript in everything}
     for cell, paths in labels.items():
-        values, counts, agreement = _label(paths, genes, genes_of, half_window_bp)
+        files: dict[str, Count] = {}
+        values, counts, agreement = _label(paths, genes, genes_of, half_window_bp, unit, files)
         genes[f"{cell}_label"] = genes["gene_id"].map(values)
         matched = int(genes[f"{cell}_label"].notna().sum())
         if not matched:
@@ -121,30 +141,54 @@ def make_gene_table(
         steps.append(
             (f"label of {cell}", {**counts, **found, **extra, **dict.fromkeys(agreement, 1)})
         )
+        lost = counts["genes that not every replicate has"]
+        reasons = {
+            "that not every replicate has": lost,
+            "that the table lacks": len(values) - matched,
+        }
+        found_genes = _counted("genes", len(values) + lost, reasons, matched)
+        inputs += rows_of(
+            [*(file.plain() for file in files.values()), found_genes],
+            input="quantification", cell=cell,
+        )  # fmt: skip
     rows = [(step, what, count) for step, found in steps for what, count in found.items()]
     return OwnGenes(
         genes,
         pd.DataFrame(rows, columns=["step", "what", "count"]),
         pd.DataFrame([(n, *own) for n, own in scale.items()], columns=["feature", "mean", "sd"]),
+        pd.DataFrame(inputs, columns=["input", "cell", "unit", "outcome", "reason", "n"]),
     )
 
 
+def _counted(unit: str, n_read: int, skipped: Mapping[str, int], n_kept: int) -> dict[str, Any]:
+    """A count that must add up."""
+    count = Count(unit, n_read)
+    for reason, number in skipped.items():
+        count.skip(reason.removeprefix(f"{unit} "), number)
+    return count.plain(n_kept)
+
+
 def _label(
-    paths: Sequence[str], genes: pd.DataFrame, genes_of: Mapping[str, str], half_window_bp: int
+    paths: Sequence[str],
+    genes: pd.DataFrame,
+    genes_of: Mapping[str, str],
+    half_window_bp: int,
+    unit: str,
+    files: dict[str, Count],
 ) -> tuple[pd.Series, Counter[str], list[str]]:
     """Mean over replicates by gene, counts, and how well replicates agree."""
     samples = [path.split(",") for path in paths]
-    are_signals = {is_bigwig(file) for files in samples for file in files}
+    are_signals = {is_bigwig(file) for parts in samples for file in parts}
     if are_signals == {False}:
-        return mean_of_replicates(paths, genes_of)
+        return mean_of_replicates(paths, genes_of, unit, files)
     if len(are_signals) > 1 or len(set(paths)) < len(paths):
         raise InputError(
             f"{' and '.join(paths)}: expected replicates of one kind and each once, found bigWigs "
             "beside tables or a file twice; give labels of one kind per cell."
         )
     found = {
-        path: signal_at_tss(files, genes, half_window_bp)
-        for path, files in zip(paths, samples, strict=True)
+        path: signal_at_tss(parts, genes, half_window_bp, files)
+        for path, parts in zip(paths, samples, strict=True)
     }
     return mean_of_samples(found)
 
@@ -173,7 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.gtf, options.fasta, pairs(options.label, "CELL=FILE"), tss_rule=options.tss,
             tss_bed=options.tss_bed, kinds=options.type or ("protein_coding",),
             split=options.split, z_scores=options.z_scores, half_window_bp=options.half_window,
-            aliases=aliases,
+            aliases=aliases, unit=options.unit,
         )  # fmt: skip
         made.write(options.out)
     except InputError as error:
@@ -201,6 +245,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tss", choices=annotation.TSS_RULES, default="canonical")
     parser.add_argument("--tss-bed", type=Path, help="move TSS to the nearest of these places")
     parser.add_argument("--half-window", type=int, default=HALF_WINDOW_BP, help="of bigWig labels")
+    parser.add_argument("--unit", choices=UNITS, default="tpm", help="of quantifications")
     parser.add_argument("--type", action="append", metavar="BIOTYPE", help="protein_coding")
     parser.add_argument("--split", choices=CHOICES, default="auto")
     parser.add_argument("--z-scores", choices=Z_SCORES, default="training")

@@ -1,20 +1,23 @@
 """Expression of genes from RSEM, Salmon, kallisto, featureCounts or a plain table.
 
 The format is told by the columns, never by the file's name. Every reader ends in transcripts per
-million (TPM) per gene; transcripts are summed over their gene, replicates are averaged.
+million (TPM) or counts per million (CPM) per gene; transcripts are summed over their gene,
+replicates are averaged. CPM are a sample's counts over their sum, a million times, over all rows
+of its file; TPM are the program's own, or such of counts per base of the gene.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from prismflow.data.annotation import without_version
+from prismflow.data.counts import Count
 from prismflow.errors import InputError
 from prismflow.rows import read_text, split_header, split_row, why_ragged
 from prismflow.statistics.bootstrap import spearman
@@ -23,29 +26,40 @@ logger = logging.getLogger(__name__)
 
 MILLION = 1e6
 
-#: Columns that tell a format -> (identifiers, values, what a row is).
-FORMATS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
-    "RSEM genes": (("gene_id", "effective_length", "TPM"), "gene_id", "TPM", "gene"),
-    "RSEM isoforms": (("transcript_id", "IsoPct", "TPM"), "transcript_id", "TPM", "transcript"),
-    "Salmon": (("Name", "EffectiveLength", "TPM"), "Name", "TPM", "transcript"),
-    "kallisto": (("target_id", "eff_length", "tpm"), "target_id", "tpm", "transcript"),
-    "featureCounts": (("Geneid", "Chr", "Length"), "Geneid", "", "gene"),
-}
+UNITS = ("tpm", "cpm")
+
+#: Columns that tell a format -> (identifiers, column of TPM, column of counts, what a row is).
+FORMATS: dict[str, tuple[tuple[str, ...], str, dict[str, str], str]] = {
+    "RSEM genes": (("gene_id", "effective_length", "TPM"), "gene_id",
+                   {"tpm": "TPM", "cpm": "expected_count"}, "gene"),
+    "RSEM isoforms": (("transcript_id", "IsoPct", "TPM"), "transcript_id",
+                      {"tpm": "TPM", "cpm": "expected_count"}, "transcript"),
+    "Salmon": (("Name", "EffectiveLength", "TPM"), "Name",
+               {"tpm": "TPM", "cpm": "NumReads"}, "transcript"),
+    "kallisto": (("target_id", "eff_length", "tpm"), "target_id",
+                 {"tpm": "tpm", "cpm": "est_counts"}, "transcript"),
+    "featureCounts": (("Geneid", "Chr", "Length"), "Geneid", {}, "gene"),
+}  # fmt: skip
 
 
 def read_quantification(
-    path: str | Path, genes_of: Mapping[str, str]
+    path: str | Path,
+    genes_of: Mapping[str, str],
+    unit: str = "tpm",
+    kept: MutableMapping[str, Count] | None = None,
 ) -> tuple[pd.Series, Counter[str]]:
-    """TPM per gene of one sample.
+    """TPM or CPM per gene of one sample.
 
     Args:
-        path: a table of one of :data:`FORMATS`, or a TSV with the columns ``gene_id`` and ``tpm``;
-            plain or gzip.
+        path: a table of one of :data:`FORMATS`, or a TSV with the columns ``gene_id`` and ``tpm``
+            (``count`` for CPM); plain or gzip.
         genes_of: transcript -> gene (both without versions), for tables of transcripts.
+        unit: one of :data:`UNITS`.
+        kept: is given, by path, the file's rows and those that were skipped.
 
     Returns:
-        TPM by gene id without version, float64, and counts of rows by what became of them; the
-        counts of kept and skipped rows add up to the rows of the file.
+        TPM or CPM by gene id without version, float64, and counts of rows by what became of them;
+        kept and skipped rows add up to the rows of the file.
 
     Raises:
         InputError: none of these formats, a value that is no number or negative, an identifier
@@ -53,10 +67,8 @@ def read_quantification(
     """
     path = Path(path)
     table = _table(path)
-    name, identifiers, values, row = _format_of(path, table)
-    amounts = (
-        _featurecounts(path, table) if name == "featureCounts" else _numbers(path, table, values)
-    )
+    name, identifiers, values, row = _format_of(path, table, unit)
+    amounts = _amounts(path, table, values, unit)
     # kallisto repeats the whole FASTA header of GENCODE, parted by bars.
     ids = table[identifiers].str.split("|").str[0].str.strip().map(without_version)
     counts: Counter[str] = Counter({f"{name}: rows": len(table)})
@@ -79,6 +91,12 @@ def read_quantification(
                 "the sample was quantified with."
             )
         ids, amounts = genes.dropna(), amounts[genes.notna()]
+    rows = Count(f"rows of {path}", len(table))
+    for reason in counts.keys() - {f"{name}: rows"}:
+        rows.skip(reason, counts[reason])
+    rows.plain(len(amounts))
+    if kept is not None:
+        kept[str(path)] = rows
     result = amounts.groupby(ids.to_numpy(), sort=False).sum()
     if not (result > 0).any():
         raise InputError(
@@ -112,16 +130,25 @@ def _table(path: Path) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=header)
 
 
-def _format_of(path: Path, table: pd.DataFrame) -> tuple[str, str, str, str]:
+def _format_of(path: Path, table: pd.DataFrame, unit: str) -> tuple[str, str, str, str]:
+    """Name of the format, columns of identifiers and of values, and what a row is."""
     for name, (columns, identifiers, values, row) in FORMATS.items():
         if set(columns) <= set(table.columns):
-            return name, identifiers, values, row
+            column = values.get(unit, "")
+            if column and column not in table.columns:
+                raise InputError(
+                    f"{path}: expected the column {column} of {name}, of which {unit.upper()} are "
+                    f"made, found {', '.join(map(str, table.columns[:8]))}; give the program's "
+                    "own file."
+                )
+            return name, identifiers, column, row
     plain = {column.lower(): column for column in table.columns}
-    if {"gene_id", "tpm"} <= set(plain):
-        return "plain table", plain["gene_id"], plain["tpm"], "gene"
+    wanted = {"tpm": "tpm", "cpm": "count"}[unit]
+    if {"gene_id", wanted} <= set(plain):
+        return "plain table", plain["gene_id"], plain[wanted], "gene"
     known = "; ".join(f"{name}: {', '.join(columns)}" for name, (columns, *_) in FORMATS.items())
     raise InputError(
-        f"{path}: expected the columns of a quantifier ({known}) or gene_id and tpm, found "
+        f"{path}: expected the columns of a quantifier ({known}) or gene_id and {wanted}, found "
         f"{', '.join(map(str, table.columns[:8]))}; rename the columns of a plain table."
     )
 
@@ -138,29 +165,48 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
     return values.astype(float)
 
 
-def _featurecounts(path: Path, table: pd.DataFrame) -> pd.Series:
-    """Counts of one sample as TPM: counts per base of the gene, scaled to a million."""
+def _amounts(path: Path, table: pd.DataFrame, values: str, unit: str) -> pd.Series:
+    """TPM or CPM of every row; ``values`` is empty for featureCounts."""
+    if values and unit == "tpm":
+        return _numbers(path, table, values)
+    rates = _numbers(path, table, values) if values else _featurecounts(path, table, unit)
+    total = float(rates.sum())
+    return rates * (MILLION / total) if total > 0 else rates
+
+
+def _featurecounts(path: Path, table: pd.DataFrame, unit: str) -> pd.Series:
+    """Counts of one sample; for TPM, counts per base of the gene."""
     samples = [column for column in table.columns[table.columns.get_loc("Length") + 1 :]]
     if len(samples) != 1:
         raise InputError(
             f"{path}: expected the counts of one sample after the column Length, found "
             f"{len(samples)}: {', '.join(samples[:5])}; write a file per sample."
         )
+    counts = _numbers(path, table, samples[0])
+    if unit == "cpm":
+        return counts
     lengths = _numbers(path, table, "Length")
     if not (lengths > 0).all():
-        raise InputError(f"{path}: expected lengths > 0 of every gene, found 0.")
-    rates = _numbers(path, table, samples[0]) / lengths
-    total = float(rates.sum())
-    return rates * (MILLION / total) if total > 0 else rates
+        raise InputError(
+            f"{path}: expected lengths > 0 of every gene, found 0; count again, or take CPM."
+        )
+    return counts / lengths
 
 
 def mean_of_replicates(
-    paths: Sequence[str | Path], genes_of: Mapping[str, str]
+    paths: Sequence[str | Path],
+    genes_of: Mapping[str, str],
+    unit: str = "tpm",
+    kept: MutableMapping[str, Count] | None = None,
 ) -> tuple[pd.Series, Counter[str], list[str]]:
-    """Mean TPM per gene over replicates; a gene must be in each of them.
+    """Mean TPM or CPM per gene over replicates; a gene must be in each of them.
+
+    Args:
+        paths: a file per replicate.
+        genes_of, unit, kept: see :func:`read_quantification`.
 
     Returns:
-        Mean TPM by gene, counts summed over the files, and a sentence per pair of replicates: how
+        Mean by gene, counts summed over the files, and a sentence per pair of replicates: how
         well they agree.
 
     Raises:
@@ -173,7 +219,7 @@ def mean_of_replicates(
         )
     samples: dict[str, pd.Series] = {}
     for path in paths:
-        samples[str(path)], own = read_quantification(path, genes_of)
+        samples[str(path)], own = read_quantification(path, genes_of, unit, kept)
         counts.update(own)
     mean, more, agreement = mean_of_samples(samples)
     return mean, counts + more, agreement

@@ -9,6 +9,7 @@ and expanded to bases when they are read.
 from __future__ import annotations
 
 import functools
+import mmap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,6 +114,15 @@ class Store:
                     f"{self.path / file}: store.json has the SHA-256 {digests[file]}, found "
                     f"{found}; the file was changed, build the store again."
                 )
+
+    def let_go(self) -> None:
+        """Give back the memory of what was read; it is read from the disk when it is asked for.
+
+        Pages of a mapped file count as the process's own until the system needs them.
+        """
+        for array in (*self.arrays.values(), *self.element_arrays.values()):
+            if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                array.base.madvise(mmap.MADV_DONTNEED)
 
     @property
     def window_bp(self) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from prismflow.data.counts import Count
 from prismflow.data.windows import read_bed
 from prismflow.errors import InputError
 from prismflow.rows import read_text
@@ -17,7 +18,10 @@ REACH_BP = 1000
 
 
 def moved_to_bed(
-    genes: pd.DataFrame, path: str | Path, aliases: Mapping[str, str] | None = None
+    genes: pd.DataFrame,
+    path: str | Path,
+    aliases: Mapping[str, str] | None = None,
+    lines: Count | None = None,
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Genes with their TSS at the middle of the nearest place on their strand.
 
@@ -25,6 +29,7 @@ def moved_to_bed(
         genes: chrom, tss (BED bounds), strand.
         path: BED, 0-based half-open; a place without a strand (column 6) serves both.
         aliases: chromosome in the BED -> in the table.
+        lines: is given the lines of the BED and those that are no place.
 
     Returns:
         The genes, those without a place within :data:`REACH_BP` as they were, and counts.
@@ -32,7 +37,7 @@ def moved_to_bed(
     Raises:
         InputError: no BED, or no gene has a place.
     """
-    places = read_bed(path, aliases)
+    places = read_bed(path, aliases, lines)
     places["strand"] = _strands(Path(path), len(places))
     middles = (places["start"] + places["end"] - 1) // 2
     moved, distances = genes.copy(), []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from prismflow.data.counts import Count
 from prismflow.data.gene_table import CAGE_HALF_WINDOW_BP, sum_at_tss
 from prismflow.data.windows import starts_with
 from prismflow.errors import InputError
@@ -28,7 +29,10 @@ def is_bigwig(path: str | Path) -> bool:
 
 
 def signal_at_tss(
-    paths: Sequence[str | Path], genes: pd.DataFrame, half_window_bp: int = HALF_WINDOW_BP
+    paths: Sequence[str | Path],
+    genes: pd.DataFrame,
+    half_window_bp: int = HALF_WINDOW_BP,
+    counts: MutableMapping[str, Count] | None = None,
 ) -> pd.Series:
     """Sum of a sample's signal over ``[tss - half, tss + half)``, by gene id.
 
@@ -37,6 +41,7 @@ def signal_at_tss(
             values counts with its absolute values.
         genes: gene_id, chrom, tss, strand.
         half_window_bp: half of the window, 192 as the paper's CAGE labels.
+        counts: is given, per file, the bases of these windows and those without a value.
 
     Raises:
         InputError: no bigWig, a track of both signs, chromosomes that it lacks, or no signal.
@@ -52,7 +57,10 @@ def signal_at_tss(
         if len(paths) == 2:
             rows = np.flatnonzero((genes["strand"] == strand).to_numpy())
         own = genes.iloc[rows]
-        found = sum_at_tss(path, own["chrom"], own["tss"], half_window_bp)
+        count = Count(f"bases around TSS in {path}")
+        found = sum_at_tss(path, own["chrom"], own["tss"], half_window_bp, count)
+        if counts is not None:
+            counts[str(path)] = count
         if (found < 0).any() and (found > 0).any():
             raise InputError(
                 f"{path}: expected values of one sign, found {found.min():g} and {found.max():g} "

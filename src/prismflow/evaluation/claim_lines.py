@@ -55,7 +55,8 @@ def untested(
 
 def unit_of(test: Mapping[str, Any]) -> str:
     """What a test is made of, in the plural."""
-    return {"best": "models", "lengths": "windows"}.get(test["kind"], "tests")
+    units = {"best": "models", "lengths": "windows", "scenario": "models"}
+    return units.get(test["kind"], "tests")
 
 
 def plain_label(label: str) -> str:

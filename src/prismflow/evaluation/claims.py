@@ -180,7 +180,7 @@ def _judge_test(
         yield untested(test, why, parts=_all_parts(test, context))
         return
     runs = [RunKey(*run) for name in test["experiments"] for run in experiments[name]["runs"]]
-    scenarios = {FULL, *(term.get("scenario", FULL) for term in test.get("terms", []))}
+    scenarios = {t.get("scenario", FULL) for t in (test, *test.get("terms", ()))} | {FULL}
     arms = read_arms(groups, runs, scenarios)
     points = experiments[test["experiments"][0]].get("points") or []
     cells = list(dict.fromkeys(run.cell for run in runs))
@@ -203,7 +203,7 @@ def judge_arms(
         points: ``base``, ``model`` and ``x`` (bp) of every window, for tests of kind ``lengths``.
         test, content, context: as :func:`judge` takes them.
     """
-    judges = {"contrast": _contrasts, "lengths": _lengths, "best": _best}
+    judges = {"contrast": _contrasts, "lengths": _lengths, "best": _best, "scenario": _changed}
     lines = list(judges[test["kind"]](test, content, arms, cells, points, context))
     return lines or [untested(test, NO_RUNS, parts=_all_parts(test, context))]
 
@@ -308,6 +308,28 @@ def _best(
         yield replace(
             line, values={**line.values, "test_verdict": verdict, "why": why}, readings=readings
         )
+
+
+def _changed(
+    test: Mapping[str, Any],
+    content: Mapping[str, Any],
+    arms: Mapping[Arm, Tested],
+    cells: Sequence[str],
+    points: Sequence[Mapping[str, Any]],
+    context: Mapping[str, Any],
+) -> Iterator[Judged]:
+    """Every model that the scenario concerns: its error there minus its error as trained."""
+    models = list(dict.fromkeys(m for _, m, scenario in arms if scenario == test["scenario"]))
+    for cell in cells:
+        for model in sorted(models):
+            changed, whole = (arms.get((cell, model, s)) for s in (test["scenario"], FULL))
+            name = _named(model, context)
+            if changed and whole and comparable([changed, whole]):
+                label = test["label"].format(base=name)
+                terms = [(1.0, changed), (-1.0, whole)]
+                yield line_of(test, label, cell, terms, content, {name: True})
+            else:
+                yield untested(test, NO_RUNS, cell, [name])
 
 
 def _parameters(test: Mapping[str, Any], parameters: Mapping[str, int]) -> Judged:

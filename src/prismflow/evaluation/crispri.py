@@ -39,6 +39,7 @@ GROUPS = {
 }
 WINDOWS_BP = (2_000, 10_000, 50_000, 200_000)
 _EXPONENT = 0.87
+KINDS_OF_SCORE = {"knockout": "knock-out", "attention": "attention"}
 
 
 def scores_of_table(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -91,6 +92,41 @@ def scores_of_tracks(
     )
 
 
+def scores_of_models(
+    pairs: pd.DataFrame,
+    found: np.ndarray,
+    known: pd.DataFrame,
+    name: str,
+    scored: pd.DataFrame | None,
+) -> pd.DataFrame:
+    """Knock-outs and attention of every model, and the share of activity x contact, (P, scores).
+
+    NaN where a model was trained on the gene's chromosome, or the table lacks the gene.
+
+    Args:
+        pairs: of :func:`prismflow.data.perturbations.read_pairs`.
+        found: row of each pair's gene in ``known``, -1 for none.
+        known: ``genes.tsv``.
+        name: of the benchmark.
+        scored: table of :func:`prismflow.explain.enhancer_gene.export_pairs`, or None.
+    """
+    if scored is None:
+        return pd.DataFrame(index=pairs.index)
+    names = np.where(found >= 0, known["gene_id"].astype(str).to_numpy()[found], "")
+    places = ["chrom", "start", "end", "gene_id"]
+    own = scored[scored["source"] == name].drop_duplicates(places)
+    joined = pairs[places[:3]].assign(gene_id=names).merge(own, on=places, how="left")
+    table = {"tracks: share of activity x contact": joined["share"].to_numpy(float)}
+    for column in joined.columns:
+        kind, _, model = column.partition("_")
+        if kind in KINDS_OF_SCORE and f"held_out_{model}" in joined:
+            fair = (joined[f"held_out_{model}"] == 1).to_numpy()
+            values = np.where(fair, joined[column].to_numpy(float), np.nan)
+            if np.isfinite(values).any():
+                table[f"{KINDS_OF_SCORE[kind]}: {model}"] = values
+    return pd.DataFrame(table, index=pairs.index)
+
+
 def summarise(
     pairs: pd.DataFrame, scores: pd.DataFrame, tested: np.ndarray, n_resamples: int = 1000
 ) -> pd.DataFrame:
@@ -104,7 +140,8 @@ def summarise(
 
     Returns:
         Columns of :data:`SUMMARY_COLUMNS` but ``benchmark``; a group without regulated or without
-        other pairs has no row.
+        other pairs has no row, nor has a score in ``all`` that some of the pairs lack. In
+        ``tested`` such a score is judged on its own pairs.
     """
     rows = []
     distance = pairs["distance"].to_numpy()
@@ -116,12 +153,19 @@ def summarise(
                 continue
             genes = pairs["gene_id"].to_numpy()[own]
             for score in scores:
+                values = scores[score].to_numpy()[own]
+                there = np.isfinite(values)
+                # Where a model knows some of the pairs only, it isn't compared on all of them.
+                if name == "all" and not there.all():
+                    continue
+                if not regulated[there].any() or regulated[there].all():
+                    continue
                 found = ranking_intervals(
-                    regulated, scores[score].to_numpy()[own], genes, n_resamples=n_resamples
+                    regulated[there], values[there], genes[there], n_resamples=n_resamples
                 )
                 rows += [
                     (name, group, score, measure, value.mean, value.sd, value.low, value.high,
-                     len(own), int(regulated.sum()), value.n)
+                     int(there.sum()), int(regulated[there].sum()), value.n)
                     for measure, value in found.items()
                 ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS[1:]))
@@ -138,7 +182,12 @@ def reach(pairs: pd.DataFrame, windows_bp: Sequence[int] = WINDOWS_BP) -> pd.Dat
 
 
 def benchmark_crispri(
-    settings: Mapping[str, Any], genes: str, splits: str, sizes: str, outputs: Mapping[str, str]
+    settings: Mapping[str, Any],
+    genes: str,
+    splits: str,
+    sizes: str,
+    outputs: Mapping[str, str],
+    scores: str | None = None,
 ) -> None:
     """Score and judge every benchmark of a cell; tables without rows if it has none.
 
@@ -149,6 +198,8 @@ def benchmark_crispri(
         splits: ``splits.tsv`` of the dataset.
         sizes: chromosome lengths.
         outputs: ``pairs`` (TSV, gz), ``summary`` and ``reach`` (TSV).
+        scores: table of :func:`prismflow.explain.enhancer_gene.export_pairs`; None where no model
+            scores pairs.
 
     Raises:
         InputError: pairs that don't fit the genes or the build.
@@ -157,6 +208,7 @@ def benchmark_crispri(
     known = read_tsv(genes, dtype={"gene_id": str, "chrom": str})
     parts = read_tsv(splits, dtype={"gene_id": str}).set_index("gene_id")
     held = (parts[settings["folds"]] == "test").any(axis=1)
+    scored = None if scores is None else read_tsv(scores, dtype={"gene_id": str, "chrom": str})
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in outputs}
     for entry in settings["benchmarks"]:
         pairs = read_pairs(entry["path"], settings["aliases"], entry["cell_type"])
@@ -170,10 +222,11 @@ def benchmark_crispri(
                     len(pairs), int((found < 0).sum()), int(tested.sum()))  # fmt: skip
         tracks = scores_of_tracks(pairs, settings["tracks"], lengths, settings["aliases"],
                                   (entry["path"], sizes))  # fmt: skip
-        scores = pd.concat([scores_of_table(pairs), tracks], axis=1)
+        of_models = scores_of_models(pairs, found, known, entry["name"], scored)
+        table = pd.concat([scores_of_table(pairs), tracks, of_models], axis=1)
         described = pairs.assign(in_table=found >= 0, tested=tested).drop(columns="line")
-        tables["pairs"].append(pd.concat([described, scores], axis=1))
-        tables["summary"].append(summarise(pairs, scores, tested))
+        tables["pairs"].append(pd.concat([described, table], axis=1))
+        tables["summary"].append(summarise(pairs, table, tested))
         tables["reach"].append(reach(pairs))
         for parts_of in tables.values():
             parts_of[-1].insert(0, "benchmark", entry["name"])

@@ -36,6 +36,7 @@ def input_summary(
     summaries: Mapping[str, Mapping[str, str | Path]],
     stores: Mapping[str, str | Path],
     aliases: Mapping[str, str] | None = None,
+    own: str | Path | None = None,
 ) -> pd.DataFrame:
     """Rows of ``input_summary.tsv``.
 
@@ -48,6 +49,7 @@ def input_summary(
         summaries: cell -> modality -> JSON of :func:`prismflow.data.tracks.inspect_track`.
         stores: cell -> JSON of :func:`prismflow.data.store_builder.build_store`.
         aliases: chromosome name in a file -> name in the gene table.
+        own: such rows of the files that ``table`` was made of, where the workflow made it.
 
     Raises:
         InputError: a file can't be read.
@@ -56,7 +58,9 @@ def input_summary(
     kept = read_tsv(genes, dtype={"gene_id": str, "chrom": str})
     left = read_tsv(dropped, dtype=str)
     raw = read_user_table(table)
-    rows = rows_of([_rows_of_genes(raw, kept, left)], input="genes", cell="")
+    made = read_tsv(own, dtype={"cell": str}).fillna("") if own else pd.DataFrame()
+    rows = [row for row in made.to_dict("records") if row["cell"] in {"", *label_columns}]
+    rows += rows_of([_rows_of_genes(raw, kept, left)], input="genes", cell="")
     rows += rows_of(_sequences(read_chrom_sizes(sizes, aliases), kept), input="genome", cell="")
     for cell, column in label_columns.items():
         rows += rows_of([_labels(raw, left, column, cell, kept)], input="labels", cell=cell)
@@ -131,8 +135,8 @@ def write_input_summary(
         path: the file to write.
     """
     names = ("table", "genes", "dropped", "splits", "sizes", "shared")
-    rest = {name: settings[name] for name in ("label_columns", "summaries", "stores", "aliases")}
-    found = input_summary(
-        **{name: inputs[name] for name in names}, blacklist=inputs["blacklist"] or None, **rest
-    )
-    write_tsv(found, path)
+    rest: dict[str, Any] = {
+        name: settings[name] for name in ("label_columns", "summaries", "stores", "aliases")
+    }
+    rest |= {name: inputs[name] or None for name in ("blacklist", "own")}
+    write_tsv(input_summary(**{name: inputs[name] for name in names}, **rest), path)

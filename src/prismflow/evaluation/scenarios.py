@@ -17,6 +17,7 @@ from prismflow.data.inputs import GeneInputs
 from prismflow.data.store import Store
 from prismflow.data.strands import other_strand
 from prismflow.errors import InputError
+from prismflow.evaluation.reach import replaced_beyond, shifts_and_strands, too_near
 from prismflow.files import write_bytes, write_tsv
 from prismflow.models import class_of
 from prismflow.settings.scenarios import Scenario
@@ -143,14 +144,22 @@ def predict_scenarios(
     outputs: dict[tuple[Any, ...], tuple[np.ndarray, dict[str, np.ndarray]]] = {}
     predictions: dict[str, np.ndarray] = {}
     for scenario in scenarios:
-        reason = _not_applicable(scenario, settings)
+        reason = _not_applicable(scenario, settings) or too_near(scenario, inputs)
         if reason is None:
             key = scenario.inputs_key
             if key not in outputs:
                 source = _source(scenario, inputs, sources)
                 source = other_strand(source) if scenario.strand else source
                 changed = scenario_inputs(source, scenario, split)
-                outputs[key] = predictor(changed, split.rows["test"], key in needing_extras)
+                rows = split.rows["test"]
+                if scenario.beyond_bp is not None:
+                    changed, rows = replaced_beyond(changed, scenario, rows)
+                if scenario.average:
+                    views = shifts_and_strands(changed)
+                    found = [predictor(view, rows, False)[0] for view in views]
+                    outputs[key] = np.mean(found, axis=0), {}
+                else:
+                    outputs[key] = predictor(changed, rows, key in needing_extras)
             predicted, extras = outputs[key]
             if scenario.output is None:
                 predictions[scenario.name] = predicted

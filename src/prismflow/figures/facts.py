@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import itertools
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -38,6 +40,28 @@ def predictions(results: Path) -> pd.DataFrame:
              "median sd between runs": float(table["sd"].median())}
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def variants(path: Path, most: int = 20) -> tuple[pd.DataFrame, str]:
+    """Alleles with the largest mean difference over seeds, and a sentence on all.
+
+    Args:
+        path: scores of variants, with lines of remarks (``##``) at the head.
+        most: rows.
+    """
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        n_remarks = sum(1 for _ in itertools.takewhile(lambda line: line.startswith("##"), file))
+    table = read_tsv(path, skiprows=n_remarks, dtype={"seed": str, "chrom": str, "id": str})
+    means = table[table["seed"] == "mean"]
+    places = ["chrom", "pos", "ref", "alt"]
+    text = (
+        f"{len(means.drop_duplicates(places)):,} alleles in windows of "
+        f"{means['gene_id'].nunique():,} genes; below, the largest of {len(means):,} mean "
+        "differences over seeds (signals held fixed)."
+    )
+    order = means["difference"].abs().sort_values(ascending=False, kind="stable").index
+    columns = [*places, "gene_id", "output", "difference", "difference_both_strands", "percentile"]
+    return means.loc[order, columns].head(most), text
 
 
 def rule_of(path: Path) -> str:

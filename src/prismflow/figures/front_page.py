@@ -82,7 +82,8 @@ def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str
         request: ``dataset``, ``title``, ``simulated``, ``cells``, ``device``, ``experiments`` (id,
             title, caption, paper, figure: whether there is one), ``tracks`` (cell, modality,
             path, source: what is said of a file without a record of its download), and where
-            anything is ``left_out``, sentences on it.
+            anything is ``left_out``, sentences on it; where they are asked for, pictures of
+            ``attributions`` and tables of ``variants`` (``results/{dataset}/...``).
         results: the dataset's folder of results.
         benchmarks: the dataset's folder of benchmarks.
 
@@ -102,6 +103,7 @@ def overview(request: Mapping[str, Any], results: Path, benchmarks: Path) -> str
             "Predictions of genes without labels",
             [_facts("Genes and flags", facts.predictions(results))],
         ),
+        Section("explanations", "Attributions and variants", _explanations(request, results)),
         Section("checks", "Data checks", _checks(request, results)),
         Section("times", "Run times", [_times(benchmarks)]),
         Section("provenance", "Provenance", _provenance(request, results)),
@@ -216,6 +218,22 @@ def _experiment(entry: Mapping[str, Any], results: Path) -> Item:
         item.folded += [(label, page) for page in pages]
         item.files |= _table_files(results, f"{name}{suffix}")
     return item
+
+
+def _explanations(request: Mapping[str, Any], results: Path) -> list[Item]:
+    items = []
+    # The folder of results stands for what it is called in the workflow.
+    for name in request.get("attributions", ()):
+        cell, model, run = Path(name).parts[2:5]
+        title = f"What drives {model} in {cell} ({run})"
+        caption = "Signals, contributions and bases of the genes predicted highest."
+        picture = _picture(results.joinpath(*Path(name).parts[2:]), title, caption)
+        items.append(Item(title, picture=picture))
+    for name in request.get("variants", ()):
+        table, text = facts.variants(results.joinpath(*Path(name).parts[2:]))
+        cell, model = Path(name).parent.name, Path(name).name.partition(".")[0]
+        items.append(_facts(f"Variants scored with {model} in {cell}", table, text))
+    return items
 
 
 def _facts(title: str, table: pd.DataFrame, text: str = "") -> Item:

@@ -38,7 +38,9 @@ def write_report(
     """
     write_snakemake_report(targets, snakemake_page, snakefile, configfiles)
     dataset = request["dataset"]
-    write_text(overview(request, Path("results") / dataset, Path("benchmarks") / dataset), page)
+    results = Path(page).parent
+    benchmarks = results.parents[1] / "benchmarks" / dataset
+    write_text(overview(request, results, benchmarks), page)
 
 
 def write_snakemake_report(

@@ -11,9 +11,14 @@ are the name of a module of this package, because that is how modules are loaded
 from __future__ import annotations
 
 import ast
+import atexit
+import contextlib
 import functools
 import hashlib
 import importlib.util
+import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,13 +115,26 @@ def _parsed(module: str) -> tuple[str, frozenset[str]]:
     path = _file_of(module)
     if path is None:
         raise ModuleNotFoundError(f"no module {module} in package {PACKAGE}")
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    content = path.read_bytes()
+    kept, key = _kept(), f"{module} {hashlib.sha256(content).hexdigest()}"
+    if key not in kept:
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        kept[key] = _read(content, package)
+    digest, names, strings = kept[key]
+    imported = _named(set(strings))
+    for name in names:
+        if _file_of(name):
+            imported.update(_with_parents(name))
+    return digest, frozenset(imported - {module})
+
+
+def _read(content: bytes, package: str) -> tuple[str, list[str], list[str]]:
+    """What a module's text alone says: its digest, what it may import, names of modules in it."""
     words: list[str] = []
     imports: list[ast.Import | ast.ImportFrom] = []
     strings: set[str] = set()
-    _describe(tree, words, imports, strings)
-    imported = _named(strings)
+    _describe(ast.parse(content), words, imports, strings)
+    found: set[str] = set()
     for node in imports:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -126,11 +144,41 @@ def _parsed(module: str) -> tuple[str, frozenset[str]]:
                 parent = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*parent, base] if base else parent)
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        for name in names:
-            if name.split(".")[0] == PACKAGE and _file_of(name):
-                imported.update(_with_parents(name))
+        found.update(name for name in names if name.split(".")[0] == PACKAGE)
     digest = hashlib.sha256("\n".join(words).encode()).hexdigest()
-    return digest, frozenset(imported - {module})
+    return digest, sorted(found), sorted(strings)
+
+
+AT_MOST = 2000
+"""Texts whose digests are kept; beyond, those of older texts are forgotten."""
+
+
+@functools.cache
+def _kept() -> dict[str, Any]:
+    """What :func:`_read` said of texts in earlier processes; written anew where this one read more.
+
+    Every start of Snakemake would parse two hundred modules. A text is known by its SHA-256, and
+    the file belongs to this Python and this module, as compiled code does.
+    """
+    own = hashlib.sha256(f"{sys.version} {PACKAGE} ".encode() + Path(__file__).read_bytes())
+    file = _root() / "__pycache__" / f"digests-{own.hexdigest()[:16]}.json"
+    kept: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        kept.update(json.loads(file.read_text(encoding="utf-8")))
+    before = len(kept)
+
+    def write() -> None:
+        if len(kept) == before:
+            return
+        with contextlib.suppress(OSError):
+            file.parent.mkdir(exist_ok=True)
+            part = file.with_name(f".{file.name}.{os.getpid()}")
+            newest = dict(list(kept.items())[-AT_MOST:])
+            part.write_text(json.dumps(newest), encoding="utf-8")
+            part.replace(file)
+
+    atexit.register(write)
+    return kept
 
 
 def modules_reached(*modules: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from prismflow.errors import InputError
 from prismflow.jobs.image import check_image
+from prismflow.jobs.patches.module_prefix import place_parameters, prefix_of
 from prismflow.jobs.terminal import is_watched
 
 DISK_TROUBLE = {
@@ -48,6 +49,7 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
         logger.info("rule %s started", snakemake.rule)
         check_image()
         _check_clock(snakemake.input)
+        place_parameters(snakemake)
         yield logger
         logger.info("rule %s finished in %.1f s", snakemake.rule, time.monotonic() - started)
     except InputError as error:
@@ -68,6 +70,11 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
             logger.removeHandler(handler)
             with contextlib.suppress(OSError):
                 handler.close()
+
+
+def folder_of(snakemake: Any, name: str) -> str:
+    """Where ``results`` or ``benchmarks`` of a job's workflow lie: a module may have a prefix."""
+    return f"{prefix_of(snakemake.log[0])}{name}"
 
 
 def _open_log(logger: logging.Logger, handlers: list[logging.Handler], path: Path) -> None:

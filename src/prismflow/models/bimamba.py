@@ -30,6 +30,7 @@ from prismflow.models.scan import choose_backend, selective_scan_bld
 from prismflow.models.scan.conv import causal_conv
 from prismflow.models.scan.mixer import FUSED_BACKENDS, mix
 from prismflow.models.scan.norm import add_norm
+from prismflow.models.together import Prepared, launches_cost, prepare_layers
 from prismflow.settings.fields import require_positive
 
 TINY_BACKBONE = {"d_model": 16, "n_layers": 2, "d_state": 4, "center_bp": 100}
@@ -115,8 +116,12 @@ class Mixer(nn.Module):
         """Forward, and reverse where there is one."""
         return [self.mamba_fwd] if self.mamba_rev is None else [self.mamba_fwd, self.mamba_rev]
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """(B, L, d_model) -> (B, L, d_model)."""
+    def forward(self, hidden: Tensor, prepared: Prepared | None = None) -> Tensor:
+        """(B, L, d_model) -> (B, L, d_model); ``prepared`` are this layer's parameters."""
+        if prepared is not None:
+            xz = F.linear(hidden, prepared.in_proj)
+            mixed = mix(xz, *prepared.mixed, prepared.backend, prepared.matrix)
+            return F.linear(mixed, prepared.out_proj)
         backend = choose_backend(hidden.device, compute_dtype(hidden.dtype))
         if backend in FUSED_BACKENDS:
             return self._fused(hidden, backend)
@@ -197,10 +202,14 @@ class Block(nn.Module):
         self.norm = RMSNorm(d_model)
         self.mixer = mixer
 
-    def forward(self, hidden: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, hidden: Tensor, residual: Tensor | None, prepared: Prepared | None = None
+    ) -> tuple[Tensor, Tensor]:
         """(B, L, d_model) twice -> the mixer's output and the new residual."""
         normed, residual = self.norm(hidden, residual)
-        return self.mixer(normed), residual
+        # A benchmark's stand-in for the mixer takes no prepared parameters.
+        given = () if prepared is None else (prepared,)
+        return self.mixer(normed, *given), residual
 
 
 class BiMambaBackbone(nn.Module):
@@ -256,15 +265,24 @@ class BiMambaBackbone(nn.Module):
         """
         hidden, residual = x, None
         outputs = []
-        for layer in self.layers:
+        for layer, ready in zip(self.layers, self._prepared(x), strict=True):
             if self.checkpoint_activations and torch.is_grad_enabled():
-                hidden, residual = checkpoint(layer, hidden, residual, use_reentrant=False)
+                hidden, residual = checkpoint(layer, hidden, residual, ready, use_reentrant=False)
             else:
-                hidden, residual = layer(hidden, residual)
+                hidden, residual = layer(hidden, residual, ready)
             if return_layers:
                 outputs.append((hidden, residual))
         hidden, _ = self.norm_f(hidden, residual)
         return (hidden, outputs) if return_layers else hidden
+
+    def _prepared(self, x: Tensor) -> Sequence[Prepared | None]:
+        """Parameters of each layer, made ready together where launches are what costs."""
+        backend = choose_backend(x.device, compute_dtype(x.dtype))
+        mixers = [cast(Block, layer).mixer for layer in self.layers]
+        able = backend in FUSED_BACKENDS and all(isinstance(mixer, Mixer) for mixer in mixers)
+        if able and mixers and launches_cost(x.device):
+            return prepare_layers(mixers, backend)
+        return [None] * len(mixers)
 
 
 @dataclass(frozen=True)

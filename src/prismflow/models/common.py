@@ -166,6 +166,8 @@ class ExpressionModel(nn.Module):
         fixed_length: whether it can be used with windows of its own length only.
         learns_from_the_split: whether it has ``prepare`` (before training), ``conclude`` (after it)
             and ``outputs_of_split``, which see all genes of a split.
+        cast_at_once: its parts whose linear maps and convolutions nothing but these operations
+            reads, so that all their weights can be cast for low precision together.
         tabular: false; true for models that are fitted to a table of features.
         Settings, LossWeights: dataclasses with the paper's values as defaults.
         TINY: hyper-parameters for tests on a CPU.
@@ -178,6 +180,7 @@ class ExpressionModel(nn.Module):
     fixed_length: ClassVar[bool] = False
     tabular: ClassVar[bool] = False
     learns_from_the_split: ClassVar[bool] = False
+    cast_at_once: ClassVar[tuple[str, ...]] = ()
     Settings: ClassVar[type]
     LossWeights: ClassVar[type] = NoLossWeights
     TINY: ClassVar[dict[str, Any]]

@@ -70,3 +70,8 @@ def mask_continuity(mask: Tensor) -> Tensor:
 def sample_beta(alpha: Tensor, beta: Tensor) -> Tensor:
     """One draw per element of Beta(alpha, beta) with implicitly reparameterised gradients."""
     return Beta(full_precision(alpha), full_precision(beta), validate_args=False).rsample()
+
+
+def weighed(term: Tensor, weight: float) -> Tensor:
+    """weight * term, without launching a product with 1."""
+    return term if weight == 1 else weight * term

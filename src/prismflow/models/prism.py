@@ -34,7 +34,8 @@ from prismflow.models.common import (
     center_mean,
     zero_linear_biases,
 )
-from prismflow.models.losses import context_uniformity, smooth_l1
+from prismflow.models.losses import context_uniformity, smooth_l1, weighed
+from prismflow.models.together import launches_cost
 from prismflow.settings.fields import require_choice, require_positive
 
 CONTEXT_SOURCES = ("learned", "random", "sampled")
@@ -228,6 +229,7 @@ class Prism(ExpressionModel):
     """Expression from sequence and signals with backdoor adjustment over learned contexts."""
 
     architecture = "prism"
+    cast_at_once = ("sequence_embedding", "signal_embedding", "weight_generator", "head")
     Settings = PrismSettings
     LossWeights = PrismLossWeights
     TINY: ClassVar[dict[str, Any]] = {**TINY_BACKBONE, "cnn_channels": 2}
@@ -345,14 +347,15 @@ class Prism(ExpressionModel):
         else:
             inputs, weights = self.branches(batch)
             pooled = self._pool(inputs)
-        direct = self.head(pooled[:, 0], batch.gene_features)
-        extras = {"direct": direct}
+        average = self.settings.intervention_average
+        readings = [average] if self.training else ["hidden", "prediction"]
+        if self.settings.n_contexts and readings == ["hidden"] and launches_cost(pooled.device):
+            extras = self._both_heads(pooled, batch.gene_features)
+        else:
+            extras = {"direct": self.head(pooled[:, 0], batch.gene_features)}
         if self.settings.n_contexts:
-            average = self.settings.intervention_average
-            for reading in (average,) if self.training else ("hidden", "prediction"):
-                extras[f"backdoor_{reading}"] = self._backdoor(
-                    pooled[:, 1:], batch.gene_features, reading
-                )
+            for r in (r for r in readings if f"backdoor_{r}" not in extras):
+                extras[f"backdoor_{r}"] = self._backdoor(pooled[:, 1:], batch.gene_features, r)
             extras["backdoor"] = extras[f"backdoor_{average}"]
         if weights is not None:
             extras["context_weights"] = weights
@@ -374,6 +377,11 @@ class Prism(ExpressionModel):
         predictions = self.head(pooled, features).float()
         return predictions.std(dim=1, correction=min(1, n - 1)) / n**0.5
 
+    def _both_heads(self, pooled: Tensor, gene_features: Tensor) -> dict[str, Tensor]:
+        both = torch.stack([pooled[:, 0], pooled[:, 1:].mean(dim=1)])
+        direct, backdoor = self.head(both, gene_features.expand(2, -1, -1)).unbind(0)
+        return {"direct": direct, "backdoor_hidden": backdoor}
+
     def _backdoor(self, pooled: Tensor, gene_features: Tensor, reading: str) -> Tensor:
         if reading == "hidden":
             return self.head(pooled.mean(dim=1), gene_features)
@@ -384,9 +392,9 @@ class Prism(ExpressionModel):
         """Terms ``prediction``, ``intervention`` and ``uniform``, each times its weight."""
         terms = {"prediction": smooth_l1(output.extras["direct"], target)}
         if self.settings.n_contexts:
-            intervention = smooth_l1(output.extras["backdoor"], target)
-            terms["intervention"] = self.loss_weights.intervention * intervention
+            error = smooth_l1(output.extras["backdoor"], target)
+            terms["intervention"] = weighed(error, self.loss_weights.intervention)
         if self.weight_generator is not None:
             uniform = context_uniformity(output.extras["context_weights"])
-            terms["uniform"] = self.loss_weights.uniform * uniform
+            terms["uniform"] = weighed(uniform, self.loss_weights.uniform)
         return terms

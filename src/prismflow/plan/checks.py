@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from prismflow.jobs.patches.keep_going import keep_going, targets_of
+from prismflow.plan.own_genes import OwnGenes, inputs_beside, made_for
 from prismflow.plan.parameters import track_settings
 from prismflow.plan.plain import plain
 from prismflow.plan.results import stores
@@ -63,10 +64,12 @@ def _dataset(plan: Plan, name: str) -> dict[str, Any]:
         rows.append({"input": "blacklist", "job": "define_windows", "file": settings["blacklist"]})
     jobs: dict[str, dict[str, Any]] = {
         "index_genome": _job(f"{logs}/index_genome.log", f"{folder}/genome/chrom.sizes"),
-        "define_windows": _job(
-            f"{logs}/define_windows.log", f"{folder}/splits.tsv", "index_genome"
-        ),
     }
+    own = OwnGenes(plan) if made_for(plan, name) else None
+    if own is not None:
+        jobs["make_own_genes"] = _job("logs/make_own_genes.log", inputs_beside(genes["file"]))
+        rows[:0] = _own_rows(own, cells)
+    jobs["define_windows"] = _job(f"{logs}/define_windows.log", f"{folder}/splits.tsv", *jobs)
     tracks: dict[str, list[dict[str, Any]]] = {}
     for cell in cells:
         tracks[cell] = []
@@ -100,6 +103,19 @@ def _dataset(plan: Plan, name: str) -> dict[str, Any]:
         "aliases": settings["chrom_aliases"],
         "label_transform": label_transform(settings["label"]),
     }
+
+
+def _own_rows(own: OwnGenes, cells: list[str]) -> list[dict[str, Any]]:
+    """Files of which the gene table is made."""
+    settings, labels = own.settings or {}, own.labels()
+    rows = [{"input": "annotation", "file": settings["gtf"]}]
+    if settings["tss_bed"]:
+        rows.append({"input": "places of TSS", "file": settings["tss_bed"]})
+    rows += [
+        {"input": "quantification", "cell": cell, "file": " | ".join(labels[cell])}
+        for cell in cells
+    ]
+    return [{**row, "job": "make_own_genes"} for row in rows]
 
 
 def _job(log: str, output: str, *needs: str) -> dict[str, Any]:

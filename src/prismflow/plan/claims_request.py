@@ -93,6 +93,9 @@ def _compared(
         for other in test["against"]:
             if other in there and other != test["model"]:
                 yield [1.0, -1.0], (test["model"], other)
+    elif test["kind"] == "scenario":
+        for model in sorted(there):
+            yield [1.0, -1.0], (model, model)
     elif test["kind"] == "lengths":
         for base in dict.fromkeys(str(point["base"]) for point in points):
             own = {float(p["x"]): str(p["model"]) for p in points if p["base"] == base}

@@ -61,6 +61,25 @@ def variant_files(plan: Plan) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def shown_in_report(plan: Plan, dataset: str) -> dict[str, list[str]]:
+    """Pictures of attributions and tables of variants that a dataset's report shows.
+
+    Empty unless the configuration asks for them (``attributions.report``, ``variants.vcf``).
+
+    Raises:
+        InputError: see :func:`chosen_runs`.
+    """
+    values, found = plan.config.values, {}
+    if values["attributions"]["report"]:
+        found["attributions"] = [f for f in attribution_files(plan) if f.endswith(".png")]
+    if values["variants"]["vcf"] is not None:
+        found["variants"] = variant_files(plan)
+    return {
+        what: [file for file in files if file.startswith(f"results/{dataset}/")]
+        for what, files in found.items()
+    }
+
+
 class Explanations(View):
     """Inputs and parameters of the rules that explain."""
 
@@ -99,5 +118,6 @@ class Explanations(View):
         """Which genes are explained, and how."""
         section = self.plan.config.values["attributions"]
         kept = {name: value for name, value in section.items() if name != "models"}
-        kept.pop("figure_genes")
+        for name in ("figure_genes", "report"):
+            kept.pop(name)
         return plain(kept)

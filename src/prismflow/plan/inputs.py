@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from prismflow.plan.explanations import shown_in_report
 from prismflow.plan.needs import needed_files, needs_of
+from prismflow.plan.own_genes import inputs_beside, made_for
 from prismflow.plan.predictions import prediction_files
 from prismflow.plan.results import figure_files, table_files
 from prismflow.plan.runs import Experiment
@@ -20,6 +22,11 @@ class Inputs(View):
     def gene_table(self, wildcards: Wildcards) -> str:
         """The gene table that the user names, or that is downloaded or simulated."""
         return self.dataset(wildcards)["genes"]["path"]
+
+    def own_genes(self, wildcards: Wildcards) -> str | list[str]:
+        """What was read and skipped for a gene table that the workflow makes."""
+        made = made_for(self.plan, wildcards.dataset)
+        return inputs_beside(self.dataset(wildcards)["genes"]["path"]) if made else []
 
     def blacklist(self, wildcards: Wildcards) -> str | list[str]:
         """Regions in which no window may lie."""
@@ -146,6 +153,7 @@ class Inputs(View):
             *figure_files(self.plan, dataset),
             *table_files(self.plan, dataset),
             *prediction_files(self.plan, dataset),
+            *(file for files in shown_in_report(self.plan, dataset).values() for file in files),
         ]
 
     def _read_by(self, wildcards: Wildcards, package: str, key: str) -> list[str]:

@@ -38,6 +38,7 @@ NEEDS: dict[str, Need] = {
     "metrics": Need("run", ("metrics.tsv",)),
     "histories": Need("run", ("{cell}/{model}/{run}/history.tsv",)),
     "predictions": Need("run", ("{cell}/{model}/{run}/predictions.tsv.gz",)),
+    "reach": Need("run", ("{cell}/{model}/{run}/predictions.tsv.gz",), "reach"),
     "context_weights": Need(
         "run",
         ("{cell}/{model}/{run}/extras.safetensors", "{cell}/{model}/{run}/predictions.tsv.gz"),

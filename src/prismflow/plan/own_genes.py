@@ -14,7 +14,19 @@ from prismflow.settings.cell_labels import label_tracks, samples_of
 _OPTIONS = {
     "tss": "tss_rule", "tss_bed": "tss_bed", "types": "kinds", "split": "split",
     "z_scores": "z_scores", "half_window_bp": "half_window_bp", "aliases": "aliases",
+    "unit": "unit",
 }  # fmt: skip
+
+
+def inputs_beside(genes: str) -> str:
+    """Where it stands what every file behind a gene table gave, of which kept and skipped."""
+    return f"{os.path.splitext(genes)[0]}.inputs.tsv"
+
+
+def made_for(plan: Plan, dataset: str) -> bool:
+    """Whether the workflow makes a dataset's gene table of an annotation."""
+    own = plan.config.values["own_genes"]
+    return own is not None and own["path"] == plan.config.datasets[dataset]["genes"]["path"]
 
 
 class OwnGenes:

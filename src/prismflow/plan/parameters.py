@@ -171,5 +171,20 @@ class Parameters(View):
             }
         )
 
+    def pairs(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Tested pairs of the cell, and the tracks of activity and contact."""
+        settings = self.dataset(wildcards)
+        contacts = self.contacts_of(wildcards.cell)
+        activity = self.activity_of(wildcards.dataset, wildcards.cell)
+        found = self.plan.config.perturbations_of(wildcards.cell)
+        return plain(
+            {
+                "benchmarks": [entry.as_dict() for entry in found],
+                "tracks": [self._settings_of(track) for track in activity],
+                "contacts": None if contacts is None else self._settings_of(contacts),
+                "aliases": settings["chrom_aliases"],
+            }
+        )
+
     def _settings_of(self, track: Track) -> dict[str, Any]:
         return track_settings(track, self.plan.config.values["modalities"][track.modality])

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from prismflow.labels import model_label
+from prismflow.plan.explanations import shown_in_report
 from prismflow.plan.needs import needs_of_experiment
 from prismflow.plan.plain import plain
 from prismflow.plan.runs import Experiment, Plan
@@ -221,6 +222,7 @@ class Requests(View):
                     _described(found) for found in self.plan.experiments_of(wildcards.dataset)
                 ],
                 "left_out": self.plan.notes(wildcards.dataset),
+                **shown_in_report(self.plan, wildcards.dataset),
                 "tracks": [
                     {"cell": cell, "modality": track.modality, "path": track.path, "source": source}
                     for cell in settings["cells"]

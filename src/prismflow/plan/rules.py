@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from prismflow.errors import InputError
+from prismflow.jobs.patches.module_prefix import keep_prefix_to_own_files
 from prismflow.plan.runs import Plan, make_plan
 from prismflow.settings import config as configuration
 
@@ -39,22 +40,19 @@ def start(workflow: Any, config: dict[str, Any], shipped: str) -> Plan:
 
 
 def _check_module(workflow: Any) -> None:
-    """Refuse other places for files than the configuration's, from which jobs read.
+    """Let a module's prefix move what is made; refuse what would move the configuration's files.
 
     Raises:
-        InputError: the workflow is a module with a prefix.
+        InputError: the workflow is a module with `replace_prefix`, or a module in such a module.
     """
-    paths = getattr(getattr(workflow, "modifier", None), "path_modifier", None)
-    while paths is not None:
-        prefix = getattr(paths, "prefix", None) or getattr(paths, "_prefix_replacements", None)
-        if prefix:
-            found = f"`prefix: {prefix}`" if isinstance(prefix, str) else "`replace_prefix`"
-            raise InputError(
-                f"the module that imports this workflow: expected no other places for its files, "
-                f"found {found}; leave it out, since paths of the configuration count from the "
-                "working directory, and run the whole in another folder with --directory."
-            )
-        paths = getattr(paths, "inner_modifier", None)
+    found = keep_prefix_to_own_files(workflow)
+    if found:
+        raise InputError(
+            f"the module that imports this workflow: expected `prefix` of one module, without a "
+            f"folder called logs in it, found {found}; leave it out, since paths of the "
+            "configuration count from the working directory, and run the whole in another folder "
+            "with --directory."
+        )
 
 
 def or_refuse(read: Callable[..., Read], *arguments: Any) -> Read:

@@ -13,6 +13,7 @@ from typing import Any
 from prismflow.plan.needs import needs_of_experiment
 from prismflow.settings.config import Config
 from prismflow.settings.kinds import KINDS
+from prismflow.settings.scenarios import scenarios_beyond
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,9 @@ def lacks(
 def own_scenarios(
     entry: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Scenarios that an experiment asks for by a list of lengths or by ``transfer``."""
+    """Scenarios that an experiment asks for by lists of lengths or by ``transfer``."""
     crops = {f"crop_{length}bp": {"crop_bp": length} for length in entry.get("crop_bp", [])}
+    crops |= scenarios_beyond(entry.get("beyond_bp", []), bool(settings.get("elements")))
     cells = [cell for cell in settings["cells"] if cell in entry.get("cells", settings["cells"])]
     return crops | ({f"on_{cell}": {"cell": cell} for cell in cells} if entry["transfer"] else {})
 

@@ -58,6 +58,10 @@ def predict_genes(
     by_member: dict[str, np.ndarray] = {}
     readouts: dict[str, list[np.ndarray]] = {}
     step = int(bundle.settings.get("training", {}).get("eval_batch_size", 64)) * CHUNK_BATCHES
+    # Before a network takes its memory; pages of the store would come on top of it.
+    ranges: Mapping[str, Any] = bundle.manifest["ranges"]
+    outside = share_outside(summarise(inputs, rows), ranges["folds"])
+    inputs.store.let_go()
     progress = Progress(len(bundle.members) * len(rows), "predicting")
     for number, member in enumerate(bundle.members):
         adapt, predictor = predictor_of(bundle.settings, bundle.weights(member), device, threads)
@@ -66,6 +70,7 @@ def predict_genes(
         parts = []
         for first in range(0, len(rows), step):
             parts.append(_chunk(predictor, views, rows[first : first + step]))
+            inputs.store.let_go()
             progress.update(number * len(rows) + first + len(parts[-1][0]))
         by_member[member] = np.concatenate([predicted for predicted, _ in parts])
         if all(set(READOUTS) <= set(own) for _, own in parts):
@@ -75,8 +80,6 @@ def predict_genes(
     matrix = np.stack(list(by_member.values())).astype(np.float64)
     table = {"predicted": matrix.mean(axis=0), "sd": _spread(matrix)}
     table |= {name: np.mean(values, axis=0, dtype=np.float64) for name, values in readouts.items()}
-    ranges: Mapping[str, Any] = bundle.manifest["ranges"]
-    outside = share_outside(summarise(inputs, rows), ranges["folds"])
     return pd.DataFrame(
         {**table, **by_member, "outside_share": outside, "outside": outside > ranges["limit"]}
     )

@@ -30,6 +30,7 @@ class Architecture:
         needs_peaks: whether a cell must have a track of peaks.
         tabular: fitted to a table of features, without training steps and without a GPU.
         reads_regional: whether it takes the regional level of its ``background`` signal.
+        reads_elements: whether it takes a dataset's candidate enhancers where there are any.
         sized_by_width: whether ``d_model`` times ``n_layers`` says how much a step costs.
     """
 
@@ -40,6 +41,7 @@ class Architecture:
     tabular: bool = False
     sized_by_width: bool = True
     reads_regional: bool = False
+    reads_elements: bool = False
 
     @property
     def module(self) -> str:
@@ -54,7 +56,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     "mamba": Architecture("mamba", "Mamba", reads_signals=False),
     "hyena": Architecture("hyena", "Hyena", reads_signals=False),
     "enformer": Architecture("enformer", "Enformer", reads_signals=False, sized_by_width=False),
-    "epinformer": Architecture("epinformer", "EPInformer", sized_by_width=False),
+    "epinformer": Architecture(
+        "epinformer", "EPInformer", sized_by_width=False, reads_elements=True
+    ),
     "seq2exp_soft": Architecture("seq2exp", "Seq2ExpSoft"),
     "seq2exp_hard": Architecture("seq2exp", "Seq2ExpHard"),
     "peak_mask": Architecture("peak_mask", "PeakMask", needs_peaks=True),

@@ -17,6 +17,7 @@ _NEEDED = {
     "contrast": ("experiments", "terms", "holds"),
     "lengths": ("experiments", "like", "holds"),
     "best": ("experiments", "model", "against", "holds"),
+    "scenario": ("experiments", "scenario", "holds"),
     "parameters": ("model", "reference", "expected", "within"),
     "worlds": ("experiments", "terms", "training", "test", "holds"),
 }
@@ -63,9 +64,10 @@ class Matched(Keys):
 class Test(Keys):
     """What decides a claim."""
 
-    kind: Literal["contrast", "lengths", "best", "parameters", "worlds"] = key(
+    kind: Literal["contrast", "lengths", "best", "scenario", "parameters", "worlds"] = key(
         "`contrast` (weighted sum of MSE), `lengths` (every longer window minus the short one, "
-        "of every varied model), `best` (a model against all others), `parameters` (counted at the "
+        "of every varied model), `best` (a model against all others), `scenario` (every model of "
+        "the first experiment, tested so, minus itself as trained), `parameters` (counted at the "
         "paper's sizes), `worlds` (weighted sum of MSE in simulated worlds of known confounding, "
         "which are the samples).",
         "contrast",
@@ -83,6 +85,7 @@ class Test(Keys):
         None,
         sparse=True,
     )
+    scenario: str = key("How every model is tested.", None, sparse=True)
     reference: str = key("Model whose parameters are the measure.", None, sparse=True)
     expected: Number = key("Published number of parameters.", None, sparse=True)
     within: Number = key("Rounding of the published number.", None, sparse=True, ge=0)

@@ -18,7 +18,7 @@ from prismflow.errors import InputError
 from prismflow.settings import yaml_files
 from prismflow.settings.architectures import ARCHITECTURES
 from prismflow.settings.config_file import ConfigFile
-from prismflow.settings.datasets import check_datasets, merge, with_bases
+from prismflow.settings.datasets import check_datasets, merge, simulated_paths, with_bases
 from prismflow.settings.experiments_file import ExperimentsFile
 from prismflow.settings.hyperparameters import SECTIONS, check_values
 from prismflow.settings.models import EXPERIMENTS, overridden_by, read_models, with_overrides
@@ -96,6 +96,8 @@ def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None)
     models = read_models(values, files)
     references = read_references(sheets["references"])
     made = external_files(values, references)
+    for name, dataset in values["datasets"].items():
+        made |= set(simulated_paths(name, dataset))
     config = Config(
         values, cells, tracks, models, experiments["scenarios"], experiments["experiments"],
         references, tuple(files), read_perturbations(sheets["perturbations"], cells, made),

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from prismflow.settings.downloads import Downloads
 from prismflow.settings.elements import ElementKeys
+from prismflow.settings.enhancer_gene import EnhancerGene
 from prismflow.settings.explanations import Attributions, Variants
 from prismflow.settings.keys import (
     UNIQUE,
@@ -126,6 +127,9 @@ class OwnGenes(Keys):
         "Lengths are scaled over the genes that train, or over all as published.", "training"
     )
     half_window_bp: Whole = key("Half of the window in which bigWig labels are summed.", 192, ge=1)
+    unit: Literal["tpm", "cpm"] = key(
+        "Of quantifications: transcripts, or counts, per million.", "tpm"
+    )
     aliases: dict[str, str] = key("Chromosome in the GTF -> in the FASTA.", {})
 
 
@@ -308,5 +312,6 @@ class ConfigFile(Keys):
     experiment_overrides: dict[str, dict[str, Any]] = key(
         "Experiment id -> keys of its entry in experiments.yaml to replace.", {}
     )
+    enhancer_gene: EnhancerGene = key("What the target `enhancer_gene` makes.", {})
     attributions: Attributions = key("What the target `attributions` makes.", {})
     variants: Variants = key("What the target `variants` makes.", {})

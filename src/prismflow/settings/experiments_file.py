@@ -57,6 +57,11 @@ class Experiment(Keys):
         sparse=True,
         expected="a list of even lengths in bp",
     )
+    beyond_bp: Annotated[list[Annotated[int, Field(strict=True, ge=1)]], UNIQUE] = key(
+        "Distances from the TSS beyond which input is replaced in every way that scenarios know.",
+        None,
+        sparse=True,
+    )
     transfer: Flag = key("Test every model on the other cells too.", False)
     cells: SomeNames = key(
         "Cells of the dataset that take part; without it all.", None, sparse=True

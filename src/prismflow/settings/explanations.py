@@ -34,13 +34,16 @@ class Attributions(Keys):
         65536,
         ge=1,
     )
+    report: Flag = key("Explain with every report, which shows the figures.", False)
     figure_genes: Whole = key("Genes in the figure, those predicted highest.", 2, ge=1, le=4)
 
 
 class Variants(Keys):
     """What the target `variants` makes: a VCF scored with all seeds of some models."""
 
-    vcf: str | None = key("Variants on the dataset's genome (plain or gz).", None)
+    vcf: str | None = key(
+        "Variants on the dataset's genome (plain or gz); the report shows them.", None
+    )
     models: Names = key("Networks with which they are scored; empty for `prism`.", [])
     percentile: Flag = key(
         "Compare each variant with every substitution of its window (three passes per base).", True

@@ -143,7 +143,8 @@ def simulated_files(settings: dict[str, Any] | None) -> list[str]:
     names = ["genome.fa", "genome.fa.fai", "chrom.sizes", "genes.tsv", "blacklist.bed"]
     for index, cell in enumerate(chosen.cells):
         names += [f"{cell}.{track}.bw" for track in (*TRACKS, EXTRA_TRACK)]
-        names += [f"{cell}.dnase_peaks.narrowPeak", contact_file(cell, index)]
+        names += [f"{cell}.dnase_peaks.narrowPeak", f"{cell}.crispri.tsv"]
+        names.append(contact_file(cell, index))
     return [*names, "truth.tsv"]
 
 

@@ -15,6 +15,7 @@ from prismflow.simulate.contacts import make_contacts, write_hic, write_mcool
 from prismflow.simulate.genome import make_sequence, write_fasta
 from prismflow.simulate.layout import Layout, make_layout
 from prismflow.simulate.model import GENE_FEATURES, CellState, Sequenced, make_cell, make_sequenced
+from prismflow.simulate.perturbations import write_tested_pairs
 from prismflow.simulate.tracks import make_tracks, write_bigwig, write_peaks
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ def _write_cell(
     for track, values in make_tracks(layout, state, settings, seed, number).items():
         write_bigwig(values, layout.sizes, folder / f"{name}.{track}.bw")
     write_peaks(layout, state, folder / f"{name}.dnase_peaks.narrowPeak")
+    write_tested_pairs(layout, state, name, folder / f"{name}.crispri.tsv")
     pixels = make_contacts(layout, state, settings, seed, number)
     path = folder / contact_file(name, number)
     write = write_mcool if path.suffix == ".mcool" else write_hic

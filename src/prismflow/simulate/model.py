@@ -235,14 +235,28 @@ def _distal(layout: Layout, enhancer_activity: np.ndarray) -> np.ndarray:
     for chrom in layout.sizes:
         rows = np.flatnonzero((genes["chrom"] == chrom).to_numpy())
         columns = np.flatnonzero((enhancers["chrom"] == chrom).to_numpy())
-        tss = genes["tss"].to_numpy()[rows, None]
-        distance = np.abs(tss - enhancers["centre"].to_numpy()[columns])
-        same = genes["domain"].to_numpy()[rows, None] == enhancers["domain"].to_numpy()[columns]
-        loops = enhancers["target"].to_numpy()[columns] == rows[:, None]
-        contact = relative_contact(distance, same) + LOOP_STRENGTH * loops
-        contact[distance > DISTAL_REACH_BP] = 0.0
+        contact, _ = enhancer_contacts(layout, rows, columns)
         total[rows] = contact @ enhancer_activity[columns]
     return _standard(np.log(0.3 + total))
+
+
+def enhancer_contacts(
+    layout: Layout, rows: np.ndarray, columns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Contact (0 out of reach) and distance in bp of genes and enhancers of a chromosome, (n, m).
+
+    Args:
+        rows: (n,) numbers of the genes.
+        columns: (m,) numbers of the enhancers.
+    """
+    genes, enhancers = layout.genes, layout.enhancers
+    tss = genes["tss"].to_numpy()[rows, None]
+    distance = np.abs(tss - enhancers["centre"].to_numpy()[columns])
+    same = genes["domain"].to_numpy()[rows, None] == enhancers["domain"].to_numpy()[columns]
+    loops = enhancers["target"].to_numpy()[columns] == rows[:, None]
+    contact = relative_contact(distance, same) + LOOP_STRENGTH * loops
+    contact[distance > DISTAL_REACH_BP] = 0.0
+    return contact, distance
 
 
 def _heights(

@@ -8,6 +8,7 @@ and on the state before it, and on nothing else.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
 import time
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from prismflow.errors import InputError
 from prismflow.models.common import ExpressionModel
+from prismflow.models.together import forward_pass
 from prismflow.settings.training import TrainingSettings
 from prismflow.statistics.agreement import regression_metrics
 from prismflow.training.batches import Batch, GeneBatches, batches_per_epoch, rows_of_step
@@ -157,14 +159,15 @@ def _train(
         waited += time.monotonic() - before
         rate = set_learning_rate(state.optimiser, step, schedule)
         torch.manual_seed(step_seed(seed, step))
-        statistics = [buffer.clone() for buffer in running]
+        may_be_kept = keeper is not None and captured is None
+        statistics = [buffer.clone() for buffer in running] if may_be_kept else []
         with memory:
             if captured is not None:
                 terms, norm = captured(passes[0])
             else:
                 terms = accumulate_gradients(state.model, passes, settings.precision)
                 norm = clip_gradients(parameters, settings.clip_norm or math.inf)
-        healthy = torch.isfinite(terms["loss"]) & torch.isfinite(norm)
+        healthy = torch.isfinite(torch.stack([terms["loss"], norm])).all()
         first_bad = torch.where(healthy, first_bad, first_bad.clamp(max=step))
         due = validation_is_due(step, len(train), settings)
         keeping = keeper is not None and keeper.due
@@ -255,11 +258,11 @@ def accumulate_gradients(
     for batch in passes:
         share = batch.rows.numel() / n_genes
         with autocast(batch.rows.device, precision):
-            terms = model.losses(model(batch), cast(Tensor, batch.target))
-            loss = cast(Tensor, sum(terms.values()))
+            terms = model.losses(forward_pass(model, batch), cast(Tensor, batch.target))
+            loss = functools.reduce(torch.add, terms.values())
         (loss if len(passes) == 1 else loss * share).backward()
         for name, value in {"loss": loss, **terms}.items():
-            part = value.detach() * share
+            part = value.detach() if share == 1 else value.detach() * share
             totals[name] = totals[name] + part if name in totals else part
     return totals
 

@@ -281,6 +281,28 @@ def test_a_chromosome_without_finite_weights_is_absent(tmp_path: Path) -> None:
     assert found["n_genes_without_chromosome"] == 1
 
 
+@pytest.mark.parametrize("name", ["x.hic", "x.cool"])
+def test_every_contact_near_the_diagonal_is_counted(tmp_path: Path, name: str) -> None:
+    path, n_masked = tmp_path / name, 0
+    columns = pd.DataFrame(pixels())
+    own = columns[columns["chrom1"] == "chr2"]
+    normalisation = "NONE"
+    if name == "x.cool":
+        weights = np.ones(sum(-(-length // 5000) for length in LENGTHS.values()))
+        weights[-2], normalisation = np.nan, "KR"
+        with_weights(path, {"KR": weights})
+        masked = 30_000
+        n_masked = int(((own["start1"] == masked) | (own["start2"] == masked)).sum())
+        assert n_masked > 2
+    else:
+        write_matrix(path)
+    where = Genes(np.array(["chr2"], dtype=object), np.array([9000]), LENGTHS)
+    (count,) = inspect_contacts(path, where, 5000, normalisation)["counts"]
+    assert count["read"] == len(own) == count["kept"] + n_masked
+    skipped = {f"no value with normalisation {normalisation}": n_masked} if n_masked else {}
+    assert count["skipped"] == skipped
+
+
 def test_negative_contacts_and_multiplicative_weights_are_refused(tmp_path: Path) -> None:
     n_bins = sum(-(-length // 5000) for length in LENGTHS.values())
     where = Genes(np.array(["chr1"], dtype=object), np.array([9000]), LENGTHS)

@@ -53,6 +53,36 @@ def test_feature_counts_become_tpm(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        SALMON + "T1.1\t9\t9\t3\t10\nT2.5\t9\t9\t4\t20\nT3\t9\t9\t5\t10\nT9\t9\t9\t0\t60\n",
+        "target_id\tlength\teff_length\test_counts\ttpm\nT1.1|G1|\t9\t9\t10\t3\n"
+        "T2|G1|\t9\t9\t20\t4\nT3.1|G2|\t9\t9\t10\t5\nT9|\t9\t9\t60\t5\n",
+        "gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count\tTPM\tFPKM\n"
+        "G1.4\tT1,T2\t9\t9\t30\t7\t1\nG2.1\tT3\t9\t9\t10\t5\t1\nG9\tT9\t9\t9\t60\t5\t1\n",
+        "gene_id\tCount\nG1\t30\nG2.1\t10\nG9\t60\n",
+        "Geneid\tChr\tStart\tEnd\tStrand\tLength\ts.bam\n"
+        "G1\tc\t1\t2\t+\t1000\t30\nG2\tc\t1\t2\t+\t500\t10\nG9\tc\t1\t2\t+\t7\t60\n",
+    ],
+    ids=["Salmon", "kallisto", "RSEM", "plain", "featureCounts"],
+)
+def test_counts_of_every_format_become_counts_per_million_of_the_file(
+    tmp_path: Path, text: str
+) -> None:
+    found, _ = read_quantification(file_of(tmp_path / "a.txt", text), GENES_OF, "cpm")
+    assert found[["G1", "G2"]].to_dict() == pytest.approx({"G1": 300_000, "G2": 100_000})
+
+
+def test_counts_per_million_need_a_column_of_counts(tmp_path: Path) -> None:
+    salmon = file_of(tmp_path / "a.sf", "Name\tEffectiveLength\tTPM\nT1\t9\t5\n")
+    with pytest.raises(InputError, match="expected the column NumReads of Salmon"):
+        read_quantification(salmon, GENES_OF, "cpm")
+    plain = file_of(tmp_path / "a.tsv", "gene_id\ttpm\nG1\t5\n")
+    with pytest.raises(InputError, match="or gene_id and count, found gene_id, tpm"):
+        read_quantification(plain, GENES_OF, "cpm")
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         (SALMON + "T1\t9\t9\t0\t0\n", "found zeros only"),
@@ -123,6 +153,69 @@ def test_the_table_has_genes_features_and_labels_and_the_summary_adds_up(
     assert scale["mean"] == pytest.approx(1.778874, abs=1e-6) and scale["sd"] == 1.0
 
 
+def added_up(inputs: pd.DataFrame) -> dict[tuple[str, str], tuple[int, int]]:
+    """Input and unit -> read and kept, once kept and skipped have been seen to add up."""
+    found = {}
+    for (name, unit), own in inputs.groupby(["input", "unit"]):
+        n = own.groupby("outcome")["n"].sum()
+        assert n["read"] == n["kept"] + n.get("skipped", 0)
+        found[name, unit] = int(n["read"]), int(n["kept"])
+    return found
+
+
+def test_every_line_of_every_file_is_kept_or_skipped_for_a_reason(
+    tmp_path: Path, sources: tuple[Path, Path]
+) -> None:
+    with sources[0].open("a") as gtf:
+        gtf.write(gtf_line("gene", 101, 401, "", "G1.1", chrom="chr1"))
+        gtf.write(gtf_line("exon", 101, 401, "T99", "G99", chrom="chr1"))
+        gtf.write(gtf_line("transcript", 101, 401, "T50", "G1.1", chrom="chr1"))
+    one = file_of(tmp_path / "1.sf", SALMON + "T1\t9\t9\t3\t1\nT2\t9\t9\t4\t1\nT77\t9\t9\t1\t1\n")
+    two = file_of(tmp_path / "2.tsv", "gene_id\ttpm\nG1\t3\nG77\t4\nG3_PAR_Y\t1\n")
+    bed = file_of(tmp_path / "tss.bed", "# places\nchr1\t90\t91\n")
+    labels = {"K562": [str(one), str(two)]}
+    inputs = make_gene_table(*sources, labels, tss_bed=bed).inputs
+    n_lines = sum(not line.startswith("#") for line in sources[0].read_text().splitlines())
+    assert added_up(inputs) == {
+        ("annotation", "lines"): (n_lines, 16),
+        ("annotation", "transcripts"): (6, 5),
+        ("annotation", "genes"): (5, 4),
+        ("places of TSS", "lines"): (2, 1),
+        ("quantification", f"rows of {one}"): (3, 2),
+        ("quantification", f"rows of {two}"): (3, 2),
+        ("quantification", "genes"): (3, 1),
+    }
+    skipped = inputs[inputs["outcome"] == "skipped"]
+    assert set(skipped["reason"]) == {
+        "of feature gene", "of an exon or coding sequence without its transcript",
+        "not the one of its gene", "on alt1, which the FASTA lacks",
+        "comment, track line or empty", "transcripts that the annotation lacks",
+        "rows of PAR copies on Y", "that not every replicate has",
+    }  # fmt: skip
+
+
+def test_bases_of_a_bigwig_label_are_counted(tmp_path: Path, sources: tuple[Path, Path]) -> None:
+    with pyBigWig.open(str(tmp_path / "a.bw"), "w") as out:
+        chroms = ["chr1", "chr2", "chr22", "chr3"]
+        out.addHeader([(chrom, 1000) for chrom in chroms])
+        for chrom in chroms:
+            out.addEntries([chrom], [95], ends=[105], values=[1.0])
+    inputs = make_gene_table(*sources, {"K562": [str(tmp_path / "a.bw")]}, half_window_bp=20).inputs
+    # Three of the genes start at 100 and one at 300.
+    assert added_up(inputs)["quantification", f"bases around TSS in {tmp_path / 'a.bw'}"] == (
+        160, 30)  # fmt: skip
+
+
+def test_an_exon_that_stands_above_its_transcript_is_not_lost(
+    tmp_path: Path, sources: tuple[Path, Path]
+) -> None:
+    lines = sources[0].read_text().splitlines(keepends=True)
+    turned = written(tmp_path / "turned.gtf", *reversed(lines))
+    straight, other = (make_gene_table(gtf, sources[1], {}).genes for gtf in (sources[0], turned))
+    own = straight.set_index("gene_id").sort_index()
+    pd.testing.assert_frame_equal(own, other.set_index("gene_id").sort_index())
+
+
 def test_the_command_writes_both_tables_or_one_sentence(
     tmp_path: Path, sources: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,7 +225,7 @@ def test_the_command_writes_both_tables_or_one_sentence(
     given = ["--gtf", gtf, "--fasta", fasta, "--out", str(out)]
     assert main([*given, "--label", f"K562={label}"]) == 0
     assert len(pd.read_csv(out, sep="\t")) == 4
-    assert (tmp_path / "genes.summary.tsv").is_file()
+    assert (tmp_path / "genes.summary.tsv").is_file() and (tmp_path / "genes.inputs.tsv").is_file()
     assert "4 genes" in capsys.readouterr().out
     assert main([*given, "--label", "K562"]) == 2
     assert "expected CELL=FILE, found 'K562'" in capsys.readouterr().err

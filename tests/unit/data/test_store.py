@@ -151,3 +151,24 @@ def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
     one, two = make_store(tmp_path / "one"), make_store(tmp_path / "two")
     for file in sorted(one.iterdir()):
         assert file.read_bytes() == (two / file.name).read_bytes(), file.name
+
+
+def mapped_kb(path: Path) -> int:
+    """Resident KiB of a mapped file in this process."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    return sum(
+        next(int(later.split()[1]) for later in lines if later.startswith("Rss:"))
+        for line in lines
+        if line.endswith(str(path))
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="no list of mappings")
+def test_what_was_read_is_let_go_and_read_again(tmp_path: Path) -> None:
+    store = Store.open(make_store(tmp_path / "store"))
+    file = store.path / store.modality("zeta")["file"]
+    before = store.signal("zeta", range(6), 40)
+    assert mapped_kb(file) > 0
+    store.let_go()
+    assert mapped_kb(file) == 0
+    np.testing.assert_array_equal(store.signal("zeta", range(6), 40), before)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from prismflow.data.counts import rows_of
 from prismflow.evaluation.input_summary import input_summary, write_input_summary
 from prismflow.files import read_tsv, write_json, write_tsv
 
@@ -64,6 +65,21 @@ def test_kept_and_skipped_are_all_that_was_read(inputs: dict[str, Any]) -> None:
     }
 
 
+def test_files_behind_a_table_that_the_workflow_made_come_first(
+    inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    count = {"unit": "lines", "read": 5, "kept": 3, "skipped": {"of feature gene": 2}}
+    rows = [
+        *rows_of([count], input="annotation", cell=""),
+        *rows_of([count], input="quantification", cell="A"),
+        *rows_of([count], input="quantification", cell="of another dataset"),
+    ]
+    write_tsv(pd.DataFrame(rows), tmp_path / "genes.inputs.tsv")
+    table = input_summary(**inputs, own=tmp_path / "genes.inputs.tsv")
+    assert table["input"].tolist()[:7] == ["annotation"] * 3 + ["quantification"] * 3 + ["genes"]
+    assert table["cell"].tolist()[:4] == ["", "", "", "A"] and table["n"].tolist()[:3] == [5, 3, 2]
+
+
 def test_a_row_that_nobody_accounts_for_is_a_fault(inputs: dict[str, Any]) -> None:
     kept = read_tsv(inputs["genes"])
     write_tsv(kept.head(6), inputs["genes"])
@@ -75,7 +91,7 @@ def test_the_file_has_what_the_job_is_given(inputs: dict[str, Any], tmp_path: Pa
     names = ("label_columns", "summaries", "stores", "aliases")
     settings = {name: inputs[name] for name in names}
     given = {name: path for name, path in inputs.items() if name not in names}
-    write_input_summary(settings, {**given, "blacklist": []}, tmp_path / "out.tsv")
+    write_input_summary(settings, {**given, "blacklist": [], "own": []}, tmp_path / "out.tsv")
     found = read_tsv(tmp_path / "out.tsv")
     assert "blacklist" not in set(found["input"])
     assert len(found) == len(input_summary(**{**inputs, "blacklist": None}))

@@ -22,7 +22,7 @@ PRISM = {
     "architecture": "prism", "window_bp": 2000, "branches": 3, "size": 512, "steps": 1000,
     "batch": 10, "adopted": False,
 }  # fmt: skip
-PLANNING = {"seed_sd": 0.021, "gene_sd": 0.75, "test_share": 0.064}
+PLANNING = {"seed_sd": 0.021, "gene_sd": 0.75, "world_sd": 0.1, "test_share": 0.064}
 MODELS: dict[str, dict[str, Any]] = {
     "prism": PRISM,
     "prism_small": {**PRISM, "size": 256},

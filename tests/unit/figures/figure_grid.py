@@ -265,6 +265,7 @@ CASES: dict[str, Case] = {
     "observed_vs_predicted": lambda p: (
         {"predictions": _predictions(p)}, {"models": _models(p), "bootstrap_resamples": 10}),
     "confounder_weights": lambda p: (_weights(p), {}),
+    "reach": lambda p: ({"reach": described.reach_table(_models(p), _cells(p), p.seeds)}, {}),
     "crispri": lambda p: ({"crispri": _crispr(p)}, {}),
     "hic_range": lambda p: ({"contact_range": _contacts(p)}, {}),
     "parameters": lambda p: ({"costs": _costs(p)}, {"models": _models(p)}),

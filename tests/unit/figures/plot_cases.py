@@ -200,17 +200,21 @@ def check_whole(figure: Figure) -> None:
     width = figure.get_size_inches()[0]
     assert width in (style.COLUMN_WIDTH, style.FULL_WIDTH)
     page = figure.bbox
-    boxes = []
+    upright, edges = [], []
     for text in drawn_texts(figure):
         assert text.get_fontsize() >= 6.5
         box = text.get_window_extent()
         inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= page.x1 + 1 and box.y1 <= page.y1 + 1
         assert inside, f"{text.get_text()!r} is cut off at the edge of the figure"
-        # Of the letters: an annotation's own extent holds its leader line as well.
-        boxes.append((text, Text.get_window_extent(text)))
-    for (one, a), (two, b) in itertools.combinations(boxes, 2):
-        if one.get_rotation() % 90 or two.get_rotation() % 90:
-            continue
-        across = min(a.x1, b.x1) - max(a.x0, b.x0)
-        up = min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert not (across > 4 and up > 6), f"{one.get_text()!r} overlaps {two.get_text()!r}"
+        if not text.get_rotation() % 90:
+            upright.append(text.get_text())
+            # Of the letters: an annotation's own extent holds its leader line as well.
+            edges.append(Text.get_window_extent(text).extents)
+    left, low, right, high = np.array(edges).reshape(-1, 4).T
+    for one in range(len(upright)):
+        others = slice(one + 1, None)
+        across = np.minimum(right[one], right[others]) - np.maximum(left[one], left[others])
+        up = np.minimum(high[one], high[others]) - np.maximum(low[one], low[others])
+        met = np.flatnonzero((across > 4) & (up > 6))
+        two = upright[one + 1 + met[0]] if met.size else ""
+        assert not met.size, f"{upright[one]!r} overlaps {two!r}"

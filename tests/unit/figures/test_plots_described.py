@@ -30,6 +30,7 @@ from prismflow.figures.plots.confounder_weights import weight_correlations
 from prismflow.figures.read import contact_range as contact_tables
 from prismflow.figures.read import costs as cost_tables
 from prismflow.figures.read import loci, records, settings, signals
+from prismflow.figures.read.reach import COLUMNS as REACH_COLUMNS
 from prismflow.figures.tables import hic_range, hyperparameters, parameters, render
 from prismflow.plan import needs
 from prismflow.plan.run import RunKey
@@ -135,7 +136,20 @@ def crispr_tables() -> dict[str, pd.DataFrame]:
     return {"summary": pd.DataFrame(rows), "reach": reach}
 
 
+def reach_table(models, cells, n_seeds: int = 2) -> pd.DataFrame:
+    """Two kinds of places, all inputs and replacements at three distances, and the average."""
+    ways = [*itertools.product((1000, 10_000, 100_000), ("all", "elements"),
+                               ("both", "sequence", "signals"), ("blank", "shuffle", "exchange")),
+            (0, "all", "both", "averaged")]  # fmt: skip
+    rows = [
+        (cell, model, "fold11", seed, *way, 0.2 + 10 / (way[0] + 1000), 0.2, 0.3, 141)
+        for cell, model, seed, way in itertools.product(cells, models, range(n_seeds), ways)
+    ]
+    return pd.DataFrame(rows, columns=list(REACH_COLUMNS))
+
+
 CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "reach": ("reach", lambda: {"reach": reach_table(("prism", "gbm"), ("simA", "simB"))}, {}),
     "crispri": ("crispri", lambda: {"crispri": crispr_tables()}, {}),
     "hic_range": ("hic_range", lambda: {"contact_range": counts()}, {}),
     "hic_range_one": ("hic_range", lambda: {"contact_range": counts().query("cell == 'simA'")}, {}),

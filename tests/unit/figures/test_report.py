@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import itertools
 import json
 import re
@@ -379,3 +380,28 @@ def test_predictions_are_counted_with_those_outside_the_training(results: Path) 
     row = page[page.index("new_cell") :].split("</tr>")[0]
     values = [v.strip() for v in re.findall(r'class="r"[^>]*>(?:\s*<[^>]*>)*([^<]*)', row)]
     assert values == ["3", "1", "1", "2", "0.5"]
+
+
+def test_attributions_and_variants_are_shown_where_they_are_asked_for(
+    results: Path, benchmarks: Path
+) -> None:
+    folder = "results/demo/simA/prism/fold11_seed2"
+    (results / "simA/prism/fold11_seed2/attributions.png").write_bytes(PIXEL)
+    (results / "variants" / "simA").mkdir(parents=True)
+    head = "chrom\tpos\tid\tref\talt\tgene_id\tseed\toutput\tdifference\t"
+    head += "difference_both_strands\tpercentile\n"
+    rows = [
+        f"1\t{pos}\tx\tA\tC\tg{pos}\t{seed}\tdirect\t{value}\t0.1\t99\n"
+        for pos, value in ((7, 0.25), (8, -0.75)) for seed in ("2", "mean")
+    ]  # fmt: skip
+    with gzip.open(results / "variants" / "simA" / "prism.tsv.gz", "wt") as out:
+        out.write("## a remark\n## another\n" + head + "".join(rows))
+    asked = {
+        "attributions": [f"{folder}/attributions.png"],
+        "variants": ["results/demo/variants/simA/prism.tsv.gz"],
+    }
+    page = overview(request(**asked), results, benchmarks)
+    assert 'id="explanations"' in page and "What drives prism in simA (fold11_seed2)" in page
+    assert "2 alleles in windows of 2 genes" in page and "the largest of 2 mean" in page
+    assert 0 < page.find("-0.75") < page.find("0.25", page.find("-0.75"))
+    assert 'id="explanations"' not in overview(request(), results, benchmarks)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -33,7 +35,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def digest(*modules: str) -> str:
     """Digest without what earlier calls remembered."""
-    for cached in (code_digest._file_of, code_digest._parsed, code_digest.code_digest):
+    for cached in (
+        code_digest._file_of, code_digest._parsed, code_digest._kept, code_digest.code_digest,
+    ):  # fmt: skip
         cached.cache_clear()
     return code_digest.code_digest(*modules)
 
@@ -65,7 +69,9 @@ def test_unknown_module_is_an_error(package: Path) -> None:
 
 
 def test_digest_of_the_real_package_does_not_import_it() -> None:
-    for cached in (code_digest._file_of, code_digest._parsed, code_digest.code_digest):
+    for cached in (
+        code_digest._file_of, code_digest._parsed, code_digest._kept, code_digest.code_digest,
+    ):  # fmt: skip
         cached.cache_clear()
     before = set(sys.modules)
     importlib.import_module("prismflow")
@@ -107,3 +113,40 @@ def test_a_neutral_module_counts_neither_itself_nor_by_its_imports(
 def test_neutral_modules_exist_and_say_why(module: str) -> None:
     assert importlib.util.find_spec(module) is not None
     assert len(code_digest.NEUTRAL[module]) > 10
+
+
+def test_texts_are_parsed_once_and_read_again_once_they_were_edited(package: Path) -> None:
+    code = (
+        "import ast, sys\nfrom pathlib import Path\nfrom prismflow.jobs import code_digest\n"
+        "code_digest._root = lambda: Path(sys.argv[1])\nplain, n = ast.parse, []\n"
+        "ast.parse = lambda text: n.append(1) or plain(text)\n"
+        "print(code_digest.code_digest('training'), len(n))\n"
+    )
+
+    def start() -> list[str]:
+        command = [sys.executable, "-c", code, str(package)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    first, again = start(), start()
+    assert first == [digest("training"), "2"] and again == [first[0], "0"]
+    (package / "files.py").write_text(SOURCES["files.py"].replace("return 1", "return 2"))
+    edited = start()
+    assert edited == [digest("training"), "1"] and edited[0] != first[0]
+    (kept,) = (package / "__pycache__").glob("digests-*.json")
+    kept.write_text("cut of")
+    assert start() == [edited[0], "2"]
+    shutil.rmtree(package / "__pycache__")
+    (package / "__pycache__").write_text("no folder")  # nothing can be written there
+    assert start() == start() == [edited[0], "2"]
+
+
+def test_a_module_that_came_or_went_counts_without_an_edit_of_those_that_name_it(
+    package: Path,
+) -> None:
+    (package / "training.py").write_text("from prismflow import files, later\n")
+    assert set(code_digest.modules_reached("training")) == {
+        "prismflow.training", "prismflow.files",
+    }  # fmt: skip
+    (package / "later.py").write_text("")
+    digest("training")
+    assert "prismflow.later" in code_digest.modules_reached("training")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
@@ -52,12 +53,27 @@ CASES: dict[tuple[str, int], tuple[str | None, str, str | None]] = {
                      "improve_waiting()\nprint('started')", None),
     ("waiting", 1): (None, "from prismflow.jobs.patches.waiting import improve_waiting\n"
                      "improve_waiting()\nprint('started')", None),
+    **{("starts", place): (None, "from types import SimpleNamespace\n"
+       "from prismflow.jobs.patches.starts import share_starts\n"
+       "share_starts(SimpleNamespace(is_main_process=True))\nprint('started')", None)
+       for place in (0, 1)},
     ("group_errors", 0): (None, "from prismflow.jobs.patches.group_errors import "
                           "keep_reasons_of_groups\nkeep_reasons_of_groups()\nprint('started')",
                           None),
     ("keep_going", 0): (None, "from types import SimpleNamespace\n"
                         "from prismflow.jobs.patches.keep_going import keep_going\n"
                         "keep_going(SimpleNamespace())\nprint('started')", None),
+    ("module_prefix", 0): (
+        None,
+        "from types import SimpleNamespace as S\n"
+        "from prismflow.jobs.patches.module_prefix import keep_prefix_to_own_files\n"
+        "paths = S(prefix='sub/')\n"
+        "left = keep_prefix_to_own_files(S(modifier=S(path_modifier=paths)))\n"
+        "print(f'left: {left}, {paths.prefix}')", "left: , None"),
+    ("module_prefix", 1): (
+        "", "from types import SimpleNamespace as S\n"
+        "from prismflow.jobs.patches.module_prefix import place_parameters\n"
+        + REFUSED.format(call="place_parameters(S(log=['sub/logs/x.log']))"), None),
     ("hictk", 0): ("import atexit\nplain = atexit.register\n"
                    "atexit.register = lambda f, *a, **k: plain(lambda: f(*a, **k))",
                    "from prismflow.jobs.patches.hictk import hictkpy\n"
@@ -100,6 +116,7 @@ CASES: dict[tuple[str, int], tuple[str | None, str, str | None]] = {
 PATCHES = {(name, i): patch for name, found in shelf().items() for i, patch in enumerate(found)}
 
 
+@functools.cache
 def printed(code: str) -> str:
     """Last line that a child process prints."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -6,6 +6,7 @@ TRITON_INTERPRET=1 python scan_cases.py      # on a CPU, by Triton's interpreter
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -97,6 +98,7 @@ def check_triton() -> None:
             error, name = worst_deviation(got, expected)
             assert error < 5e-6, (batch, length, dim, state, programs, reverse, name, error)
     check_triton_block()
+    check_prepared_block()
     print("triton agrees with the reference")
 
 
@@ -152,6 +154,33 @@ def check_triton_block() -> None:
         results[backend] = {"out": out.detach(), **grads}
     error, name = worst_deviation(results["triton"], results["reference"])
     assert error < 1e-4, (name, error)
+
+
+def check_prepared_block() -> None:
+    """bfloat16 rows, as on a device: parameters made ready together change no number."""
+    from prismflow.models import bimamba
+    from prismflow.models.scan import mixer, triton_backend, triton_pointwise
+
+    def on_device(xz: Tensor, *given: Any) -> Tensor:
+        # On a CPU ``mix`` widens the rows.
+        parameters, matrix = given[:7], (*given, None)[8]
+        return mixer._Mix.apply(xz, *parameters, triton_pointwise, triton_backend, matrix)
+
+    os.environ[ENVIRONMENT_VARIABLE] = "triton"
+    torch.manual_seed(0)
+    model = BiMambaBackbone(4, 2, d_state=2)
+    x = torch.randn(2, 9, 4)
+    bimamba.mix = on_device
+    results = []
+    for together in (True, False):
+        bimamba.launches_cost = lambda device, on=together: on
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            out = model(x)
+        (out * torch.arange(4.0)).sum().backward()
+        results.append([out.detach(), *(p.grad.clone() for p in model.parameters())])
+    for got, expected in zip(*results, strict=True):
+        assert torch.equal(got, expected)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,14 @@ import pytest
 from planned import wildcards
 
 from prismflow.errors import InputError
-from prismflow.plan.explanations import Explanations, attribution_files, variant_files
+from prismflow.plan.explanations import (
+    Explanations,
+    attribution_files,
+    shown_in_report,
+    variant_files,
+)
+from prismflow.plan.inputs import Inputs
+from prismflow.plan.requests import Requests
 
 
 def test_every_run_of_the_models_named_is_explained(files) -> None:
@@ -58,3 +65,16 @@ def test_variants_are_scored_per_cell_and_model_with_all_seeds(files) -> None:
 def test_without_a_vcf_the_target_says_what_to_name(files) -> None:
     with pytest.raises(InputError, match=r"`variants\.vcf`, found none"):
         variant_files(files.plan())
+
+
+def test_the_report_shows_explanations_where_the_configuration_asks_for_them(files) -> None:
+    own = wildcards(dataset="demo")
+    plain = files.plan()
+    assert shown_in_report(plain, "demo") == {}
+    assert not any("attributions" in file for file in Inputs(plain).report(own))
+    asked = files.plan(attributions={"report": True}, variants={"vcf": "my.vcf.gz"})
+    shown = shown_in_report(asked, "demo")
+    assert len(shown["attributions"]) == 4 and shown["variants"] == variant_files(asked)
+    assert all(file.endswith("/attributions.png") for file in shown["attributions"])
+    assert set(Inputs(asked).report(own)) >= {*shown["attributions"], *shown["variants"]}
+    assert Requests(asked).report(own)["variants"] == shown["variants"]

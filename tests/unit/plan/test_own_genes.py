@@ -11,7 +11,9 @@ import yaml
 from planned import wildcards
 
 from prismflow.errors import InputError
+from prismflow.plan.checks import checks_request
 from prismflow.plan.downloads import Downloads
+from prismflow.plan.inputs import Inputs
 from prismflow.plan.own_genes import OwnGenes
 from prismflow.plan.predictions import Predictions
 from prismflow.plan.runs import Plan, make_plan
@@ -54,6 +56,22 @@ def test_the_template_trains_on_labelled_cells_and_predicts_the_others(template:
     assert asked.options()["tss_rule"] == "most_5prime"
     own = wildcards(dataset="own", cell="mycell", model="prism")
     assert Predictions(made).scale(own) == ["resources/own/genes.scale.tsv"]
+
+
+def test_the_checks_read_what_the_gene_table_is_made_of(template: Path) -> None:
+    made = plan(template)
+    dataset = checks_request(made)["datasets"]["own"]
+    own = {(row["input"], row.get("cell", "")): row["file"]
+           for row in dataset["rows"] if row["job"] == "make_own_genes"}  # fmt: skip
+    files = "own_cell/files/"
+    assert own == {
+        ("annotation", ""): f"{files}annotation.gtf.gz",
+        ("quantification", "mycell"): f"{files}rep1.genes.results.gz | {files}rep2.quant.sf.gz",
+    }
+    jobs = dataset["jobs"]
+    assert "make_own_genes" in jobs["define_windows"]["needs"]
+    assert jobs["make_own_genes"]["output"] == "resources/own/genes.inputs.tsv"
+    assert Inputs(made).own_genes(wildcards(dataset="own")) == "resources/own/genes.inputs.tsv"
 
 
 def test_adding_a_cell_is_rows_in_two_sheets(template: Path) -> None:

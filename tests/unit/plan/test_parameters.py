@@ -19,7 +19,7 @@ IN_CELL = wildcards(cell="simA", model="prism", run="fold11_seed2", modality="dn
 NAMES = (
     "aliases", "inspected_track", "tracks", "checks", "windows", "store", "model",
     "model_anywhere", "fold", "seed", "scenarios", "runs", "element_shapes", "contact_range",
-    "crispri",
+    "crispri", "pairs",
 )  # fmt: skip
 
 
@@ -134,3 +134,10 @@ def test_tested_pairs_come_with_the_tracks_and_folds_that_judge_them(plan: Make)
     assert [entry["absent_genes"] for entry in found["benchmarks"]] == ["missing"]
     assert [track["modality"] for track in found["tracks"]] == ["h3k27ac", "dnase"]
     assert found["folds"] and Parameters(plan()).crispri(IN_CELL)["benchmarks"] == []
+
+
+def test_pairs_come_with_tracks_of_activity_and_contact(plan: Make) -> None:
+    found = Parameters(plan(files=PAPER)).pairs(wildcards(dataset="hg38_cage", cell="K562"))
+    assert [entry["absent_genes"] for entry in found["benchmarks"]] == ["missing"]
+    assert [track["modality"] for track in found["tracks"]] == ["h3k27ac", "dnase"]
+    assert found["contacts"]["kind"] == "contacts"

@@ -16,6 +16,7 @@ from prismflow.figures.plots import common, style
 NEEDS = ("crispri",)
 _EVERYWHERE = "all distances"
 _SETS = {"all": ("all pairs", "#0072b2", "o"), "tested": ("test genes", "#d55e00", "s")}
+_LINES = ("-", "--", "-.")
 _COLOURS = ("#7a7a7a", "#2b8cbe", "#0b3c7d", "#c0509a", "#a6761d", "#00795a", "#b8400b", "#222222")
 
 
@@ -50,7 +51,10 @@ def draw(
         own = own[own["measure"] == "average_precision"]
         _scores(row[0], own[own["distance_group"] == _EVERYWHERE])
         row[0].set_title(f"{common.cell_label(cell, context)}: {benchmark}", loc="left")
-        _distances(row[1], own[own["pairs"] == "all"])
+        judged = "tested" if (own["pairs"] == "tested").any() else "all"
+        scores = list(dict.fromkeys(own["score"]))
+        _distances(row[1], own[own["pairs"] == judged], scores)
+        row[1].set_title(f"{_SETS[judged][0]}, colours as on the left", loc="left")
         _reach(row[2], reach[(reach["cell"] == cell) & (reach["benchmark"] == benchmark)])
     return style.finish(figure, _notes(summary), context)
 
@@ -67,8 +71,8 @@ def _scores(axes: Axes, rows: pd.DataFrame) -> None:
         if len(base):
             axes.axvline(base.iloc[0], color=colour, linestyle=":", linewidth=0.8)
     axes.set_yticks(range(len(scores)), scores)
-    for tick, colour in zip(axes.get_yticklabels(), _COLOURS, strict=False):
-        tick.set_color(colour)
+    for number, tick in enumerate(axes.get_yticklabels()):
+        tick.set_color(_COLOURS[number % len(_COLOURS)])
     axes.set_ylim(len(scores) - 0.4, -1.7)
     axes.set_xlim(0, 1)
     axes.set_xlabel("average precision (dotted: chance)")
@@ -76,12 +80,13 @@ def _scores(axes: Axes, rows: pd.DataFrame) -> None:
     axes.grid(axis="x")
 
 
-def _distances(axes: Axes, rows: pd.DataFrame) -> None:
+def _distances(axes: Axes, rows: pd.DataFrame, scores: list[str]) -> None:
     """Average precision by group of distance, a line per score, and that of chance."""
     groups = [group for group in dict.fromkeys(rows["distance_group"]) if group != _EVERYWHERE]
-    for score, colour in zip(dict.fromkeys(rows["score"]), _COLOURS, strict=False):
+    for number, score in enumerate(scores):
+        colour, line = _COLOURS[number % len(_COLOURS)], _LINES[number // len(_COLOURS) % 3]
         own = rows[rows["score"] == score].set_index("distance_group").reindex(groups)
-        axes.plot(groups, own["value"], "o-", color=colour, markersize=2.5, label=score)
+        axes.plot(groups, own["value"], line, color=colour, marker="o", markersize=2.5, label=score)
     first = rows.drop_duplicates("distance_group").set_index("distance_group").reindex(groups)
     chance = first["n_regulated"] / first["n_pairs"]
     axes.plot(groups, chance, ":", color=style.INK, label="chance")
@@ -90,7 +95,6 @@ def _distances(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_xlabel("distance of element and TSS")
     axes.set_ylabel("average precision")
     axes.legend(handles=axes.lines[-1:], loc="upper right")
-    axes.set_title("colours as on the left", loc="left")
     axes.grid(axis="y")
 
 

@@ -33,6 +33,7 @@ def mix(
     A: Tensor,
     D: Tensor,
     backend: str,
+    matrix: Tensor | None = None,
 ) -> Tensor:
     """silu(z) * sum over directions of scan(silu(conv(x))), with x and z the halves of xz.
 
@@ -44,6 +45,7 @@ def mix(
         dt_proj: (G, D, R).
         A: (G, D, N), negative.
         backend: one of :data:`FUSED_BACKENDS`.
+        matrix: A as Triton's kernels read it (``triton_backend.matrix``), where it is known.
 
     Returns:
         (B, L, D) in the dtype of xz.
@@ -51,8 +53,8 @@ def mix(
     pointwise, scan = (importlib.import_module(name) for name in _KERNELS[backend])
     parameters = (conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D)
     if xz.device.type == "cpu" and xz.dtype not in (torch.float32, torch.float64):
-        return _Mix.apply(xz.float(), *parameters, pointwise, scan).to(xz.dtype)
-    return _Mix.apply(xz, *parameters, pointwise, scan)
+        return _Mix.apply(xz.float(), *parameters, pointwise, scan, matrix).to(xz.dtype)
+    return _Mix.apply(xz, *parameters, pointwise, scan, matrix)
 
 
 class _Mix(torch.autograd.Function):
@@ -69,6 +71,7 @@ class _Mix(torch.autograd.Function):
         D: Tensor,
         pointwise: ModuleType,
         scan: ModuleType,
+        matrix: Tensor | None,
     ) -> Tensor:
         with torch.autocast(xz.device.type, enabled=False):
             xz = xz.contiguous()
@@ -80,11 +83,14 @@ class _Mix(torch.autograd.Function):
             rank = dt_proj.shape[2]
             proj = proj.view(*u.shape[:3], x_proj.shape[1])
             keep = any(ctx.needs_input_grad)
-            y, _, bounds = scan.forward(u, delta, A, proj, D, dt_bias, rank, True, reverse, keep)
+            given = () if matrix is None else (matrix,)
+            y, _, bounds = scan.forward(
+                u, delta, A, proj, D, dt_bias, rank, True, reverse, keep, *given
+            )
             out, total = pointwise.gate_forward(y, xz)
         ctx.modules = (pointwise, scan)
         ctx.save_for_backward(
-            xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, proj, bounds, total
+            xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, proj, bounds, total, *given
         )
         return out
 
@@ -92,7 +98,7 @@ class _Mix(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
         with torch.autocast(dout.device.type, enabled=False):
-            return *_gradients(ctx.modules, ctx.saved_tensors, dout), None, None
+            return *_gradients(ctx.modules, ctx.saved_tensors, dout), None, None, None
 
 
 def _gradients(
@@ -100,7 +106,7 @@ def _gradients(
 ) -> tuple[Tensor, ...]:
     """Gradients of xz and the parameters, in the order of :func:`mix`."""
     pointwise, scan = modules
-    xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, proj, bounds, total = saved
+    xz, conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D, proj, bounds, total = saved[:11]
     reverse, rank = (False, True)[: len(A)], dt_proj.shape[2]
     dxz = torch.empty_like(xz)
     dy = pointwise.gate_backward(dout.contiguous(), xz, total, dxz)
@@ -108,11 +114,10 @@ def _gradients(
     rows, small = u.flatten(1, 2), proj.flatten(1, 2)
     delta = _steps(small, dt_proj).view_as(u)
     du, ddelta, dA, dBC, dD, dbias = scan.backward(
-        u, delta, A, proj, D, dt_bias, rank, True, reverse, bounds, dy
+        u, delta, A, proj, D, dt_bias, rank, True, reverse, bounds, dy, *saved[11:]
     )
     ddelta = ddelta.flatten(1, 2)
-    ddt = torch.bmm(ddelta, dt_proj.to(u.dtype))
-    dsmall = torch.cat([ddt, dBC.flatten(1, 2).to(u.dtype)], dim=-1)
+    dsmall = _small_gradients(ddelta, dt_proj.to(u.dtype), dBC.flatten(1, 2))
     ddt_proj = torch.bmm(small[..., :rank].transpose(1, 2), ddelta).transpose(1, 2)
     dx_proj = torch.bmm(dsmall.transpose(1, 2), rows)
     du.flatten(1, 2).baddbmm_(dsmall, x_proj.to(u.dtype))
@@ -121,6 +126,17 @@ def _gradients(
     parameters = (conv_weight, conv_bias, x_proj, dt_proj, dt_bias, A, D)
     cast = (g.to(p.dtype) for g, p in zip(grads, parameters, strict=True))
     return dxz, *cast
+
+
+def _small_gradients(ddelta: Tensor, dt_proj: Tensor, dBC: Tensor) -> Tensor:
+    """Gradients (G, B L, R + 2 N) of the small projected parameters."""
+    if dBC.dtype == ddelta.dtype:
+        return torch.cat([torch.bmm(ddelta, dt_proj), dBC], dim=-1)
+    rank = dt_proj.shape[2]
+    both = ddelta.new_empty(*dBC.shape[:2], rank + dBC.shape[2])
+    torch.bmm(ddelta, dt_proj, out=both[..., :rank])
+    both[..., rank:].copy_(dBC)
+    return both
 
 
 def _steps(proj: Tensor, dt_proj: Tensor) -> Tensor:

@@ -150,11 +150,12 @@ def forward(
     softplus: bool,
     reverse: tuple[bool, ...],
     keep: bool,
+    scaled: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Outputs, last states, and the states at tile starts if ``keep``.
 
     Arguments and results as of ``numba_backend.forward``; u, delta and proj may be bfloat16, and
-    y is in the dtype of u.
+    y is in the dtype of u. ``scaled`` is :func:`matrix` of A where the caller has it.
     """
     plan = _plan(u, A)
     y = torch.empty_like(u)
@@ -165,14 +166,14 @@ def forward(
     if u.numel() == 0:
         return y, u.new_zeros(*u.shape[:2], plan.dim, plan.state, dtype=torch.float32), bounds
     decay = carry.new_empty(plan.sequences, plan.segments, plan.dim)
-    matrix = _matrix(A)
-    tensors = (u, delta, proj, matrix, D, bias, y, bounds, carry, decay)
+    by_state = matrix(A) if scaled is None else scaled
+    tensors = (u, delta, proj, by_state, D, bias, y, bounds, carry, decay)
     numbers = (_bits(reverse), plan.batch, plan.length, plan.dim, proj.shape[-1], first)
     sizes = (*numbers, plan.segments, plan.segment_tiles)
     shape = {"N": plan.state, "T": TILE, "BD": CHANNELS, "SOFTPLUS": softplus, "num_warps": 1}
     if plan.segments > 1:
         forward_kernel[plan.grid](*tensors, *sizes, OUTPUT=False, KEEP=False, **shape)
-        _join(plan, matrix, carry, decay, from_end=False)
+        _join(plan, by_state, carry, decay, from_end=False)
     limit = _limit(FORWARD_REGISTERS)
     forward_kernel[plan.grid](*tensors, *sizes, OUTPUT=True, KEEP=keep, **shape, **limit)
     last = carry[:, -1].transpose(1, 2).reshape(*u.shape[:2], plan.dim, plan.state)
@@ -191,6 +192,7 @@ def backward(
     reverse: tuple[bool, ...],
     bounds: Tensor,
     dy: Tensor,
+    scaled: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of u, delta, A, [B, C] side by side (G, B, L, 2N), D and bias.
 
@@ -199,37 +201,35 @@ def backward(
     plan = _plan(u, A)
     groups, batch = u.shape[:2]
     du, ddelta = torch.empty_like(u), torch.empty_like(delta)
-    carry, dmatrix = (_states(u, plan, plan.segments).zero_() for _ in range(2))
+    carry, dmatrix = _states(u, plan, plan.segments, copies=2).zero_()
     # Each program fills its rows of these; nothing is added to.
     dbc = carry.new_empty(plan.blocks, groups, batch, plan.length, 2 * plan.state)
-    decay, dskip, dbias = (
-        carry.new_empty(plan.sequences, plan.segments, plan.dim) for _ in range(3)
-    )
+    decay, dskip, dbias = small = carry.new_empty(3, plan.sequences, plan.segments, plan.dim)
     if u.numel() > 0:
-        matrix = _matrix(A)
+        by_state = matrix(A) if scaled is None else scaled
         # Rows of dy repeat after this many sequences.
         dy_batch = plan.batch if dy.dim() == 3 else plan.sequences
         numbers = (plan.length, plan.dim, proj.shape[-1], first, plan.segments, plan.segment_tiles)
         shape = {"N": plan.state, "T": TILE, "BD": CHANNELS, "SOFTPLUS": softplus, "num_warps": 1}
         where = (_bits(reverse), plan.batch, dy_batch)
         if plan.segments > 1:
-            tensors = (delta, proj, matrix, bias, dy, carry, decay)
+            tensors = (delta, proj, by_state, bias, dy, carry, decay)
             flow_kernel[plan.grid](*tensors, *where, *numbers, **shape)
-            _join(plan, matrix, carry, decay, from_end=True)
-        inputs = (u, delta, proj, matrix, D, bias, bounds, dy, carry)
+            _join(plan, by_state, carry, decay, from_end=True)
+        inputs = (u, delta, proj, by_state, D, bias, bounds, dy, carry)
         outputs = (du, ddelta, dbc, dmatrix, dskip, dbias)
         sizes = (*where, plan.sequences, *numbers)
         limit = _limit(BACKWARD_REGISTERS)
         backward_kernel[plan.grid](*inputs, *outputs, *sizes, **shape, **limit)
     shares = (groups, batch * plan.segments)
     dA = dmatrix.view(*shares, plan.state, plan.dim).sum(1).transpose(1, 2)
-    dD, db = (x.view(*shares, plan.dim).sum(1) for x in (dskip, dbias))
+    dD, db = small[1:].view(2, *shares, plan.dim).sum(2)
     return du, ddelta, dA, dbc.sum(0), dD, db
 
 
-def _join(plan: _Plan, matrix: Tensor, carry: Tensor, decay: Tensor, from_end: bool) -> None:
+def _join(plan: _Plan, by_state: Tensor, carry: Tensor, decay: Tensor, from_end: bool) -> None:
     join_kernel[(plan.sequences * plan.state, plan.blocks)](
-        matrix,
+        by_state,
         carry,
         decay,
         plan.batch,
@@ -246,13 +246,15 @@ def _limit(registers: int | None) -> dict[str, int]:
     return {} if registers is None else {"maxnreg": registers}
 
 
-def _matrix(A: Tensor) -> Tensor:
-    """A * log2(e) with channels last, as the kernels read it: (G, N, D)."""
-    return (A.float() * LOG2E.value).transpose(1, 2).contiguous()
+def matrix(A: Tensor) -> Tensor:
+    """A * log2(e) with channels last, as the kernels read it: (..., D, N) -> (..., N, D)."""
+    return (A.float() * LOG2E.value).transpose(-1, -2).contiguous()
 
 
-def _states(u: Tensor, plan: _Plan, count: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    shape = (plan.sequences, count, plan.state, plan.dim)
+def _states(
+    u: Tensor, plan: _Plan, count: int, dtype: torch.dtype = torch.float32, copies: int = 0
+) -> Tensor:
+    shape = (*(copies,) * (copies > 0), plan.sequences, count, plan.state, plan.dim)
     return torch.empty(shape, dtype=dtype, device=u.device)
 
 
