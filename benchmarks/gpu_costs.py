@@ -30,6 +30,8 @@ NETWORKS = {
     "enformer": (0, 1),
     "epinformer": (3, 1),
     "cnn": (3, 1),
+    "isegnet": (3, 1),
+    "infer": (3, 3),
 }
 MEASURED = "measured on "
 

@@ -13,6 +13,7 @@ MODEL_LABEL: dict[str, str] = {
     "kmer_ridge": "k-mers (ridge)",
     "gbm": "Gradient boosting",
     "cnn": "CNN",
+    "isegnet": "iSEGnet",
     "enformer": "Enformer",
     "hyena": "HyenaDNA",
     "mamba": "Mamba",
@@ -22,6 +23,7 @@ MODEL_LABEL: dict[str, str] = {
     "peak_mask": "Peak mask (MACS3)",
     "seq2exp_hard": "Seq2Exp-hard",
     "seq2exp_soft": "Seq2Exp-soft",
+    "infer": "InFER (Prism, backdoor reported)",
     "prism": "Prism",
 }
 """Architecture -> label."""

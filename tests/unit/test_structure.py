@@ -111,6 +111,7 @@ NOT_OF_ONE_MODULE = {
     "figures/test_plots_grid": "all renderers over a grid of sizes, names and values",
     "jobs/test_accidents": "script, files and portals where a disk is full or a job is killed",
     "jobs/test_what_reruns": "code_digest over the whole package, row by row",
+    "figures/test_reference_images": "all renderers against their reference images",
     "models/test_ahead_of_time": "kernels of scan, compiled for cards that are not there",
     "models/test_gpu_command": "the command in benchmarks that checks and measures a GPU",
     "evaluation/test_verdict_errors": "the command in benchmarks on errors of verdicts",

@@ -63,6 +63,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     "seq2exp_hard": Architecture("seq2exp", "Seq2ExpHard"),
     "peak_mask": Architecture("peak_mask", "PeakMask", needs_peaks=True),
     "cnn": Architecture("cnn", "CNN", sized_by_width=False),
+    "isegnet": Architecture("isegnet", "ISEGNet", sized_by_width=False),
+    "infer": Architecture("infer", "InFER"),
     "gene_features": Architecture("tabular", "GeneFeatures", reads_signals=False, tabular=True),
     "kmer_ridge": Architecture("kmer_ridge", "KmerRidge", reads_signals=False, tabular=True),
     "gbm": Architecture("tabular", "GradientBoosting", tabular=True),

@@ -17,6 +17,7 @@ from typing import Any
 from prismflow.errors import InputError
 from prismflow.settings import yaml_files
 from prismflow.settings.architectures import ARCHITECTURES
+from prismflow.settings.called_peaks import check_called_peaks
 from prismflow.settings.config_file import ConfigFile
 from prismflow.settings.datasets import check_datasets, merge, simulated_paths, with_bases
 from prismflow.settings.experiments_file import ExperimentsFile
@@ -103,6 +104,7 @@ def load(raw: Mapping[str, Any], files: Sequence[str], home: Path | None = None)
         references, tuple(files), read_perturbations(sheets["perturbations"], cells, made),
     )  # fmt: skip
     check_gene_table(values, config.references, files)
+    check_called_peaks(values, made | {track.path for track in tracks.values()}, files)
     _check_selection(config)
     check_datasets(config)
     check_s3norm(values, tracks, models, files)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from prismflow.settings.called_peaks import CalledPeaks
 from prismflow.settings.downloads import Downloads
 from prismflow.settings.elements import ElementKeys
 from prismflow.settings.enhancer_gene import EnhancerGene
@@ -292,6 +293,11 @@ class ConfigFile(Keys):
     gene_table: GeneTable | None = key("How the gene table is made.", None)
     own_genes: OwnGenes | None = key(
         "How the gene table is made of an annotation; labels stand in the sheet of cells.", None
+    )
+    called_peaks: dict[str, CalledPeaks] = key(
+        "Peaks called from a bigWig, by name; `resources/called_peaks/NAME.narrowPeak` is then a "
+        "path for the sheet of tracks.",
+        {},
     )
     datasets: dict[str, Dataset] = key("Datasets by name.", min_length=1)
     modalities: dict[str, Modality] = key(

@@ -13,6 +13,7 @@ from typing import Any
 
 from prismflow.errors import InputError
 from prismflow.settings import yaml_files
+from prismflow.settings.called_peaks import called_path
 from prismflow.settings.sheets import NAME, Row, check_addresses, read_sheet
 
 FOLDER = "resources/reference"
@@ -170,6 +171,7 @@ def external_files(values: Mapping[str, Any], references: Mapping[str, Reference
         made.add(values["gene_table"]["path"])
     if values["own_genes"] is not None:
         made.add(values["own_genes"]["path"])
+    made |= {called_path(name) for name in values["called_peaks"]}
     made |= {released_contacts_path(cell) for cell in released_contacts(references)}
     return made | {released_elements_path(cell) for cell in released_elements(references)}
 

@@ -24,6 +24,7 @@ RULES: dict[str, tuple[str, ...]] = {
         "data.shared_sequence",
         "data.blocks",
     ),
+    "call_peaks": ("data.called_peaks",),
     "build_store": ("data.store_builder",),
     "check_data": ("evaluation.data_checks", "evaluation.input_summary", "data.kinds.signal"),
     "train prism": ("training.run", "training.network", "models.prism"),
@@ -96,6 +97,7 @@ ROWS: dict[str, set[str]] = {
     | {"inspect_track", "build_store", "check_data", "adopt_checkpoint prism"}
     # A bundle keeps the range of inputs as models read them, and predictions read such inputs.
     | {"export_bundle", "predict_genes"},
+    "data/called_peaks.py": {"call_peaks"},
     "evaluation/comparisons.py": {"compare_models"},
     "evaluation/claims.py": {"judge_claims"},
     "figures/write_claims.py": {"write_claims"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -58,6 +59,7 @@ def matching_batch(model: ExpressionModel, n: int = 3, length: int = 512, seed: 
         ("caduceus_signals", {}, 574_593),
         ("mamba", {}, 502_401),
         ("seq2exp_soft", {}, 1_114_249),
+        ("infer", {}, 585_681),
     ],
 )
 def test_paper_sizes(architecture: str, hyperparameters: dict, n_parameters: int) -> None:
@@ -65,6 +67,57 @@ def test_paper_sizes(architecture: str, hyperparameters: dict, n_parameters: int
     with torch.device("meta"):
         model = build(architecture, hyperparameters, {}, InputSpec(names, 9, 2000))
     assert parameter_count(model) == n_parameters
+
+
+@pytest.mark.parametrize("window_bp", [2000, 2500])
+def test_isegnet_has_the_layers_of_its_source(window_bp: int) -> None:
+    """Counted by hand from its description; two paddings of 19 and 9 lose 10 positions."""
+    with torch.device("meta"):
+        model = build("isegnet", {}, {}, InputSpec(MODALITIES, 9, window_bp))
+    towers = sum(20 * 32 * n + 2 * 32 + 20 * 32 * 64 + 2 * 64 for n in (4, 3))
+    joined = 4 * 64 * 126 + 126 + 2 * 126 + 126 * 64 + 64 + 2 * 64
+    widths = (64 * ((window_bp - 10) // 5 // 5) + 9, 256, 64, 16)
+    dense = sum((a + 1) * b + 2 * b for a, b in itertools.pairwise(widths)) + 16 + 1
+    assert parameter_count(model) == towers + joined + dense
+
+
+def test_isegnet_reports_no_negative_expression_and_penalises_its_towers() -> None:
+    model = tiny("isegnet", output_relu=True).eval()
+    batch = matching_batch(model)
+    with torch.no_grad():
+        model.head[-1].bias.fill_(-100.0)
+        assert model(batch).prediction.eq(0).all()
+        before = model.losses(model(batch), batch.target)["l2"]
+        for tower in (model.sequence_tower, model.signal_tower):
+            tower[1].weight.mul_(2)
+            tower[6].weight.mul_(2)
+        after = model.losses(model(batch), batch.target)["l2"]
+    torch.testing.assert_close(after, 4 * before)
+
+
+@pytest.mark.parametrize(
+    ("changes", "window_bp", "sentence"),
+    [
+        ({"kernel": 10}, 512, "kernel must be a multiple of 4, found 10"),
+        ({"dropout": 1.0}, 512, "dropout must be in"),
+        ({"d_hidden": []}, 512, "d_hidden must be widths"),
+        ({}, 30, "needs windows of at least 35 bp, found window_bp 30"),
+    ],
+)
+def test_isegnet_says_what_it_cannot_be(changes: dict, window_bp: int, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        build("isegnet", changes, {}, InputSpec(MODALITIES, 0, window_bp))
+
+
+def test_infer_is_prism_with_the_average_of_predictions_reported() -> None:
+    model = tiny("infer").eval()
+    prism = tiny("prism", reported="backdoor", intervention_average="prediction").eval()
+    batch = matching_batch(model)
+    with torch.no_grad():
+        output, expected = model(batch), prism(batch)
+    assert torch.equal(output.prediction, expected.prediction)
+    assert torch.equal(output.prediction, output.extras["backdoor_prediction"])
+    assert not torch.equal(output.prediction, output.extras["direct"])
 
 
 def test_paper_size_of_the_hard_variant_is_its_table_of_positions() -> None:
@@ -131,7 +184,9 @@ def test_equal_seeds_give_equal_weights(architecture: str) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("architecture", sorted(set(NETWORKS) - {"hyena", "mamba", "enformer"}))
+@pytest.mark.parametrize(
+    "architecture", sorted(set(NETWORKS) - {"hyena", "isegnet", "mamba", "enformer"})
+)
 def test_biases_start_at_zero_where_they_do_in_the_released_code(architecture: str) -> None:
     model = tiny(architecture)
     if architecture in ("cnn", "epinformer"):

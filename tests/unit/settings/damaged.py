@@ -81,6 +81,26 @@ WRONG_YAML = {
         setting("attributions", value={"models": ["gbm"]}),
         r"demo\.yaml, line \d+ \(attributions\.models\.0\): expected networks.*found 'gbm'",
     ),
+    "reference of s3norm without a track": (
+        "demo.yaml",
+        setting("modalities", "dnase", value={"kind": "signal", "s3norm": {"reference": "K562"}}),
+        r"modalities\.dnase\.s3norm\): expected a cell with a track 'dnase' .* found 'K562'",
+    ),
+    "s3norm without a reference": (
+        "demo.yaml",
+        setting("modalities", "dnase", value={"kind": "signal", "transform": "s3norm"}),
+        r"modalities\.dnase\.transform\): the transform 's3norm' of 'dnase' needs a reference",
+    ),
+    "called peaks without share and control": (
+        "demo.yaml",
+        setting("called_peaks", value={"simA": {"track": "resources/demo/simA.dnase.bw"}}),
+        r"called_peaks\.simA\): expected one of `top_share` and `control`, found neither",
+    ),
+    "called peaks of a track that isn't there": (
+        "demo.yaml",
+        setting("called_peaks", value={"simA": {"track": "resources/x.bw", "top_share": 0.1}}),
+        r"called_peaks\.simA\.track\): expected a bigWig at resources/x\.bw, found none",
+    ),
     "unknown nested key": (
         "config.yaml",
         setting("training", "learning_rte", value=0.1),

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
 
 from prismflow.errors import InputError
 from prismflow.figures.plots import common, style
@@ -196,6 +197,7 @@ def _panel(
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
     axes.locator_params(axis="x", nbins=3 if plan.change and len(plan.panels) > 2 else 4)
+    beside = offset_copy(axes.get_yaxis_transform(), axes.get_figure(), x=4, units="points")
     truncated = False
     for row, y in zip(plan.rows, ys, strict=True):
         if row.header:
@@ -204,9 +206,8 @@ def _panel(
         item = found[row.key]
         text = _number(item.interval.mean, plan.change) if item else "–"
         # Far enough from the edge for an arrowhead on it.
-        axes.annotate(text, (1, y), (4, 0), xycoords=axes.get_yaxis_transform(), va="center",
-                      textcoords="offset points", ha="left", fontsize=style.SMALL_SIZE,
-                      color=style.INK if item else style.MUTED)  # fmt: skip
+        axes.text(1, y, text, transform=beside, fontsize=style.SMALL_SIZE, va="center", ha="left",
+                  color=style.INK if item else style.MUTED)  # fmt: skip
         if item:
             truncated |= _points(axes, item, y, style.model_style(row.model, context), (low, high))
     better = "higher" if HIGHER_IS_BETTER.get(panel.metric, False) else "lower"

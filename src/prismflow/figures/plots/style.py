@@ -106,6 +106,7 @@ _LOOK: dict[str, tuple[str, str]] = {
     "kmer_ridge": ("#999933", "p"),
     "gbm": ("#aa3377", "D"),
     "cnn": ("#cc79a7", "v"),
+    "isegnet": ("#b2abd2", "d"),
     "enformer": ("#661100", "^"),
     "hyena": ("#44aa99", "<"),
     "mamba": ("#332288", ">"),
@@ -115,6 +116,7 @@ _LOOK: dict[str, tuple[str, str]] = {
     "peak_mask": ("#8a8a2b", "X"),
     "seq2exp_hard": ("#005a43", "D"),
     "seq2exp_soft": ("#009e73", "^"),
+    "infer": ("#a63603", "h"),
     "prism": ("#d55e00", "o"),
 }
 MODEL_STYLE: dict[str, ModelStyle] = {
