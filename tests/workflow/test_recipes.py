@@ -117,7 +117,7 @@ def test_a_new_kind_reruns_nothing_of_the_others(workflow: Workflow) -> None:
     kinds = workflow.folder / PACKAGE / "data" / "kinds"
     shutil.copy(kinds / "signal.py", kinds / "levels.py")
     rows = workflow.folder / PACKAGE / "settings" / "kinds.py"
-    row = '    "signal": KindRow({"bigwig": "bw"}),\n'
+    row = '    "signal": KindRow({"bigwig": "bw"}, levelled=True),\n'
     text = rows.read_text()
     assert row in text
     rows.write_text(text.replace(row, f'{row}    "levels": KindRow({{"bigwig": "bw"}}),\n'))

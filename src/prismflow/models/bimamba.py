@@ -30,7 +30,8 @@ from prismflow.models.scan import choose_backend, selective_scan_bld
 from prismflow.models.scan.conv import causal_conv
 from prismflow.models.scan.mixer import FUSED_BACKENDS, mix
 from prismflow.models.scan.norm import add_norm
-from prismflow.models.together import Prepared, launches_cost, prepare_layers
+from prismflow.models.stacked import Prepared, prepare_layers
+from prismflow.models.together import launches_cost
 from prismflow.settings.fields import require_positive
 
 TINY_BACKBONE = {"d_model": 16, "n_layers": 2, "d_state": 4, "center_bp": 100}

@@ -23,12 +23,14 @@ class KindRow:
         needs_resolution: whether a row of the tracks sheet gives ``resolution_bp`` and
             ``normalisation``.
         model_input: whether models read it as a channel.
+        levelled: whether the transform `s3norm` brings its values to another cell's level.
     """
 
     formats: Mapping[str, str]
     bytes_per_base: int | None = None
     needs_resolution: bool = False
     model_input: bool = True
+    levelled: bool = False
 
     def bytes_per_gene(self, window_bp: int, signal_dtype: str) -> int:
         """Bytes that a store keeps of one window; bins are too few to count."""
@@ -37,7 +39,7 @@ class KindRow:
 
 
 KINDS: dict[str, KindRow] = {
-    "signal": KindRow({"bigwig": "bw"}),
+    "signal": KindRow({"bigwig": "bw"}, levelled=True),
     "contacts": KindRow(
         {"hic": "hic", "cool": "cool", "mcool": "mcool"},
         bytes_per_base=0, needs_resolution=True,

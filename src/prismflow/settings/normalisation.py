@@ -7,6 +7,7 @@ from typing import Any
 
 from prismflow.errors import InputError
 from prismflow.settings import yaml_files
+from prismflow.settings.kinds import KINDS
 
 
 def check_s3norm(
@@ -56,9 +57,10 @@ def _check_reference(
     modality = values["modalities"][name]
     cell = modality["s3norm"]["reference"]
     where = yaml_files.where(files, ("modalities", name, "s3norm"))
-    if modality["kind"] != "signal":
+    if not KINDS[modality["kind"]].levelled:
+        kinds = ", ".join(repr(kind) for kind, row in KINDS.items() if row.levelled)
         raise InputError(
-            f"{where}: expected s3norm for a modality of kind 'signal', found "
+            f"{where}: expected s3norm for a modality of kind {kinds}, found "
             f"{modality['kind']!r}; remove it."
         )
     if (cell, name) not in tracks:

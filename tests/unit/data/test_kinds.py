@@ -18,7 +18,7 @@ from prismflow.data.transforms import known_kinds
 from prismflow.errors import InputError
 from prismflow.settings.kinds import KINDS, SUFFIXES
 
-ROW = """    "signal": KindRow({"bigwig": "bw"}),
+ROW = """    "signal": KindRow({"bigwig": "bw"}, levelled=True),
     "levels": KindRow({"tsv": "tsv"}),
 """
 FILE = '''

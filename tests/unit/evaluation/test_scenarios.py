@@ -186,7 +186,8 @@ def test_crops_are_central(inputs, data):
     [
         (
             {"drop": ["hic"]},
-            "unknown key 'drop': expected only cell, crop_bp, how, output, remove, strand",
+            "unknown key 'drop': expected only average, beyond_bp, cell, crop_bp, how, inputs, "
+            "output, remove, replace, strand, where",
         ),
         ({"remove": "hic"}, "remove: expected a list, found 'hic'"),
         (

@@ -51,6 +51,14 @@ RULES: dict[str, tuple[str, ...]] = {
     "attribute prism": ("explain.attributions", "models.prism"),
     "attribute cnn": ("explain.attributions", "models.cnn"),
     "score_variants prism": ("explain.variants", "models.prism"),
+    "measure_cross_cell": ("evaluation.cross_cell",),
+    "measure_out_of_fold": ("evaluation.out_of_fold",),
+    "measure_strata": ("evaluation.strata",),
+    "benchmark_crispri": ("evaluation.crispri",),
+    "list_pairs": ("data.element_pairs",),
+    "score_pairs prism": ("explain.knockouts", "models.prism"),
+    "score_pairs cnn": ("explain.knockouts", "models.cnn"),
+    "export_pairs": ("explain.enhancer_gene",),
     "make_own_genes": ("data.own_genes",),
     "export_bundle": ("predict.export",),
     "predict_genes": ("predict.predictions",),
@@ -61,9 +69,11 @@ RULES: dict[str, tuple[str, ...]] = {
 
 PRISM = {
     "train prism", "evaluate prism", "measure_cost prism", "train_in_world", "judge_claims",
-    "attribute prism", "score_variants prism",
+    "attribute prism", "score_variants prism", "score_pairs prism",
 }  # fmt: skip
-NETWORKS = PRISM | {"train cnn", "evaluate cnn", "measure_cost cnn", "attribute cnn"}
+NETWORKS = PRISM | {
+    "train cnn", "evaluate cnn", "measure_cost cnn", "attribute cnn", "score_pairs cnn",
+}  # fmt: skip
 EVERY_MODEL = NETWORKS | {"train gbm", "evaluate gbm"}
 # Costs count the scan's operations themselves, and so depend on it for every model.
 SCAN = PRISM | {"adopt_checkpoint prism", "measure_cost cnn"}
@@ -96,8 +106,12 @@ ROWS: dict[str, set[str]] = {
     "data/transforms.py": EVERY_MODEL - {"judge_claims"}
     | {"inspect_track", "build_store", "check_data", "adopt_checkpoint prism"}
     # A bundle keeps the range of inputs as models read them, and predictions read such inputs.
-    | {"export_bundle", "predict_genes"},
+    | {"export_bundle", "predict_genes"}
+    # Activity of candidate elements is read from tracks as they are stored.
+    | {"list_pairs", "benchmark_crispri"},
     "data/called_peaks.py": {"call_peaks"},
+    "explain/knockouts.py": {"score_pairs prism", "score_pairs cnn"},
+    "evaluation/strata.py": {"measure_strata"},
     "evaluation/comparisons.py": {"compare_models"},
     "evaluation/claims.py": {"judge_claims"},
     "figures/write_claims.py": {"write_claims"},
@@ -119,7 +133,7 @@ ROWS: dict[str, set[str]] = {
     "training/network.py": {"train prism", "train cnn", "train_in_world"},
     "training/table.py": {"train gbm", "train_in_world"},
     "models/prism.py": PRISM | {"adopt_checkpoint prism"},
-    "models/cnn.py": {"train cnn", "evaluate cnn", "measure_cost cnn", "attribute cnn"},
+    "models/cnn.py": NETWORKS - PRISM,
     "models/tabular.py": {"train gbm", "evaluate gbm"},
 }
 

@@ -197,7 +197,8 @@ def _panel(
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
     axes.locator_params(axis="x", nbins=3 if plan.change and len(plan.panels) > 2 else 4)
-    beside = offset_copy(axes.get_yaxis_transform(), axes.get_figure(), x=4, units="points")
+    figure: Any = axes.figure
+    beside = offset_copy(axes.get_yaxis_transform(), figure, x=4, units="points")
     truncated = False
     for row, y in zip(plan.rows, ys, strict=True):
         if row.header:
