@@ -105,7 +105,10 @@ def test_our_own_modules_and_one_with_a_thread_are_left_to_the_children(session,
     ],
 )  # fmt: skip
 def test_a_script_ends_as_in_a_python_of_its_own(code, status, printed, capfd, tmp_path):
+    # A shell's background jobs ignore Ctrl-C, and so would all that is started here.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     session = starts.Session(os.environ)  # after capfd, whose files it is to write to
+    signal.signal(signal.SIGINT, before)
     assert child(session, tmp_path, "tmp1.end.py", code).wait() == status
     session.close()
     found = capfd.readouterr()

@@ -55,9 +55,8 @@ def draw(
         _curves(row[2], own[own["replace"] == "exchange"], "more", "inputs", _INPUTS)
         _averaged(row[0], own, "more")
         _averaged(row[1], own, "change")
-        row[0].set_title(
-            f"{common.cell_label(cell, context)}: {model_label(model, context)}", loc="left"
-        )
+        title = f"{common.cell_label(cell, context)}: {model_label(model, context)}"
+        row[0].set_title(style.wrap(title, 30), loc="left")
         row[0].set_ylabel("MSE (% more)")
         row[1].set_ylabel("change (sd)")
         row[2].set_ylabel("MSE (% more)")
@@ -121,7 +120,7 @@ def _note(table: pd.DataFrame) -> str:
     runs = table.drop_duplicates(["cell", "model", "fold", "seed"])
     seeds = runs.groupby(["cell", "model"]).size()
     return (
-        f"Lines: mean over {common.range_label(seeds, 'run')} per model, "
+        f"Lines: mean over n = {common.range_label(seeds, 'run')} per model, "
         f"{common.range_label(table['n_genes'], 'test gene')}; dots: runs. Error: MSE over that "
         "with all input; change: root mean square over the sd of predictions. Contacts are "
         "replaced with the signals. One exchange and one shuffle were drawn."
