@@ -58,6 +58,7 @@ SHARED_BY_SEEDS = 0.5
 TAIL_DF = 8
 START, END = "<!-- rates: written by benchmarks/verdicts.py -->", "<!-- end of the rates -->"
 LENGTHS = (500, 2000, 10_000, 50_000, 200_000)
+EXCHANGE = "beyond_10000bp_all_both_exchange"
 VARIED = ("caduceus", "caduceus_signals", "seq2exp_soft", "prism")
 MSE = dict[tuple[str, str], float]
 """Mean squared error by model and scenario (in simulated worlds: by model and test kappa)."""
@@ -117,6 +118,12 @@ def broken(gone: tuple[float, float, float], turned: tuple[float, float, float])
     models = ("prism_n0", "prism_n0_h3k27ac", "prism_regional")
     kappas = {"0": gone, "-0.8": turned}
     return {(m, k): e for k, own in kappas.items() for m, e in zip(models, own, strict=True)}
+
+
+def exchanged(errors: float, **apart: float) -> MSE:
+    """Models as trained (1.0), and with what lies beyond 10 kb exchanged between genes."""
+    found = full(**dict.fromkeys(VARIED, 1.0))
+    return found | {(model, EXCHANGE): apart.get(model, errors) for model in VARIED}
 
 
 def best(model: float, others: float, one: float | None, names: list[str]) -> MSE:
@@ -184,6 +191,12 @@ def worlds(content: Mapping[str, Any], margin: float) -> dict[str, dict[str, tup
             TRUE_EDGE: broken((1.0, 1 - margin, 1 - margin), (1.0, 1 - margin, 1 - margin)),
             FALSE_EDGE: broken((1.0, 0.7, 0.7), (1.2, 1.2, 0.7)),
             FALSE: broken((1.0, 0.7, 1.1), (1.2, 0.7, 1.1)),
+        },
+        "distal_used": {
+            TRUE: exchanged(1.0, caduceus_signals=1.2),
+            TRUE_EDGE: exchanged(1 + margin),
+            FALSE_EDGE: (exchanged(1 + margin), exchanged(1.2)),
+            FALSE: exchanged(1.0),
         },
     }  # fmt: skip
     shared = {"background_overused": full(caduceus_signals_2kb=0.7)}

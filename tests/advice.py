@@ -17,7 +17,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 #: Calls whose arguments are sentences for users.
 RAISERS = ("InputError", "Refused", "PydanticCustomError", "_hopeless", "_unreadable", "warning")
-SHEETS = ("settings/tracks.py", "settings/shared_files.py")
+SHEETS = ("settings/tracks.py", "settings/shared_files.py", "settings/perturbations.py")
 #: Folders and files that a run makes, which no checkout has.
 MADE = (
     "own_cell",
@@ -119,7 +119,7 @@ def hyperparameters() -> frozenset[str]:
 
 @functools.cache
 def columns() -> frozenset[str]:
-    """Columns of the sheets of cells, tracks and references."""
+    """Columns of the sheets of cells, tracks, references and perturbations."""
     names: set[str] = set()
     for sheet in SHEETS:
         tree = ast.parse((ROOT / "src" / "prismflow" / sheet).read_text(encoding="utf-8"))
@@ -285,7 +285,7 @@ def _absent(path: str) -> str:
 
 def _wrong_snakemake(words: list[str]) -> str:
     known = {o for action in _snakemake_parser()._actions for o in action.option_strings}
-    options = [w.split("=")[0] for w in words if w.startswith("--")]
+    options = [w.split("=")[0] for w in words if w.startswith("--") and w != "--"]
     strange = [option for option in options if option not in known]
     if strange:
         return f"snakemake has no option {strange[0]}"

@@ -60,7 +60,6 @@ def runs(cluster: OneNode, tmp_path_factory: pytest.TempPathFactory, root: Path)
     arguments = (METRICS, FIGURE, "--configfile", *CONFIGS)
     first = Session(cluster, workflow.folder, *arguments)
     try:
-        finished(local, METRICS, configfiles=CONFIGS)  # while Slurm's jobs wait for being polled
         first.wait_for("a network to train", lambda: first.job("train_wildcards"), 900)
         started = time.monotonic()
         first.process.send_signal(signal.SIGINT)
@@ -72,6 +71,7 @@ def runs(cluster: OneNode, tmp_path_factory: pytest.TempPathFactory, root: Path)
     before = weights(workflow.folder)
     second = Session(cluster, workflow.folder, *arguments)
     try:
+        finished(local, METRICS, configfiles=CONFIGS)  # while Slurm's jobs wait for being polled
         status = second.wait(1200)
     finally:
         second.end()

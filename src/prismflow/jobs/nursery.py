@@ -155,6 +155,8 @@ class Nursery:
             end.close()
         for _, _, others in self.children.values():
             os.close(others)
+        # What is frozen is never freed, and libraries call that a leak when a process ends.
+        atexit.register(gc.unfreeze)
         known = frozenset(sys.modules)
 
         def tell() -> None:

@@ -36,7 +36,8 @@ def until(true: Callable[[], object], what: str) -> None:
 @pytest.fixture
 def session() -> Iterator[starts.Session]:
     """A session with a nursery of its own."""
-    session = starts.Session(os.environ | {"GIVEN": "a word"})
+    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    session = starts.Session(os.environ | one | {"GIVEN": "a word"})
     yield session
     session.close()
 
@@ -172,3 +173,17 @@ def test_nothing_is_forked_beside_a_thread(monkeypatch, tmp_path):
 def test_the_kind_of_a_script_is_its_name_without_snakemakes_prefix():
     assert nursery.kind_of("/x/.snakemake/scripts/tmp8hx_2k.train.py") == "train.py"
     assert nursery.kind_of("train") == "train"
+
+
+def test_a_script_frees_what_was_imported_for_it(capfd, tmp_path):
+    pytest.importorskip("triton")  # its bindings report what is not freed
+    session = starts.Session(os.environ | {"OMP_NUM_THREADS": "1"})
+    code = (
+        "import gc, sys\nprint('triton' in sys.modules, gc.get_freeze_count() > 0)\nimport triton\n"
+    )
+    for name in ("tmp1.use.py", "tmp2.use.py"):
+        assert child(session, tmp_path, name, code).wait() == 0
+    session.close()
+    said = capfd.readouterr()
+    assert said.out.split() == ["False", "True", "True", "True"]
+    assert "leaked" not in said.err

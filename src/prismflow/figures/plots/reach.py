@@ -112,7 +112,9 @@ def _frame(panels: Any, distances: list[int]) -> None:
     first[1].set_title("change of prediction", loc="left")
     first[2].set_title("exchanged, by input", loc="left")
     for axes, handles in ((first[0], replaced), (first[1], places), (first[2], kinds)):
-        axes.legend(handles=handles, loc="best", fontsize=style.SMALL_SIZE)
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + (high - low))  # above the lines
+        axes.legend(handles=handles, loc="upper right", fontsize=style.SMALL_SIZE)
 
 
 def _note(table: pd.DataFrame) -> str:

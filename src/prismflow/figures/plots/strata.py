@@ -140,7 +140,9 @@ def _calibration(
     if ends:
         axes.plot([min(ends), max(ends)], [min(ends), max(ends)], ":", color=style.MUTED, zorder=0)
     if len(models) <= MAX_LEGEND:
-        axes.legend(loc="lower right")
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.2 * len(models) * (high - low))  # above the lines
+        axes.legend(loc="upper left")
     axes.set_xlabel("mean predicted")
     axes.set_ylabel("mean observed")
     axes.grid()
