@@ -104,7 +104,8 @@ def _start_of(settings: dict[str, Any], path: str | Path | None) -> dict[str, An
         raise InputError(
             f"model {settings['model']}: expected a file of pretrained weights where its settings "
             f"have `initial_weights`, and only there, found {name or 'no such key'} and "
-            f"{path or 'no file'}; give both or neither."
+            f"{path or 'no file'}; give both or neither (worlds of known confounding have no such "
+            "file)."
         )
     if path is None:
         return {}
