@@ -67,3 +67,9 @@ def test_a_configuration_without_pretraining_is_fine_until_a_model_asks_for_it(p
     assert plan({"models": ["caduceus"]}, pretraining={}).runs("demo")
     with pytest.raises(InputError, match="expected a name of `pretraining`"):
         plan({"models": ["cnn"]}, model_overrides={"cnn": {"initial_weights": "other"}})
+
+
+def test_a_released_checkpoint_is_not_started_from_anything(plan: Make) -> None:
+    both = {"checkpoint": "config/config.yaml"}
+    with pytest.raises(InputError, match="expected `initial_weights` or `checkpoint`, found both"):
+        plan(LONG, model_overrides={"caduceus_pretrained": both})

@@ -111,7 +111,9 @@ def test_a_step_in_two_passes_is_the_step_of_one(tmp_path: Path) -> None:
     np.testing.assert_allclose(histories[1], histories[0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("architecture", ["caduceus", "caduceus_signals", "prism", "infer"])
+@pytest.mark.parametrize(
+    "architecture", ["caduceus", "caduceus_signals", "prism", "infer", "peak_mask"]
+)
 def test_a_model_starts_from_the_embedding_of_bases_and_the_backbone(
     architecture: str, weights: Path
 ) -> None:
