@@ -211,7 +211,7 @@ class Stepper:
 
 def batches(train: GeneBatches, size: int, count: int) -> Iterator[Any]:
     """``count`` batches in a fixed order."""
-    from prismflow.training.batches import rows_of_step
+    from prismflow.training.order import rows_of_step
 
     return train.stream(rows_of_step(2, k, len(train), size) for k in range(count))
 

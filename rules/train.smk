@@ -3,6 +3,7 @@ rule train:
     input:
         store="results/{dataset}/{cell}/store",
         splits="results/{dataset}/splits.tsv",
+        initial=INPUTS.initial_weights,
     output:
         weights="results/{dataset}/{cell}/{model}/{run}/model.safetensors",
         model="results/{dataset}/{cell}/{model}/{run}/model.json",

@@ -15,6 +15,7 @@ from errors.cases import CASES, Case
 from errors.crispri_cases import CRISPRI_CASES
 from errors.document import render
 from errors.explain_cases import EXPLAIN_CASES
+from errors.pretraining_cases import PRETRAINING_CASES
 from errors.track_cases import TRACK_CASES
 from unit.settings.damaged import WRONG_SHEETS, WRONG_YAML, Project
 
@@ -55,6 +56,7 @@ def _all_cases() -> tuple[Case, ...]:
         *CASES,
         *EXPLAIN_CASES,
         *CRISPRI_CASES,
+        *PRETRAINING_CASES,
         *TRACK_CASES,
     )
 

@@ -1,7 +1,8 @@
 """Train one model on one fold with one seed."""
 
 from prismflow.jobs.script import job
-from prismflow.training.run import CHECKPOINT_MINUTES, train_run
+from prismflow.training.kept import CHECKPOINT_MINUTES
+from prismflow.training.run import train_run
 
 with job(snakemake):
     train_run(
@@ -15,5 +16,6 @@ with job(snakemake):
         snakemake.output.history,
         device=snakemake.params.device,
         threads=snakemake.threads,
+        initial_path=snakemake.input.initial or None,
         checkpoint_minutes=snakemake.config["run"].get("checkpoint_minutes", CHECKPOINT_MINUTES),
     )

@@ -37,6 +37,7 @@ NEUTRAL: dict[str, str] = {
     "prismflow.settings.yaml_files": "a job gets settings as parameters, which Snakemake compares",
     "prismflow.training.devices": "where a step runs, and sentences; what changes numbers stands "
     "in training.determinism",
+    "prismflow.training.kept": "where the state of an unfinished run lies, as training.state",
     "prismflow.training.progress": "log lines and a bar on a terminal",
     "prismflow.training.state": "keeps an unfinished run; a finished one has none, and a "
     "continued one ends with the bytes of an uninterrupted one",

@@ -6,6 +6,7 @@ from prismflow.plan.explanations import shown_in_report
 from prismflow.plan.needs import needed_files, needs_of
 from prismflow.plan.own_genes import inputs_beside, made_for
 from prismflow.plan.predictions import prediction_files
+from prismflow.plan.pretraining import initial_weights
 from prismflow.plan.results import figure_files, table_files
 from prismflow.plan.runs import Experiment
 from prismflow.plan.view import View, Wildcards
@@ -91,6 +92,10 @@ class Inputs(View):
     def checkpoint(self, wildcards: Wildcards) -> str:
         """The released checkpoint in the place of training."""
         return self.plan.checkpoint(self.run(wildcards))
+
+    def initial_weights(self, wildcards: Wildcards) -> str | list[str]:
+        """Pretrained weights that a run starts from."""
+        return initial_weights(self.plan, self.run(wildcards)) or []
 
     def other_stores(self, wildcards: Wildcards) -> list[str]:
         """Stores of the cells on which a run is tested beside its own."""

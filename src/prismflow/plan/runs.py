@@ -22,6 +22,7 @@ from prismflow.settings import architectures, yaml_files
 from prismflow.settings.architectures import ARCHITECTURES
 from prismflow.settings.config import Config
 from prismflow.settings.kinds import KINDS
+from prismflow.settings.pretraining import check_start
 from prismflow.settings.regional import regional_name
 
 
@@ -106,6 +107,8 @@ class Plan:
                 *(n for n in gene_features(values["datasets"][dataset]) if n not in excluded),
                 *([] if regional is None else [regional_name(regional)]),
             ],
+            # Absent where it isn't set, so that no other model is trained again for it.
+            **({"initial_weights": start} if (start := entry.get("initial_weights")) else {}),
             "training": (
                 {}
                 if ARCHITECTURES[entry["architecture"]].tabular
@@ -226,6 +229,7 @@ def make_plan(config: Config) -> Plan:
     ordered = {run: tuple(sorted(names)) for run, names in scenarios.items()}
     plan = Plan(config, models, experiments, ordered, definitions, tuple(skipped))
     _check_checkpoints(plan)
+    _check_starts(plan)
     return plan
 
 
@@ -321,6 +325,12 @@ def _check_checkpoints(plan: Plan) -> None:
                 f"{plan.checkpoint(run)} for cell {run.cell} and seed {run.seed}, found none; "
                 "correct the path or put the file there."
             )
+
+
+def _check_starts(plan: Plan) -> None:
+    for name in sorted({run.model for run in plan.scenarios}):
+        if "initial_weights" in plan.models[name]:
+            check_start(name, plan.models, plan.config.values, plan.config.files)
 
 
 def _check_regional(

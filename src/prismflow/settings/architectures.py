@@ -31,6 +31,7 @@ class Architecture:
         tabular: fitted to a table of features, without training steps and without a GPU.
         reads_regional: whether it takes the regional level of its ``background`` signal.
         reads_elements: whether it takes a dataset's candidate enhancers where there are any.
+        pretrainable: whether its backbone can start from pretrained weights.
         sized_by_width: whether ``d_model`` times ``n_layers`` says how much a step costs.
     """
 
@@ -42,6 +43,7 @@ class Architecture:
     sized_by_width: bool = True
     reads_regional: bool = False
     reads_elements: bool = False
+    pretrainable: bool = False
 
     @property
     def module(self) -> str:
@@ -50,9 +52,9 @@ class Architecture:
 
 
 ARCHITECTURES: dict[str, Architecture] = {
-    "prism": Architecture("prism", "Prism"),
-    "caduceus": Architecture("caduceus", "Caduceus", reads_signals=False),
-    "caduceus_signals": Architecture("caduceus", "CaduceusSignals"),
+    "prism": Architecture("prism", "Prism", pretrainable=True),
+    "caduceus": Architecture("caduceus", "Caduceus", reads_signals=False, pretrainable=True),
+    "caduceus_signals": Architecture("caduceus", "CaduceusSignals", pretrainable=True),
     "mamba": Architecture("mamba", "Mamba", reads_signals=False),
     "hyena": Architecture("hyena", "Hyena", reads_signals=False),
     "enformer": Architecture("enformer", "Enformer", reads_signals=False, sized_by_width=False),
@@ -61,10 +63,10 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "seq2exp_soft": Architecture("seq2exp", "Seq2ExpSoft"),
     "seq2exp_hard": Architecture("seq2exp", "Seq2ExpHard"),
-    "peak_mask": Architecture("peak_mask", "PeakMask", needs_peaks=True),
+    "peak_mask": Architecture("peak_mask", "PeakMask", needs_peaks=True, pretrainable=True),
     "cnn": Architecture("cnn", "CNN", sized_by_width=False),
     "isegnet": Architecture("isegnet", "ISEGNet", sized_by_width=False),
-    "infer": Architecture("infer", "InFER"),
+    "infer": Architecture("infer", "InFER", pretrainable=True),
     "gene_features": Architecture("tabular", "GeneFeatures", reads_signals=False, tabular=True),
     "kmer_ridge": Architecture("kmer_ridge", "KmerRidge", reads_signals=False, tabular=True),
     "gbm": Architecture("tabular", "GradientBoosting", tabular=True),

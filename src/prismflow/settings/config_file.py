@@ -27,6 +27,7 @@ from prismflow.settings.keys import (
 from prismflow.settings.kinds import KINDS
 from prismflow.settings.policies import MISSING_GENE, MISSING_SIGNAL
 from prismflow.settings.predictions import Prediction
+from prismflow.settings.pretraining import Pretraining
 from prismflow.settings.simulation import SimulatedGenome
 from prismflow.settings.training import TrainingSettings
 
@@ -311,6 +312,9 @@ class ConfigFile(Keys):
     )
     training: Annotated[TrainingSettings, BeforeValidator(_says_how_long)] = key(
         "The training protocol; `steps` and `batch_size` must be given."
+    )
+    pretraining: dict[str, Pretraining] = key(
+        "Pretraining on masked bases, by name; a model's `initial_weights` names one.", {}
     )
     model_overrides: dict[str, dict[str, Any]] = key(
         "Model name -> keys of its entry in models.yaml to replace.", {}

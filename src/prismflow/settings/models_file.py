@@ -32,6 +32,9 @@ class ModelEntry(Keys):
     hyperparameters: dict[str, Any] = key("Settings of the architecture that differ.", None)
     loss: dict[str, Annotated[float, Field(strict=True, ge=0)]] = key("Weights of the loss.", None)
     training: dict[str, Any] = key("Keys of `training` in config.yaml that differ.", None)
+    initial_weights: str = key(
+        "Name of a `pretraining` of config.yaml whose embedding and backbone it starts from.", None
+    )
     checkpoint: str = key(
         "A released checkpoint ({cell}, {seed} are replaced) to evaluate instead of training.", None
     )

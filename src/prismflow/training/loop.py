@@ -24,7 +24,7 @@ from prismflow.models.common import ExpressionModel
 from prismflow.models.together import forward_pass
 from prismflow.settings.training import TrainingSettings
 from prismflow.statistics.agreement import regression_metrics
-from prismflow.training.batches import Batch, GeneBatches, batches_per_epoch, rows_of_step
+from prismflow.training.batches import Batch, GeneBatches
 from prismflow.training.cuda_graph import CapturedStep, make_capturable
 from prismflow.training.devices import MemoryAdvice
 from prismflow.training.inference import autocast, predict
@@ -35,6 +35,7 @@ from prismflow.training.optimiser import (
     schedule_of,
     set_learning_rate,
 )
+from prismflow.training.order import batches_per_epoch, rows_of_step
 from prismflow.training.progress import Progress
 from prismflow.training.state import Keeper, TrainingState
 

@@ -16,6 +16,7 @@ from prismflow.training.batches import GeneBatches
 from prismflow.training.determinism import prepare_device
 from prismflow.training.devices import describe_device
 from prismflow.training.inference import build_model, predict, save_weights
+from prismflow.training.initial import start_from
 from prismflow.training.loop import start_state, train_model
 from prismflow.training.record import Fitted, Split
 from prismflow.training.state import Keeper, run_identity
@@ -33,6 +34,7 @@ def fit(
     device: str,
     threads: int | None,
     checkpoint_minutes: float,
+    initial_path: str | Path | None = None,
 ) -> Fitted:
     """Train the network that resolved settings ask for, or continue where it was interrupted.
 
@@ -45,6 +47,7 @@ def fit(
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: CPU threads; None leaves them as they are.
         checkpoint_minutes: time between two states on disk.
+        initial_path: pretrained weights to start from, if any.
 
     Returns:
         Rows of ``history.tsv``, and what ``model.json`` says of the result.
@@ -56,7 +59,10 @@ def fit(
     chosen = prepare_device(device, threads, keep_freed=not training.checkpoint_activations)
     torch.manual_seed(seed)
     # Built on the CPU, so that a seed means the same initial weights on every device.
-    model = build_model(settings).to(chosen)
+    model = build_model(settings)
+    if initial_path is not None:
+        start_from(model, initial_path)
+    model = model.to(chosen)
     logger.info("%s has %d parameters", settings["model"], parameter_count(model))
     train, valid = (GeneBatches(inputs, split.rows[role], chosen) for role in ("train", "valid"))
     if model.learns_from_the_split:

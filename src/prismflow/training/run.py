@@ -14,8 +14,9 @@ import pandas as pd
 from prismflow.data.inputs import GeneInputs
 from prismflow.data.store import Store
 from prismflow.errors import InputError
-from prismflow.files import write_json, write_tsv
+from prismflow.files import sha256, write_json, write_tsv
 from prismflow.models import class_of
+from prismflow.training.kept import CHECKPOINT_MINUTES, state_folder
 from prismflow.training.record import (
     Split,
     check_finite,
@@ -26,9 +27,6 @@ from prismflow.training.record import (
 )
 
 logger = logging.getLogger(__name__)
-
-CHECKPOINT_MINUTES = 10.0
-"""Time between two states of a running training on disk."""
 
 
 def train_run(
@@ -43,6 +41,7 @@ def train_run(
     device: str = "auto",
     threads: int | None = None,
     checkpoint_minutes: float = CHECKPOINT_MINUTES,
+    initial_path: str | Path | None = None,
 ) -> None:
     """Train a model and write its best state by validation MSE.
 
@@ -66,6 +65,7 @@ def train_run(
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: CPU threads; None leaves them as they are.
         checkpoint_minutes: time between two states of the training on disk.
+        initial_path: pretrained weights, where the settings have ``initial_weights``.
 
     Raises:
         InputError: settings, store and split do not fit together, the store's files are damaged,
@@ -75,6 +75,7 @@ def train_run(
     settings = dict(settings)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"seed: expected a whole number of at least 0, found {seed!r}.")
+    settings |= _start_of(settings, initial_path)
     inputs, split = _open(store_dir, splits_path, fold, settings)
     tabular = class_of(settings).tabular
     # Loaded by names that the rules tell, so that an edit of one way of training does not concern
@@ -85,6 +86,7 @@ def train_run(
         {}
         if tabular
         else {"state_path": state, "device": device, "checkpoint_minutes": checkpoint_minutes}
+        | {"initial_path": initial_path}
     )
     history, facts = way.fit(
         inputs, split, settings, seed, weights_path=weights_path, threads=threads, **further
@@ -93,6 +95,26 @@ def train_run(
     write_json(model_record(inputs.store, split, settings, seed, **facts), model_json_path)
     # Only now: until the last output is whole, an accident must find the state.
     shutil.rmtree(state, ignore_errors=True)
+
+
+def _start_of(settings: dict[str, Any], path: str | Path | None) -> dict[str, Any]:
+    """What the record says of the weights that a model starts from: name and digest."""
+    name = settings.get("initial_weights")
+    if (name is None) != (path is None):
+        raise InputError(
+            f"model {settings['model']}: expected a file of pretrained weights where its settings "
+            f"have `initial_weights`, and only there, found {name or 'no such key'} and "
+            f"{path or 'no file'}; give both or neither (worlds of known confounding have no such "
+            "file)."
+        )
+    if path is None:
+        return {}
+    if not Path(path).is_file():
+        raise InputError(
+            f"{path}: expected the pretrained weights {name}, found no such file; run `pretrain` "
+            "first."
+        )
+    return {"initial_weights": {"pretraining": name, "sha256": sha256(path)}}
 
 
 def _open(
@@ -112,9 +134,3 @@ def _open(
         ", ".join(settings["modalities"]) or "none",
     )  # fmt: skip
     return inputs, split
-
-
-def state_folder(weights_path: str | Path) -> Path:
-    """Where the state of an unfinished run lies: beside the folder of the run's outputs."""
-    folder = Path(weights_path).absolute().parent
-    return folder.with_name(f"{folder.name}.state")

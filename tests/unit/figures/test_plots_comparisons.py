@@ -99,6 +99,22 @@ def test_sweep_takes_crops_of_one_model_apart() -> None:
     assert figure.axes[0].get_xscale() == "log"
 
 
+def test_a_second_line_of_one_architecture_has_open_marks() -> None:
+    points = [
+        {"base": base, "model": f"{base}{end}", "scenario": "full", "x": x}
+        for base in ("caduceus", "caduceus_pretrained", "prism")
+        for end, x in (("_500bp", 500), ("", 2000))
+    ]
+    models = [point["model"] for point in points]
+    figure = draw("sweep", metrics(models), points=points, models=models, scale="log")
+    lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 2]
+    marked = [line for line in lines if line.get_marker() in ("o", "h", "v", "s", "^", "D")]
+    found = [(line.get_markerfacecolor() == "white", line.get_color()) for line in marked]
+    first, second, other = [pair for pair in found if pair[1] != "none"][:3]
+    assert first[1] == second[1] != other[1]
+    assert [first[0], second[0], other[0]] == [False, True, False]
+
+
 def test_comparison_groups_read_outs_by_model() -> None:
     table = metrics(["prism", "prism_n4"], ("full", "backdoor"))
     table = table[~((table["model"] == "prism_n4") & (table["scenario"] == "backdoor"))]

@@ -30,6 +30,8 @@ RULES: dict[str, tuple[str, ...]] = {
     "train prism": ("training.run", "training.network", "models.prism"),
     "train cnn": ("training.run", "training.network", "models.cnn"),
     "train gbm": ("training.run", "training.table", "models.tabular"),
+    "pretrain caduceus": ("training.pretrain", "models.caduceus"),
+    "adopt_pretrained caduceus": ("released.pretrained", "models.caduceus"),
     "adopt_checkpoint prism": ("released.adopt", "models.prism"),
     "evaluate prism": ("evaluation.scenarios", "models.prism"),
     "evaluate cnn": ("evaluation.scenarios", "models.cnn"),
@@ -76,7 +78,8 @@ NETWORKS = PRISM | {
 }  # fmt: skip
 EVERY_MODEL = NETWORKS | {"train gbm", "evaluate gbm"}
 # Costs count the scan's operations themselves, and so depend on it for every model.
-SCAN = PRISM | {"adopt_checkpoint prism", "measure_cost cnn"}
+PRETRAINING = {"pretrain caduceus", "adopt_pretrained caduceus"}
+SCAN = PRISM | PRETRAINING | {"adopt_checkpoint prism", "measure_cost cnn"}
 FIGURES = {"plot_figure main", "plot_figure scm", "plot_data_checks", "plot_attributions"}
 PRINTED = {"write_table main", "write_comparisons", "write_claims"}
 
@@ -95,6 +98,7 @@ ROWS: dict[str, set[str]] = {
     "settings/sentences.py": set(),
     "jobs/patches/__init__.py": set(),
     "jobs/patches/adamw.py": {
+        "pretrain caduceus",
         "train prism",
         "train cnn",
         "train_in_world",
@@ -130,6 +134,12 @@ ROWS: dict[str, set[str]] = {
         "measure_cost prism",
         "measure_cost cnn",
     },
+    "training/pretrain.py": {"pretrain caduceus"},
+    "training/masked.py": PRETRAINING,
+    "training/kept.py": set(),
+    # What a run starts from is read where it is trained.
+    "training/initial.py": {"train prism", "train cnn", "train_in_world"},
+    "released/pretrained.py": {"adopt_pretrained caduceus"},
     "training/network.py": {"train prism", "train cnn", "train_in_world"},
     "training/table.py": {"train gbm", "train_in_world"},
     "models/prism.py": PRISM | {"adopt_checkpoint prism"},

@@ -12,7 +12,8 @@ from make_store import FEATURES, make_store
 from prismflow.data.inputs import GeneInputs
 from prismflow.data.store import Store
 from prismflow.errors import InputError
-from prismflow.training.batches import GeneBatches, batches_per_epoch, rows_of_step
+from prismflow.training.batches import GeneBatches
+from prismflow.training.order import batches_per_epoch, rows_of_step
 
 TRANSFORMS = {"h3k27ac": "raw", "dnase": "log1p", "hic": "log10p1"}
 

@@ -21,7 +21,8 @@ from safetensors import safe_open
 from prismflow.errors import InputError
 from prismflow.training import loop
 from prismflow.training import state as states
-from prismflow.training.run import state_folder, train_run
+from prismflow.training.kept import state_folder
+from prismflow.training.run import train_run
 from prismflow.training.state import Keeper
 
 OUTPUTS = ("model.safetensors", "model.json", "history.tsv")

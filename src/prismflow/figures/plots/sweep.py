@@ -190,6 +190,7 @@ def _panel(
     bars: list[tuple[float, float, float, str]] = []
     lines: list[tuple[np.ndarray, np.ndarray, str]] = []
     drawn = [base for base in labels if (summary["base"] == base).any()]
+    looks: set[tuple[str, str]] = set()
     for index, base in enumerate(drawn):
         own = summary[summary["base"] == base].sort_values("x")
         dots = seeds[seeds["base"] == base]
@@ -204,8 +205,16 @@ def _panel(
             (at, *ends_of, look.colour)
             for at, *ends_of in zip(x, own["low"], own["high"], strict=True)
         ]
+        # Two named lines of one architecture have one colour: the second has open marks.
+        named_line = bool(labels[base]) and len(own) > 1
+        again = named_line and (look.colour, look.marker) in looks
+        if named_line:
+            looks.add((look.colour, look.marker))
         axes.plot(x, y, color=look.colour, marker=look.marker, markersize=4.4,
-                  markeredgecolor="white", markeredgewidth=0.5, zorder=4)  # fmt: skip
+                  linestyle=(0, (1, 1.2)) if again else "-",
+                  markerfacecolor="white" if again else look.colour,
+                  markeredgecolor=look.colour if again else "white",
+                  markeredgewidth=0.9 if again else 0.5, zorder=4)  # fmt: skip
         lines.append((x, y, look.colour))
         if labels[base]:
             ends.append((x[-1], y[-1], labels[base], look.colour))
