@@ -18,6 +18,8 @@ In these experiments an element is silenced in living cells and the expression o
 measured: the pair is regulated or it isn't. A score of a pair is judged by how well it ranks the
 regulated ones first. Scores without a trained model are the floor that a model has to beat.
 
+<!-- not run: the data are not part of a clone -->
+
     snakemake results/real_k562_long/figures/crispri.png --cores 2 \\
         --configfile tests/real_genome/real_genome.yaml tests/real_genome/crispri.yaml
     python docs/make_crispri.py results/real_k562_long/K562

@@ -32,7 +32,7 @@ COMMAND = r"(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(?:snakemake|make|python|pip|sbatch
 OTHER = {
     "error": "value of absent_chromosomes", "missing": "value of absent_chromosomes",
     "weight": "a dataset of a .cool", "symbol": "column of the gene table",
-    "prefix": "of a module of Snakemake",
+    "prefix": "of a module of Snakemake", "pretrain": "a rule",
     "docs/settings.md": "a file", "replicates": "key of a block of options.grid",
 }  # fmt: skip
 
