@@ -108,13 +108,13 @@ def test_a_script_ends_as_in_a_python_of_its_own(code, status, printed, capfd, t
     # A shell's background jobs ignore Ctrl-C, and so would all that is started here.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     session = starts.Session(os.environ)  # after capfd, whose files it is to write to
-    signal.signal(signal.SIGINT, before)
     assert child(session, tmp_path, "tmp1.end.py", code).wait() == status
     session.close()
     found = capfd.readouterr()
     assert printed in found.out + found.err
     (tmp_path / "alone.py").write_text(code)
     alone = subprocess.run([sys.executable, str(tmp_path / "alone.py")], check=False)
+    signal.signal(signal.SIGINT, before)
     assert alone.returncode == status
 
 
