@@ -140,18 +140,21 @@ def demo(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Workflow:
     return finished(Workflow(tmp_path_factory.mktemp("demo") / "project", root))
 
 
+def on_real_data(base: Path, root: Path, name: str, data: Path) -> Workflow:
+    """The finished short run of a configuration below ``tests`` that reads ``shared/`` data."""
+    (base / "shared").mkdir()
+    (base / "shared" / data.name).symlink_to(data)
+    workflow = Workflow(base / "project", root)
+    shutil.copytree(root / "tests" / name, workflow.folder / "tests" / name)
+    return finished(workflow, configfiles=(f"tests/{name}/{name}.yaml", f"tests/{name}/short.yaml"))
+
+
 @pytest.fixture(scope="session")
 def real_chr22(
     tmp_path_factory: pytest.TempPathFactory, root: Path, realdata_dir: Path
 ) -> Workflow:
     """The finished short run on real chr22 data."""
-    base = tmp_path_factory.mktemp("real")
-    (base / "shared").mkdir()
-    (base / "shared" / "realdata").symlink_to(realdata_dir)
-    workflow = Workflow(base / "project", root)
-    shutil.copytree(root / "tests" / "real_chr22", workflow.folder / "tests" / "real_chr22")
-    files = ("tests/real_chr22/real_chr22.yaml", "tests/real_chr22/short.yaml")
-    return finished(workflow, configfiles=files)
+    return on_real_data(tmp_path_factory.mktemp("real"), root, "real_chr22", realdata_dir)
 
 
 @pytest.fixture(scope="session")
@@ -160,9 +163,4 @@ def real_genome(
 ) -> Workflow:
     """The finished short run on real data of the whole genome."""
     base = tmp_path_factory.mktemp("genome")
-    (base / "shared").mkdir()
-    (base / "shared" / "realdata_genomewide").symlink_to(realdata_genomewide_dir)
-    workflow = Workflow(base / "project", root)
-    shutil.copytree(root / "tests" / "real_genome", workflow.folder / "tests" / "real_genome")
-    files = ("tests/real_genome/real_genome.yaml", "tests/real_genome/short.yaml")
-    return finished(workflow, configfiles=files)
+    return on_real_data(base, root, "real_genome", realdata_genomewide_dir)
